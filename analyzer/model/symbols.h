@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Names of code addresses: the modules of a trace, opened where this machine has them. */
+#ifndef MODEL_SYMBOLS_H
+#define MODEL_SYMBOLS_H
+
+#include "trace/trace_event.h"
+#include "util/err.h"
+
+/* One function at one place. Texts are owned by the symboliser and live as long as it does. */
+struct symbol_frame {
+    const char *function; /* demangled; "module+0x1234" or "0x1234" where nothing is known */
+    const char *file;     /* source path, or NULL */
+    uint32_t line;        /* 0 = unknown */
+    const char *module;   /* path of the module, or NULL */
+    bool inlined;         /* inlined into the next frame of the same address */
+    bool named;           /* false: the function is only an address */
+};
+
+enum symbol_suspicion {
+    SYMBOL_PROVED = 0,   /* a call instruction ends at the return address, or pc is exact */
+    SYMBOL_SUSPECT,      /* no call precedes it */
+    SYMBOL_UNPROVABLE,   /* the code is not at hand */
+};
+
+/* All frames of one address, innermost inline frame first; count >= 1. */
+struct symbol_address {
+    const struct symbol_frame *frames;
+    uint32_t count;
+    enum symbol_suspicion suspicion;
+};
+
+struct symbol_options {
+    const char *sysroot;    /* prefix of module paths, or NULL */
+    const char *debug_dirs; /* colon-separated, beside the usual ones; or NULL */
+    /* called now and then while many addresses are resolved; may be NULL */
+    bool (*progress)(void *arg, double fraction);
+    void *progress_arg;
+};
+
+struct symbols;
+
+/* A symboliser for the modules of `dict`, which outlives it. Opens files lazily. Modules whose
+ * file is missing or has another build ID yield addresses only, and are listed by
+ * symbols_problem(). Owned by the caller, symbols_free(). */
+struct symbols *symbols_new(const struct trace_dict *dict, const struct symbol_options *options);
+void symbols_free(struct symbols *s);
+
+/* Names of stack node `stack` (not a root). Cached per (module, address); never NULL. */
+const struct symbol_address *symbols_of_node(struct symbols *s, uint32_t stack);
+
+/* The module a stack node's address lies in, in its generation; NULL if none. */
+const struct trace_module *symbols_module_of_node(struct symbols *s, uint32_t stack);
+
+/* Problems met so far, one line each ("libfoo.so: not found on this machine"); NULL past the
+ * last. */
+const char *symbols_problem(const struct symbols *s, size_t index);
+
+/* Demangles a C++ or Rust name. Owned by the caller; a copy of `name` if it is not mangled. */
+char *symbols_demangle(const char *name);
+
+#endif

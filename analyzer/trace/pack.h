@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Makes a trace of a spool. */
+#ifndef TRACE_PACK_H
+#define TRACE_PACK_H
+
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pack_options {
+    bool overwrite;    /* replace an existing trace */
+    bool keep_spool;   /* else the spool is removed once the trace is complete on disk */
+    bool running_ok;   /* pack what is there although the process still lives; keeps the spool */
+    /* called now and then with 0 .. 1; returns false to stop (SEEP_ERR_INTERRUPTED). May be NULL */
+    bool (*progress)(void *arg, double fraction);
+    void *progress_arg;
+};
+
+/* What a spool is, without reading its rows. */
+struct pack_spool {
+    uint32_t pid;
+    uint32_t image;
+    uint32_t parent_pid;
+    char exe[256];     /* base name of the executable */
+    char run_id[64];
+    uint32_t state;    /* enum seep_spool_state */
+    uint64_t bytes;    /* on disk */
+    bool running;      /* its process is alive */
+};
+
+/* True if `path` is a directory that holds a spool (whatever its name). */
+bool pack_is_spool(const char *path);
+
+/* Fills *out. Errors: IO, NOT_TRACE, VERSION. */
+enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct err *err);
+
+/* Packs the spool at `spool_path` into the trace `trace_path`. The trace is written under a
+ * temporary name beside it and renamed when complete, so that no half-written file is ever left
+ * under the final name; on failure or interruption the temporary is removed and the spool kept.
+ * Errors: IO, NOT_TRACE, VERSION, EXISTS, BUSY, INTERRUPTED. */
+enum seep_err pack_spool(const char *spool_path, const char *trace_path,
+                         const struct pack_options *options, struct err *err);
+
+#endif

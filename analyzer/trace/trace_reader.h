@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reads a trace as a stream of events in their total order. Memory grows with the peak number of
+ * live blocks and the dictionaries, never with the number of events. */
+#ifndef TRACE_TRACE_READER_H
+#define TRACE_TRACE_READER_H
+
+#include "trace/trace_event.h"
+#include "util/err.h"
+
+struct trace_reader;
+
+/* Opens the trace at `path` and loads its dictionaries. On success *out is owned by the caller,
+ * trace_reader_free(). A cut or damaged trace opens as long as its file header is sound; the
+ * losses show in the summary. Errors: IO, NOT_TRACE, VERSION, DAMAGED. */
+enum seep_err trace_reader_open(struct trace_reader **out, const char *path, struct err *err);
+
+/* The same over bytes in memory, which stay the caller's and outlive the reader. `name` stands in
+ * messages. */
+enum seep_err trace_reader_open_bytes(struct trace_reader **out, const void *bytes, size_t length,
+                                      const char *name, struct err *err);
+
+void trace_reader_free(struct trace_reader *r);
+
+const struct trace_facts *trace_reader_facts(const struct trace_reader *r);
+const struct trace_dict *trace_reader_dict(const struct trace_reader *r);
+/* Losses met while reading are added as they are met: final after SEEP_END. */
+const struct trace_summary *trace_reader_summary(const struct trace_reader *r);
+
+/* The next event into *ev. SEEP_OK, SEEP_END, or an error (IO, MEMORY). Damage is no error: the
+ * reader goes on at the next group and says so with TRACE_GAP. */
+enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err);
+
+/* Starts again from the first event. */
+enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err);
+
+/* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. */
+uint32_t trace_reader_slot_count(const struct trace_reader *r);
+const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot);
+
+/* Fraction of the file read so far, for progress, 0 .. 1. */
+double trace_reader_progress(const struct trace_reader *r);
+
+#endif

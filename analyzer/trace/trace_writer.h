@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Writes a trace: the mirror image of trace_reader.h. What is written in is, event for event, what
+ * the reader gives out. The writer owns the picture of the live blocks (slots) that both sides
+ * keep, so that its caller only maps addresses to slots. */
+#ifndef TRACE_TRACE_WRITER_H
+#define TRACE_TRACE_WRITER_H
+
+#include "trace/trace_event.h"
+#include "util/err.h"
+
+struct trace_writer;
+
+struct trace_writer_options {
+    int level;                 /* of zstd; 0 = the default */
+    uint64_t group_events;     /* most events a group holds; 0 = the default. Tests make it small */
+};
+
+/* Creates the file `path`, mode 0600, which must not exist, and writes the file header. Owned by
+ * the caller: trace_writer_finish() or trace_writer_abort(). Errors: IO, EXISTS. */
+enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
+                                const struct trace_writer_options *options, struct err *err);
+
+/* The facts about the process as encoded by enum seep_fact; to be called once, first. */
+enum seep_err trace_writer_facts(struct trace_writer *w, const uint8_t *facts, size_t length,
+                                 struct err *err);
+
+/* Dictionaries. A node's id is returned, dense from 1; `parent` is an id returned before, or 0 for a
+ * root, whose pc is the generation; `flags` as in struct trace_stack_node. Modules are told by
+ * (start, generation_from), threads by number; telling one again replaces what was said. What an
+ * event refers to is written before the event's group. Strings are copied. */
+uint32_t trace_writer_stack(struct trace_writer *w, uint32_t parent, uint64_t pc, uint8_t flags);
+void trace_writer_module(struct trace_writer *w, const struct trace_module *module);
+void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thread);
+
+/* The next event in order. The caller fills type, call, flags, thread, stack, time_ns and
+ *   ALLOC                      after.{address,size,usable,alignment}
+ *   FREE, REALLOC, REALLOC_OUT slot (the block must be live); REALLOC also `after` as above;
+ *                              REALLOC_OUT link
+ *   REALLOC_IN                 link of its REALLOC_OUT, `after` as above
+ *   FAILED                     failed_size, address
+ *   FREE_UNKNOWN               address
+ *   BESIDE                     beside
+ * and the writer fills number, slot, before and the rest of after (time, birth, stack, thread, call,
+ * flags of the event). time_ns never decreases. GAP is not written. Errors: IO. */
+enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err);
+
+/* The live block in `slot`; NULL if none. */
+const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot);
+
+/* Writes what is buffered, the summary, index and trailer, syncs nothing, closes the file and frees
+ * the writer, also on error. Sets summary->events and summary->trace_bytes. */
+enum seep_err trace_writer_finish(struct trace_writer *w, struct trace_summary *summary,
+                                  struct err *err);
+/* Closes and frees without an end; the file stays, readable up to its last complete chunk. */
+void trace_writer_abort(struct trace_writer *w);
+
+#endif

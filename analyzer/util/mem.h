@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * Memory of the analyser: an allocation that fails ends the program with one line and status 2;
+ * sizes that come from a file are bounded by its reader first. */
+#ifndef UTIL_MEM_H
+#define UTIL_MEM_H
+
+#include <stddef.h>
+
+/* Like malloc, calloc, reallocarray and strdup, but never NULL. Owned by the caller, free(). */
+void *mem_alloc(size_t bytes);
+void *mem_zalloc(size_t count, size_t bytes);
+void *mem_resize(void *p, size_t count, size_t bytes);
+char *mem_strdup(const char *s);
+char *mem_strndup(const char *s, size_t n);
+
+/* Makes room for `need` elements in the array `*p` of capacity `*capacity`, doubling it. */
+#define MEM_GROW(p, capacity, need)                                                               \
+    do {                                                                                          \
+        if ((need) > (capacity)) {                                                                \
+            size_t grown_ = (capacity) ? (size_t)(capacity)*2 : 16;                               \
+            if (grown_ < (size_t)(need))                                                          \
+                grown_ = (size_t)(need);                                                          \
+            (p) = mem_resize((p), grown_, sizeof *(p));                                           \
+            (capacity) = grown_;                                                                  \
+        }                                                                                         \
+    } while (0)
+
+#endif

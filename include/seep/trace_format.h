@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every constant and fixed layout of the two on-disk forms of a recording. No functions.
+ *
+ *   spool   what the recorder writes while the program runs: a directory, rows per thread
+ *   trace   what the packer makes of it: one file, all events in one order, columns, zstd
+ *
+ * docs/trace-format.md is the specification; a test checks it against this header.
+ * All integers are little-endian. "varint" is LEB128, "svarint" a zigzag varint (trace_codec.h).
+ *
+ * Nouns
+ *   block     what an allocation makes and a free ends
+ *   stamp     a reading of the recorder's clock (TSC ticks, or nanoseconds where there is no
+ *             invariant TSC); the packer turns stamps into nanoseconds
+ *   lane      one thread's stream of rows; an ended thread's lane is taken over by a new thread
+ *   tail      the part of a lane that still lies in shared memory
+ *   stack     a node of the stack tree: (parent node, return address). Node ids are dense from 1
+ *   root      the outermost node of a stack; it carries the generation its addresses belong to
+ *   generation  counts module unloads: an address means the module loaded there in its generation
+ *   slot      the index of a live block; a free names the slot and gives it back
+ */
+#ifndef SEEP_TRACE_FORMAT_H
+#define SEEP_TRACE_FORMAT_H
+
+#include <stdint.h>
+
+/* ------------------------------------------------------------------ shared by both forms */
+
+/* How a block came to be or ended. Recorded per call, so that mismatches can be told. */
+enum seep_call {
+    SEEP_CALL_MALLOC = 0,
+    SEEP_CALL_CALLOC = 1,
+    SEEP_CALL_REALLOC = 2,
+    SEEP_CALL_REALLOCARRAY = 3,
+    SEEP_CALL_MEMALIGN = 4,
+    SEEP_CALL_POSIX_MEMALIGN = 5,
+    SEEP_CALL_ALIGNED_ALLOC = 6,
+    SEEP_CALL_VALLOC = 7,
+    SEEP_CALL_PVALLOC = 8,
+    SEEP_CALL_NEW = 9,
+    SEEP_CALL_NEW_ARRAY = 10,
+    SEEP_CALL_MALLOCX = 11,
+    SEEP_CALL_RALLOCX = 12,
+    SEEP_CALL_XALLOCX = 13,
+    SEEP_CALL_FREE = 32,
+    SEEP_CALL_FREE_SIZED = 33,
+    SEEP_CALL_DELETE = 34,
+    SEEP_CALL_DELETE_ARRAY = 35,
+    SEEP_CALL_DALLOCX = 36,
+    SEEP_CALL_POOL = 48, /* annotated by the program itself; reserved */
+};
+
+/* Facts about the process: a list of (varint key, varint length, bytes). Integers are varints in
+ * the bytes, texts are UTF-8 without a final NUL, lists are NUL-separated. Unknown keys are kept. */
+enum seep_fact {
+    SEEP_FACT_PID = 1,             /* integer */
+    SEEP_FACT_PARENT_PID = 2,      /* integer */
+    SEEP_FACT_IMAGE = 3,           /* integer: 0 for a pid's first image, +1 per exec */
+    SEEP_FACT_EXE = 4,             /* text: path of the executable */
+    SEEP_FACT_COMMAND = 5,         /* list: argv */
+    SEEP_FACT_ENVIRONMENT = 6,     /* list: NAME=VALUE of the chosen variables only */
+    SEEP_FACT_HOST = 7,            /* text */
+    SEEP_FACT_KERNEL = 8,          /* text */
+    SEEP_FACT_LIBC = 9,            /* text */
+    SEEP_FACT_CPUS = 10,           /* integer */
+    SEEP_FACT_PAGE_BYTES = 11,     /* integer */
+    SEEP_FACT_THP = 12,            /* text: the bracketed word of .../transparent_hugepage/enabled */
+    SEEP_FACT_START_REALTIME_NS = 13, /* integer: CLOCK_REALTIME at the start */
+    SEEP_FACT_RUN_ID = 14,         /* text: the same for all processes of one `seep run` */
+    SEEP_FACT_ALLOCATOR = 15,      /* text: glibc, jemalloc, tcmalloc, mimalloc, or a path */
+    SEEP_FACT_ALLOCATOR_VERSION = 16, /* text */
+    SEEP_FACT_RECORDER_VERSION = 17,  /* text */
+    SEEP_FACT_OPTIONS = 18,        /* list: the recorder's options that differ from the default */
+    SEEP_FACT_FORK_PARENT_PID = 19, /* integer: set in a fork's child: the recorded process it */
+    SEEP_FACT_FORK_STAMP = 20,     /* integer, fixed 8 bytes: was forked from, and when */
+    SEEP_FACT_WORKING_DIRECTORY = 21, /* text */
+    SEEP_FACT_ALLOCATOR_PATH = 22, /* text: the file that serves malloc */
+};
+
+/* Things beside the allocation events, in both forms. In the spool they are SEEP_ROW_BESIDE rows
+ * (or records of the snapshots file), in the trace records of SEEP_CHUNK_BESIDE. */
+enum seep_beside {
+    SEEP_BESIDE_THREAD_START = 1, /* varint thread, varint tid, text name */
+    SEEP_BESIDE_THREAD_END = 2,   /* varint thread */
+    SEEP_BESIDE_THREAD_NAME = 3,  /* varint thread, text name */
+    SEEP_BESIDE_MARK = 4,         /* varint thread, text */
+    SEEP_BESIDE_MODULE = 5,       /* a module was loaded, or seen first: layout below */
+    SEEP_BESIDE_UNLOAD = 6,       /* varint generation that begins here, varint start of the module */
+    SEEP_BESIDE_CLOCK = 7,        /* spool only: fixed u64 stamp, fixed u64 monotonic ns */
+    SEEP_BESIDE_MEMORY = 8,       /* the kernel's split: varints, see enum seep_memory */
+    SEEP_BESIDE_MAPPINGS = 9,     /* mappings and run-length residency: layout below */
+    SEEP_BESIDE_LOST = 10,        /* varint count, varint reason (enum seep_lost) */
+    SEEP_BESIDE_EXIT = 11,        /* svarint wait status as from waitpid; written by the parent */
+    SEEP_BESIDE_MAP_CALL = 12,    /* reserved: direct mmap/munmap/mremap/brk by the program */
+    SEEP_BESIDE_ALLOCATOR_CALL = 13, /* reserved: malloc_trim, mallopt, mallctl, ... */
+    SEEP_BESIDE_RECORDER = 14,    /* varint bytes of memory the recorder itself holds */
+    SEEP_BESIDE_FREED_RESIDENCY = 15, /* reserved: sampled residency of freed large blocks */
+};
+
+/* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of the
+ * path ("[vdso]" for the vDSO); varint length and bytes of the build ID; varint segment count, each
+ * segment varint p_vaddr, p_memsz, p_offset, p_flags of a PT_LOAD.
+ *
+ * SEEP_BESIDE_MAPPINGS: varint page bytes; varint mapping count; each mapping, by rising address:
+ * varint pages between the end of the previous mapping (0 at first) and its start; varint pages;
+ * varint protection (1 read, 2 write, 4 execute, 8 shared); varint length and text of its name as
+ * in /proc/PID/maps ("" for anonymous); varint run count; each run varint pages << 2 | enum
+ * seep_residency. Runs cover the mapping from its start; only private writable mappings have any. */
+enum seep_residency {
+    SEEP_PAGE_ABSENT = 0,
+    SEEP_PAGE_RESIDENT = 1, /* anonymous, or a private copy of a file's page */
+    SEEP_PAGE_SWAPPED = 2,
+    SEEP_PAGE_FILE = 3,     /* resident, still the file's own page */
+};
+
+/* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. */
+enum seep_memory {
+    SEEP_MEMORY_RSS = 0,
+    SEEP_MEMORY_PEAK_RSS = 1,
+    SEEP_MEMORY_RSS_ANON = 2,
+    SEEP_MEMORY_RSS_FILE = 3,
+    SEEP_MEMORY_RSS_SHMEM = 4,
+    SEEP_MEMORY_SWAP = 5,
+    SEEP_MEMORY_PAGE_TABLES = 6,
+    SEEP_MEMORY_VIRTUAL = 7,
+    SEEP_MEMORY_COUNT = 8,
+};
+
+/* Why events are missing. */
+enum seep_lost {
+    SEEP_LOST_NESTED = 1,   /* inside a signal handler, faster than could be kept */
+    SEEP_LOST_STOPPED = 2,  /* after recording stopped (disk full, cap, no descriptor, ...) */
+    SEEP_LOST_EARLY = 3,    /* before the recorder could start */
+    SEEP_LOST_NO_LANE = 4,  /* no memory or lane for the thread */
+};
+
+#define SEEP_FRAME_LIMIT 512u /* frames kept of a stack, leaf side; beyond it the stack is cut */
+
+/* ------------------------------------------------------------------ the spool
+ *
+ * NAME.spool/
+ *   process     SEEP_SPOOL_MAGIC, then facts; written once, before the first row
+ *   control     struct seep_control, then SEEP_LANE_LIMIT struct seep_lane; mapped shared
+ *   tails       the tails' memory, mapped shared
+ *   rows        full tails, written out: chunks at multiples of SEEP_ROWS_ALIGN
+ *   snapshots   (u64 monotonic ns, u32 kind, u32 length, bytes) records, kind an enum seep_beside;
+ *               appended by the parent (`seep run`), or by the recorder where there is none
+ *
+ * The recorder makes the directory with mode 0700, its files 0600, never through a link.
+ */
+#define SEEP_SPOOL_MAGIC "SEEPSPL\n" /* 8 bytes */
+#define SEEP_SPOOL_VERSION 0u
+#define SEEP_ROWS_ALIGN 4096u
+#define SEEP_LANE_LIMIT 16384u
+#define SEEP_TAIL_MIN_BYTES (16u << 10)
+#define SEEP_TAIL_MAX_BYTES (256u << 10)
+
+enum seep_clock { SEEP_CLOCK_TSC = 1, SEEP_CLOCK_MONOTONIC = 2 };
+
+enum seep_spool_state {
+    SEEP_SPOOL_OPEN = 1,    /* the process runs, or died without a word */
+    SEEP_SPOOL_CLOSED = 2,  /* the recorder's destructor ran */
+    SEEP_SPOOL_STOPPED = 3, /* recording stopped early: stop_reason says why */
+};
+
+enum seep_stop {
+    SEEP_STOP_NONE = 0,
+    SEEP_STOP_DISK_FULL = 1,
+    SEEP_STOP_CAP = 2,      /* the spool's size cap */
+    SEEP_STOP_FILE_LIMIT = 3, /* RLIMIT_FSIZE */
+    SEEP_STOP_IO = 4,       /* the spool can no longer be written or reached */
+    SEEP_STOP_MEMORY = 5,   /* no memory for the recorder */
+};
+
+/* First 256 bytes of `control`. The recorder writes it, readers only read. */
+struct seep_control {
+    uint8_t magic[8];          /* SEEP_SPOOL_MAGIC */
+    uint32_t version;          /* SEEP_SPOOL_VERSION */
+    uint32_t clock;            /* enum seep_clock */
+    uint32_t pid;
+    uint32_t state;            /* enum seep_spool_state */
+    uint32_t stop_reason;      /* enum seep_stop */
+    uint32_t lane_count;       /* lanes ever taken, <= SEEP_LANE_LIMIT */
+    uint64_t start_stamp;      /* stamp and */
+    uint64_t start_ns;         /* CLOCK_MONOTONIC at the start, read together */
+    uint64_t rows_end;         /* end of the `rows` file: space is reserved by adding to this */
+    uint64_t tails_end;        /* the same for `tails` */
+    uint64_t last_stamp;       /* the newest stamp and monotonic time read together: at a flush, */
+    uint64_t last_ns;          /* a snapshot, or the end; written as a pair, see last_seq */
+    uint32_t last_seq;         /* odd while last_stamp and last_ns change */
+    uint32_t thread_count;     /* threads ever seen */
+    uint64_t lost_nested;      /* events missing, by reason (enum seep_lost) */
+    uint64_t lost_stopped;
+    uint64_t lost_early;
+    uint64_t lost_no_lane;
+    uint64_t cut_stacks;       /* walks that ended before the outermost frame */
+    uint64_t guessed_frames;   /* frames found by frame pointer because code had no unwind data */
+    uint64_t recorder_bytes;   /* memory the recorder holds in the process */
+    uint64_t stack_nodes;      /* ids handed out */
+    uint8_t reserved[104];
+};
+
+/* A lane, 64 bytes, in an array that follows struct seep_control. `word` publishes the tail: its
+ * sequence number in the high half, committed bytes in the low half, stored in one go. What
+ * describes the content of sequence n stands at index n & 1 and is written before `word` names n,
+ * so that a death between the two stores leaves the older pair valid. Chunks 0 .. sequence-1 of
+ * the lane are in `rows`; where a chunk with the tail's own sequence number is there too (the
+ * process died while writing it out), the tail is the valid copy. */
+struct seep_lane {
+    uint64_t word;        /* sequence << 32 | committed bytes */
+    uint64_t tail_offset[2]; /* in the `tails` file */
+    uint32_t tail_bytes[2];  /* size of the tail; 0: the lane has none */
+    uint32_t thread[2];   /* thread at the start of the content */
+    uint32_t holder;      /* tid of the thread that holds the lane; 0: free */
+    uint32_t busy;        /* reserved: a row is in progress (streaming merge) */
+    uint8_t reserved[16];
+};
+
+/* Header of a chunk of the `rows` file, 32 bytes, followed by `bytes` bytes of rows. Chunks stand
+ * at multiples of SEEP_ROWS_ALIGN; space that was reserved but never written reads as zeros. */
+#define SEEP_ROWS_MAGIC 0x53574f52u /* "ROWS" */
+struct seep_rows_header {
+    uint32_t magic;
+    uint32_t lane;
+    uint32_t sequence;
+    uint32_t bytes;
+    uint32_t thread;       /* thread at the start of the chunk */
+    uint32_t space_bytes;  /* header, rows and padding: the next chunk starts behind it */
+    uint32_t reserved;
+    uint32_t checksum;     /* CRC-32C of the 28 bytes before; not of the rows */
+};
+
+/* Rows. First byte: operation in bits 0-3, flags in bits 4-7. At the start of a tail or chunk the
+ * previous stamp is control.start_stamp; previous address, stack and pc are 0, so that every chunk
+ * decodes by itself. Stamps in a lane may step back (rows of a signal handler that interrupted a
+ * hook are written after the row it interrupted): hence svarint.
+ *
+ * ALLOC    svarint stamp - previous; svarint address; varint size; svarint stack - previous stack;
+ *          [u8 call] [varint alignment] [varint usable - size]
+ * FREE     svarint stamp; svarint address; [u8 call] [svarint stack]
+ * REALLOC  svarint start stamp; varint end - start (the next row counts from the start stamp);
+ *          svarint old address - previous; svarint new address - old address (0: in place);
+ *          varint size; svarint stack; [u8 call] [varint alignment] [varint usable - size];
+ *          the previous address becomes the new one
+ * FAILED   svarint stamp; svarint address (0 unless a reallocation failed; the previous address
+ *          stays as it is and the delta counts from 0); varint size; svarint stack; [u8 call]
+ * STACK    varint id; varint parent id; svarint pc - previous pc. With ROOT: varint id; varint
+ *          generation. Published before any row names it; the same (parent, pc) may have two ids.
+ * BESIDE   varint kind (enum seep_beside); svarint stamp; varint length; bytes
+ *
+ * An address or address delta is divided by 8 unless UNALIGNED says it is not a multiple. */
+enum seep_row {
+    SEEP_ROW_END = 0, /* nothing follows in this tail or chunk */
+    SEEP_ROW_ALLOC = 1,
+    SEEP_ROW_FREE = 2,
+    SEEP_ROW_REALLOC = 3,
+    SEEP_ROW_FAILED = 4,
+    SEEP_ROW_STACK = 5,
+    SEEP_ROW_BESIDE = 6,
+};
+enum seep_row_flag {
+    SEEP_ROW_CALL = 0x10,      /* call byte present; else MALLOC, FREE or REALLOC by operation */
+    SEEP_ROW_ALIGN = 0x20,     /* ALLOC, REALLOC: alignment present */
+    SEEP_ROW_WITH_STACK = 0x20, /* FREE: stack present */
+    SEEP_ROW_USABLE = 0x40,    /* usable size present; else SEEP_USABLE_GLIBC(size) */
+    SEEP_ROW_UNALIGNED = 0x80, /* addresses are not divided by 8 */
+    SEEP_ROW_EXACT_PC = 0x10,  /* STACK: pc was interrupted there, it is not a return address */
+    SEEP_ROW_GUESSED = 0x20,   /* STACK: found by frame pointer, without unwind data */
+    SEEP_ROW_ROOT = 0x40,      /* STACK: outermost node */
+    SEEP_ROW_CUT = 0x80,       /* STACK with ROOT: older frames exist but are not known */
+};
+
+/* Usable size of a block of `n` requested bytes under glibc, 64-bit: chunks are multiples of 16
+ * with 8 bytes of header, at least 24 usable (malloc/malloc.c, request2size). A prediction only. */
+#define SEEP_USABLE_GLIBC(n) ((n) <= 24 ? 24 : ((((uint64_t)(n) + 8 + 15) & ~(uint64_t)15) - 8))
+
+/* ------------------------------------------------------------------ the trace
+ *
+ * File = struct seep_file_header, then chunks, then an INDEX chunk and struct seep_trailer.
+ * A chunk = struct seep_chunk_header + stored bytes. Readable without index and trailer by
+ * following the chunk headers; after damage by searching for the next SEEP_CHUNK_MAGIC whose
+ * header checksum holds.
+ */
+#define SEEP_TRACE_MAGIC "SEEPTRC\n" /* 8 bytes */
+#define SEEP_TRACE_VERSION 0u        /* 0 may change until it is declared stable */
+#define SEEP_TRACE_SUFFIX ".seep"
+#define SEEP_SPOOL_SUFFIX ".spool"
+
+struct seep_file_header { /* 32 bytes */
+    uint8_t magic[8];
+    uint32_t version;
+    uint32_t flags;    /* 0 */
+    uint64_t reserved; /* 0 */
+    uint32_t reserved2;
+    uint32_t checksum; /* CRC-32C of the 28 bytes before */
+};
+
+enum seep_chunk_type {
+    SEEP_CHUNK_FACTS = 1,   /* facts about the process */
+    SEEP_CHUNK_MODULES = 2, /* dictionary: modules with generation, base, path, build ID */
+    SEEP_CHUNK_STACKS = 3,  /* dictionary: stack nodes first .. first+count-1 */
+    SEEP_CHUNK_THREADS = 4, /* dictionary: threads */
+    SEEP_CHUNK_GROUP = 5,   /* checkpoint and events */
+    SEEP_CHUNK_BESIDE = 6,  /* records beside the events of the group that follows */
+    SEEP_CHUNK_SUMMARY = 7, /* completeness and totals, as the packer saw them */
+    SEEP_CHUNK_INDEX = 8,   /* type, offset, first event, events, first time of each chunk */
+    SEEP_CHUNK_SEGMENT = 9, /* reserved: link to the previous and next file of a rotation */
+    SEEP_CHUNK_GRAPH = 10,  /* reserved: heap graph snapshot: edges between live blocks */
+    SEEP_CHUNK_SYMBOLS = 11, /* reserved: names of addresses, embedded for another machine */
+};
+
+#define SEEP_CHUNK_MAGIC 0x4b435053u /* "SPCK" */
+struct seep_chunk_header { /* 32 bytes */
+    uint32_t magic;
+    uint16_t type;            /* enum seep_chunk_type; readers skip unknown types */
+    uint16_t flags;           /* 0 */
+    uint64_t stored_bytes;    /* that follow the header */
+    uint32_t number;          /* counts chunks of the file from 0 */
+    uint32_t payload_checksum; /* CRC-32C of the stored bytes */
+    uint32_t reserved;        /* 0 */
+    uint32_t header_checksum; /* CRC-32C of the 28 bytes before */
+};
+
+#define SEEP_TRAILER_MAGIC "SEEPEND\n"
+struct seep_trailer { /* 24 bytes, the last of a complete file */
+    uint64_t index_offset; /* of the INDEX chunk's header */
+    uint32_t reserved;
+    uint32_t checksum;     /* CRC-32C of the 12 bytes before */
+    uint8_t magic[8];
+};
+
+/* Columns of a GROUP. A group holds a table of columns, each its own zstd frame; readers skip
+ * columns they do not know. */
+enum seep_column {
+    /* the checkpoint: live blocks at the start of the group, by slot */
+    SEEP_COLUMN_CHECK_SLOT = 1,
+    SEEP_COLUMN_CHECK_ADDRESS = 2,
+    SEEP_COLUMN_CHECK_SIZE = 3,
+    SEEP_COLUMN_CHECK_USABLE = 4,
+    SEEP_COLUMN_CHECK_STACK = 5,
+    SEEP_COLUMN_CHECK_THREAD = 6,
+    SEEP_COLUMN_CHECK_TIME = 7,
+    SEEP_COLUMN_CHECK_CALL = 8,
+    SEEP_COLUMN_CHECK_ALIGN = 9,
+    SEEP_COLUMN_CHECK_FREE_SLOTS = 10, /* order in which free slots are reused */
+    SEEP_COLUMN_CHECK_WEIGHT = 11,     /* reserved: sampling */
+    SEEP_COLUMN_CHECK_BIRTH = 12,      /* event index of each live block's allocation */
+    SEEP_COLUMN_CHECK_REALLOCS = 13,   /* reallocations in flight at the group's start */
+    /* the events */
+    SEEP_COLUMN_OP = 32,
+    SEEP_COLUMN_THREAD = 33,
+    SEEP_COLUMN_TIME = 34,
+    SEEP_COLUMN_ADDRESS_CODE = 35,
+    SEEP_COLUMN_ADDRESS = 36,
+    SEEP_COLUMN_SIZE = 37,
+    SEEP_COLUMN_STACK = 38,
+    SEEP_COLUMN_SLOT = 39,
+    SEEP_COLUMN_CALL = 40,
+    SEEP_COLUMN_ALIGN = 41,
+    SEEP_COLUMN_USABLE = 42,
+    SEEP_COLUMN_LINK = 43,   /* joins the two places of a reallocation */
+    SEEP_COLUMN_WEIGHT = 44, /* reserved: sampling */
+};
+
+#endif

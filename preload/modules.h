@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which file is loaded where, and when that changes. No lock of the loader is ever taken: modules
+ * are met when a stack first runs through them (_dl_find_object), and an unload is noticed because
+ * the loader calls our free() on its way. */
+#ifndef REC_MODULES_H
+#define REC_MODULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rec_thread;
+
+/* What unwinding and naming need to know of the module around a pc. */
+struct rec_module {
+    uintptr_t start, end;    /* mapped range */
+    uintptr_t base;          /* load bias */
+    const uint8_t *eh_frame_hdr; /* NULL: none */
+};
+
+bool rec_modules_init(void);
+
+/* Finds the module around `pc` without lock, system call or allocation; false if there is none. */
+bool rec_modules_find(uintptr_t pc, struct rec_module *out);
+
+/* Makes sure a SEEP_BESIDE_MODULE row for the module around `pc` is written, by the calling thread
+ * and in the present generation. Called once per new pc, under the caller's cold-path lock. */
+void rec_modules_note(struct rec_thread *t, uintptr_t pc);
+
+/* Counts unloads, from 1. */
+uint32_t rec_modules_generation(void);
+
+/* True if `pc` lies in the dynamic loader: then rec_modules_check() is due. Two comparisons. */
+bool rec_modules_is_loader(uintptr_t pc);
+
+/* Looks whether known modules are still there; if one is gone, begins a new generation: writes the
+ * SEEP_BESIDE_UNLOAD row, and forgets the rules and stacks that ran through it. */
+void rec_modules_check(struct rec_thread *t);
+
+#endif
