@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests share: where the built programs are, recording, and reading reports.
+
+meson passes the build directory in SEEP_BUILD; by hand: SEEP_BUILD=build python3 tests/e2e/test_x.py
+"""
+
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+BUILD = os.path.realpath(os.environ.get("SEEP_BUILD", os.path.join(ROOT, "build")))
+SEEP = os.path.join(BUILD, "seep")
+LIBSEEP = os.path.join(BUILD, "libseep.so")
+INCLUDE = os.path.join(ROOT, "include")
+SAMPLES = os.path.join(ROOT, "samples")
+WORKLOADS = os.path.join(ROOT, "tests", "workloads")
+
+TIMEOUT = 240  # seconds; below meson's, so that a hang is reported with its command
+
+
+def run(args, check=None, **options):
+    """Runs a command and captures its output as text. With `check`, any other exit status fails."""
+    options.setdefault("stdin", subprocess.DEVNULL)
+    if "input" in options:
+        del options["stdin"]
+    done = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, errors="replace", timeout=TIMEOUT, check=False, **options)
+    if check is not None and done.returncode != check:
+        raise AssertionError(f"{' '.join(map(str, args))}: exit status {done.returncode}, "
+                             f"not {check}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return done
+
+
+def environment(**changes):
+    """The environment without anything that steers the recorder, plus `changes`."""
+    env = {k: v for k, v in os.environ.items()
+           if not k.startswith("SEEP_") and k != "LD_PRELOAD"}
+    env["LC_ALL"] = "C.UTF-8"
+    env.update(changes)
+    return env
+
+
+def need(program, package):
+    """Path of a program that ./dev test installs; skips the test where it cannot be had."""
+    path = shutil.which(program)
+    if path is None:
+        raise unittest.SkipTest(f"needs {program} (Debian package {package})")
+    return path
+
+
+class TestCase(unittest.TestCase):
+    """A test with a directory of its own, self.tmp, removed at the end."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self.tmp = tempfile.mkdtemp(prefix="seep-test-")
+        self.addCleanup(shutil.rmtree, self.tmp, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.tmp, name)
+
+    def write(self, name, text):
+        path = self.path(name)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        return path
+
+    def build(self, source, name=None, flags=("-O1", "-g")):
+        """Compiles a C or C++ file (a path, or a file name in samples/) into self.tmp.
+
+        -fno-builtin keeps the compiler from removing pairs of malloc and free."""
+        if not os.path.isabs(source):
+            source = os.path.join(SAMPLES, source)
+        name = name or os.path.splitext(os.path.basename(source))[0]
+        compiler = "g++" if source.endswith(".cpp") else "gcc"
+        run([compiler, "-Wall", "-fno-builtin", "-pthread", "-I", INCLUDE, *flags, source,
+             "-o", self.path(name), "-ldl"], check=0)
+        return self.path(name)
+
+    def record(self, args, trace="out.seep", options=(), check=0, **more):
+        """Runs `args` under `seep run`; returns a Recording. A negative status means a signal."""
+        more.setdefault("env", environment())
+        path = self.path(trace)
+        done = run([SEEP, "run", "-f", "-o", path, *options, "--", *args], **more)
+        if check is not None:
+            self.assertEqual(done.returncode, check,
+                             f"{args} under seep run\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        return Recording(path, done)
+
+
+class Recording:
+    """A trace and how its program ended."""
+
+    def __init__(self, trace, done):
+        self.trace = trace
+        self.status = done.returncode
+        self.stdout = done.stdout
+        self.stderr = done.stderr
+        self._info = None
+
+    @property
+    def info(self):
+        """The result of `seep info`, as a dict."""
+        if self._info is None:
+            self._info = report("info", self.trace)["result"]
+        return self._info
+
+    def leaks(self, *options):
+        """The result of `seep leaks`, as a dict."""
+        return report("leaks", self.trace, *options)["result"]
+
+    def dump(self):
+        """Every event of the trace, a dict each."""
+        lines = run([SEEP, "dump", "--format=json", self.trace], check=0,
+                    env=environment()).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def children(self):
+        """Traces of the other processes of the same run."""
+        stem = self.trace[:-len(".seep")]
+        return sorted(set(glob.glob(glob.escape(stem) + ".*.seep")) - {self.trace})
+
+
+def report(command, trace, *options):
+    """The whole JSON document of an analysis."""
+    done = run([SEEP, command, "--format=json", *options, trace], check=0, env=environment())
+    return json.loads(done.stdout)
+
+
+def valgrind_totals(args, **options):
+    """What valgrind counts: dict of allocations, frees, bytes ("total heap usage")."""
+    need("valgrind", "valgrind")
+    options.setdefault("env", environment())
+    handle, log = tempfile.mkstemp(prefix="seep-valgrind-")
+    os.close(handle)
+    try:
+        run(["valgrind", "--leak-check=no", "--run-libc-freeres=no", "--run-cxx-freeres=no",
+             f"--log-file={log}", "--", *args], check=0, **options)
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            text = lines.read()
+    finally:
+        os.unlink(log)
+    found = re.search(r"total heap usage: ([\d,]+) allocs, ([\d,]+) frees, ([\d,]+) bytes", text)
+    if not found:
+        raise AssertionError("valgrind reported no heap usage:\n" + text[-4000:])
+    allocations, frees, total = (int(n.replace(",", "")) for n in found.groups())
+    return {"allocations": allocations, "frees": frees, "bytes": total}
+
+
+def main():
+    """Entry point of every test file; the closing lines are what tests/summary.py counts."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if not os.path.exists(SEEP):
+        sys.exit(f"{SEEP}: not built")
+    unittest.main(verbosity=2)
