@@ -5,27 +5,34 @@
 #define MODEL_HEAP_H
 
 #include "trace/trace_event.h"
+#include "trace/trace_reader.h"
 
-/* Counting rules: design table "counting" in docs/architecture.md. */
+/* An allocation makes a block, a free ends one, a reallocation changes one; failed calls are apart.
+ * The two places of a reallocation (REALLOC_OUT, _IN) are one reallocation, counted at the second.
+ * Blocks inherited over a fork are live, but no allocation of this process. */
 struct heap_totals {
     uint64_t allocations;   /* blocks made */
     uint64_t frees;         /* blocks ended */
     uint64_t reallocations; /* blocks changed */
     uint64_t failed;
-    uint64_t temporary;     /* freed with no other allocation by the same thread between */
-    uint64_t allocated_bytes; /* requested: of allocations + new sizes of reallocations */
+    uint64_t temporary;  /* freed by the thread that made them, with no other allocation or
+                            reallocation by it between */
+    uint64_t mismatched; /* ended by a call of another family than made them: calls.h */
+    uint64_t inherited_blocks, inherited_bytes;
+    uint64_t allocated_bytes;         /* requested: of allocations + new sizes of reallocations */
     uint64_t live_blocks, live_bytes; /* requested, now */
     uint64_t live_usable_bytes;
-    uint64_t peak_live_bytes; /* most requested bytes live at once */
+    uint64_t peak_live_bytes;  /* most requested bytes live at once */
     uint64_t peak_live_blocks; /* blocks live at that moment */
-    uint64_t peak_time_ns;    /* and when */
-    uint64_t peak_number;     /* number of the event that made it */
+    uint64_t peak_time_ns;     /* and when */
+    uint64_t peak_number;      /* number of the event that made it */
     uint64_t last_time_ns;
 };
 
 struct heap {
     struct heap_totals totals;
-    uint64_t *last_allocation; /* per thread number: event number of its last allocation; owned */
+    uint64_t *last_allocation; /* per thread number: event number + 1 of its last allocation or
+                                  reallocation, 0: none; owned */
     size_t thread_capacity;
 };
 
@@ -35,5 +42,15 @@ void heap_release(struct heap *h);
 /* Takes one event into account. Events come in order; other types than allocation events only
  * move the time. After a TRACE_GAP the live totals are wrong until heap_resync(). */
 void heap_apply(struct heap *h, const struct trace_event *ev);
+
+/* Sets the live totals to what the reader holds live now: to be called right after heap_apply() of
+ * a TRACE_GAP. The peak only grows. */
+void heap_resync(struct heap *h, const struct trace_reader *reader);
+
+/* allocations + frees + reallocations. */
+static inline uint64_t heap_events(const struct heap_totals *t)
+{
+    return t->allocations + t->frees + t->reallocations;
+}
 
 #endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What was recorded, by whom, how completely. */
+#ifndef ANALYSIS_INFO_H
+#define ANALYSIS_INFO_H
+
+#include "analysis/result.h"
+#include "model/symbols.h"
+#include "trace/trace_reader.h"
+#include "util/err.h"
+
+struct info_options {
+    /* Called now and then with 0 .. 1; returns false to stop (INTERRUPTED). May be NULL. */
+    bool (*progress)(void *arg, double fraction);
+    void *progress_arg;
+};
+
+/* Reads the whole trace once. `symbols` proves the frames; NULL leaves suspect_frames and
+ * unprovable_frames null. On success *out is owned by the caller, result_free(). Errors: those of
+ * the reader, INTERRUPTED. The tree (units in brackets):
+ *
+ *   events                 [count] allocations + frees + reallocations
+ *   allocations, frees, reallocations, failed, temporary   [count]
+ *   mismatched_frees       [count] new given to free, malloc to delete, ...
+ *   allocated_bytes        [bytes] requested
+ *   peak_live_bytes        [bytes] requested;  peak_live_blocks [count];  peak_time_ns [ns]
+ *   live_blocks, live_bytes, live_usable_bytes             at the end
+ *   inherited_blocks, inherited_bytes   made by the parent before the fork; not allocations
+ *   lost_events            [count];  raced, repaired, unknown_frees  [count]
+ *   threads                [count]
+ *   duration_ns            [ns]
+ *   trace_bytes            [bytes];  bytes_per_event [real]
+ *   peak_rss_bytes         [bytes] or null where not known
+ *   recorder_bytes         [bytes] memory of the recorder itself within that
+ *   allocator, allocator_version, allocator_path           text or null
+ *   stacks                 [count] nodes of the stack tree without roots
+ *   modules                [count]
+ *   cut_stacks, guessed_frames      [count] as the recorder walked
+ *   suspect_frames         [count] nodes of the stack tree whose return address follows no call
+ *   unprovable_frames      [count] nodes whose code is not on this machine
+ *   process                object:
+ *     command              text, quoted as for a shell; arguments: array of texts
+ *     exe, working_directory, host, kernel, libc, thp, run_id, recorder_version   text or null
+ *     pid, parent_pid, image, cpus [integer or null];  page_bytes [bytes or null]
+ *     fork_parent_pid      integer or null
+ *     start_realtime_ns    [integer] ns since 1970;  start  text, ISO 8601 UTC
+ *     options, environment arrays of texts
+ *   exit                   object:
+ *     word                 text: "exited with status 0", "killed by signal 9 (SIGKILL)", "not
+ * known" status, signal       integer or null recording            text: how it ended: "closed",
+ * "open" (no word from the process), "stopped" completeness           see completeness.h marks
+ * array of {name text, time_ns [ns], event [count], thread [integer]}
+ */
+enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
+                           struct symbols *symbols, const struct info_options *options,
+                           struct err *err);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Blocks that are live at the end, by call site. They are called "live at exit" and not leaks: what
+ * is unreachable only a heap graph tells. A later analysis that has one can add fields to the
+ * sites and to `total` (definite, indirect, ...) without changing what is here. */
+#ifndef ANALYSIS_LEAKS_H
+#define ANALYSIS_LEAKS_H
+
+#include "analysis/result.h"
+#include "model/filter.h"
+#include "model/suppressions.h"
+#include "model/symbols.h"
+#include "trace/trace_reader.h"
+#include "util/err.h"
+
+/* What makes two blocks belong to the same call site. FUNCTION, MODULE and SOURCE (file) are those
+ * of the allocating frame: the innermost that is no mere wrapper (operator new, std::allocator,
+ * xmalloc, strdup, ...). */
+enum leaks_by { LEAKS_BY_STACK, LEAKS_BY_FUNCTION, LEAKS_BY_MODULE, LEAKS_BY_SOURCE };
+enum leaks_order { LEAKS_ORDER_BYTES, LEAKS_ORDER_BLOCKS, LEAKS_ORDER_TIME /* oldest first */ };
+
+/* Names for the command line, in the enum's order, NULL-ended: "stack", ...; "bytes", ... */
+extern const char *const leaks_by_names[];
+extern const char *const leaks_order_names[];
+
+struct leaks_options {
+    enum leaks_by by;
+    enum leaks_order order;
+    size_t top;         /* sites shown; 0 = all */
+    uint64_t min_bytes; /* smaller sites are not shown but counted as hidden */
+    uint64_t min_blocks;
+    unsigned depth;                    /* frames shown of a stack, inline ones count; 0 = all */
+    bool show_builtin;                 /* sites of the built-in list are listed among the others */
+    bool show_suppressed;              /* the same for suppression files */
+    struct filter *filter;             /* not yet bound; NULL: none. Not owned */
+    struct suppressions *suppressions; /* not yet bound; NULL: none. Not owned */
+    /* Called now and then with 0 .. 1; returns false to stop (INTERRUPTED). May be NULL. */
+    bool (*progress)(void *arg, double fraction);
+    void *progress_arg;
+};
+
+/* Reads the trace from where the reader stands (the beginning) to the end, or to the window's end.
+ * With a time window: the blocks made (or last reallocated) within it and still live at its end.
+ * On success *out is owned by the caller, result_free(). Errors: those of the reader, USAGE from
+ * filter_bind(), INTERRUPTED. The tree (units in brackets):
+ *
+ *   word            text: "live at exit", or "live at 1.5s" with the window's end
+ *   by, order       texts as in leaks_by_names, leaks_order_names
+ *   window          null, or object {from, to: texts as given or null; from_ns, to_ns [ns]}
+ *   end_ns          [ns] the moment looked at
+ *   total           object: everything live at that moment, before filters:
+ *     blocks [count], bytes [bytes], usable_bytes [bytes]
+ *     peak_live_bytes [bytes], peak_time_ns [ns], share_of_peak_percent [percent]
+ *   matched         object {sites, blocks, bytes}: what filters and suppressions leave:
+ *                   sites shown + hidden
+ *   sites           array, ordered; each an object:
+ *     name          text: what it was grouped by: the allocating function, module or source file
+ *     blocks [count], bytes [bytes], usable_bytes [bytes]
+ *     share_percent [percent] of total.bytes
+ *     allocated_blocks [count], allocated_bytes [bytes]: all that was ever made there in the window
+ *                   (reallocations count where they took place)
+ *     first_ns, last_ns [ns] when the oldest and the youngest of the live blocks were made
+ *     sizes         object {min, typical (the median), max [bytes]} requested
+ *     threads       array of integers: the threads that made them, at most 8; thread_count [count]
+ *     calls         array of texts: "malloc", "new", ...
+ *     stacks        [count] distinct stacks in this site; 1 when by stack
+ *     suppressed    null, or text: the rule, where show_builtin or show_suppressed lists it
+ *     builtin       bool: that rule is a built-in one
+ *     cut           bool: the stack's older frames were not recorded
+ *     hidden_frames [count] frames not shown because of `depth`
+ *     frames        array, innermost first, of the site's heaviest stack:
+ *       function    text
+ *       file        text or null;  line  integer or null
+ *       module      text (path) or null
+ *       address     [address]
+ *       inlined     bool: inlined into the next frame
+ *       suspect     bool: no call stands before the return address
+ *       guessed     bool: found by frame pointer, without unwind data
+ *       named       bool: false where `function` is only an address
+ *   hidden          object {sites [count], blocks [count], bytes [bytes]}: matched but not shown
+ *   filtered_out    object {blocks [count], bytes [bytes]}
+ *   suppressed      object {sites [count], blocks [count], bytes [bytes],
+ *                   rules array of {pattern, file texts, line integer, sites, blocks, bytes},
+ *                   unused array of {pattern, file, line}}: by suppression files
+ *   builtin         object {sites, blocks, bytes, shown bool,
+ *                   rules array of {pattern, reason texts, sites, blocks, bytes}}: only rules hit
+ *
+ * A suppressed or built-in site that is shown counts in `matched` as well.
+ */
+enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
+                            struct symbols *symbols, const struct leaks_options *options,
+                            struct err *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The filters that all analyses take, one struct and one table of options.
+ *
+ * Filters of different options are all to hold; of several values of one option (given again, or
+ * with commas where that is said) one has to. A value that begins with `!` excludes: it is to hold
+ * for none. Name patterns are those of pattern.h.
+ *
+ *   filter_init -> filter_set per option given -> filter_bind once the trace is open ->
+ *   filter_window per event, filter_block per block -> filter_release
+ */
+#ifndef MODEL_FILTER_H
+#define MODEL_FILTER_H
+
+#include "model/symbols.h"
+#include "trace/trace_event.h"
+#include "util/err.h"
+
+/* One row per option; the command line builds its own table from this one. All may be repeated. */
+struct filter_option {
+    const char *name;  /* long name without dashes */
+    const char *value; /* what the value is called in help; never NULL */
+    const char *help;  /* one sentence */
+};
+extern const struct filter_option filter_options[]; /* ended by a NULL name */
+
+struct filter_name; /* a name pattern, see filter.c */
+struct filter_thread;
+
+/* A moment as it was given, and what it means in a trace once bound. */
+struct filter_moment {
+    char *text;       /* as given, owned; NULL: not given */
+    bool by_number;   /* `number` decides, else `time_ns` */
+    uint64_t number;  /* events with a smaller number are before it */
+    uint64_t time_ns; /* since the start; for marks and event numbers their own time where known */
+};
+
+struct filter_range {
+    bool given;
+    uint64_t low, high; /* both inclusive */
+};
+
+struct filter {
+    struct filter_moment from, to;
+    struct filter_range size;              /* requested bytes */
+    struct filter_range lifetime;          /* ns */
+    uint64_t calls_wanted, calls_unwanted; /* bits by enum seep_call; wanted 0: any */
+    struct filter_thread *threads;
+    size_t thread_count, thread_capacity;
+    struct filter_name *names;
+    size_t name_count, name_capacity;
+    /* set by filter_bind() */
+    const struct trace_dict *dict; /* not owned */
+    struct symbols *symbols;       /* not owned */
+    uint8_t *thread_passes;        /* by number, 0 .. dict->thread_count */
+    uint64_t *node_names;          /* per stack node: which names match it or a caller of it */
+    uint8_t *node_known;
+};
+
+void filter_init(struct filter *f);
+void filter_release(struct filter *f);
+
+/* Takes one option of the table into the filter. USAGE with a message that names option and value
+ * where the value makes no sense or the option does not exist. */
+enum seep_err filter_set(struct filter *f, const char *name, const char *value, struct err *err);
+
+/* True if anything was set at all; if a name pattern was set, so that stacks must be symbolised. */
+bool filter_active(const struct filter *f);
+bool filter_needs_names(const struct filter *f);
+
+/* Finds marks and threads in the trace. Both arguments outlive the filter's use; `symbols` may be
+ * NULL if !filter_needs_names(). USAGE where a mark or a thread of that name is not in the trace
+ * (the message lists the marks there are). May be called again for another trace. */
+enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struct symbols *symbols,
+                          struct err *err);
+
+/* Where a moment of the trace lies: the window is [from, to], ends included. For a mark the window
+ * begins with the first event after it, and ends with the last one before it. */
+enum filter_place { FILTER_BEFORE = -1, FILTER_INSIDE = 0, FILTER_AFTER = 1 };
+enum filter_place filter_window(const struct filter *f, uint64_t number, uint64_t time_ns);
+
+/* True if the block passes threads, size, call and stack filters (not window and lifetime). */
+bool filter_block(struct filter *f, const struct trace_block *block);
+/* The part of it that looks at the stack: memoised per node, symbolises what it must. */
+bool filter_stack(struct filter *f, uint32_t stack);
+/* True if a block that lived so long passes. A block that is still live counts up to the window's
+ * end. */
+bool filter_lifetime(const struct filter *f, uint64_t lifetime_ns);
+
+#endif

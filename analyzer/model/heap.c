@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/heap.h"
+
+#include "model/calls.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void heap_init(struct heap *h)
+{
+    memset(h, 0, sizeof *h);
+}
+
+void heap_release(struct heap *h)
+{
+    if (!h)
+        return;
+    free(h->last_allocation);
+    memset(h, 0, sizeof *h);
+}
+
+/* Remembers the thread's last call that handed out memory. */
+static void note_allocation(struct heap *h, const struct trace_event *ev)
+{
+    size_t need = (size_t)ev->thread + 1, old = h->thread_capacity;
+    if (need > old) {
+        MEM_GROW(h->last_allocation, h->thread_capacity, need);
+        memset(h->last_allocation + old, 0, (h->thread_capacity - old) * sizeof(uint64_t));
+    }
+    h->last_allocation[ev->thread] = ev->number + 1;
+}
+
+static void enter(struct heap *h, const struct trace_event *ev)
+{
+    struct heap_totals *t = &h->totals;
+    t->live_blocks++;
+    t->live_bytes += ev->after.size;
+    t->live_usable_bytes += ev->after.usable;
+    if (t->live_bytes > t->peak_live_bytes) {
+        t->peak_live_bytes = t->live_bytes;
+        t->peak_live_blocks = t->live_blocks;
+        t->peak_time_ns = ev->time_ns;
+        t->peak_number = ev->number;
+    }
+}
+
+static void leave(struct heap *h, const struct trace_event *ev)
+{
+    struct heap_totals *t = &h->totals;
+    t->live_blocks--;
+    t->live_bytes -= ev->before.size;
+    t->live_usable_bytes -= ev->before.usable;
+    /* nobody saw an implied free: which call it was is not known */
+    if (!(ev->flags & TRACE_IMPLIED) && call_mismatch(ev->before.call, ev->call))
+        t->mismatched++;
+}
+
+void heap_apply(struct heap *h, const struct trace_event *ev)
+{
+    struct heap_totals *t = &h->totals;
+    t->last_time_ns = ev->time_ns;
+    switch (ev->type) {
+    case TRACE_ALLOC:
+        if (ev->flags & TRACE_INHERITED) {
+            t->inherited_blocks++;
+            t->inherited_bytes += ev->after.size;
+        } else {
+            t->allocations++;
+            t->allocated_bytes += ev->after.size;
+            note_allocation(h, ev);
+        }
+        enter(h, ev);
+        break;
+    case TRACE_FREE:
+        t->frees++;
+        if (ev->before.thread == ev->thread && ev->thread < h->thread_capacity &&
+            h->last_allocation[ev->thread] == ev->before.birth + 1)
+            t->temporary++;
+        leave(h, ev);
+        break;
+    case TRACE_REALLOC_OUT:
+        leave(h, ev);
+        break;
+    case TRACE_REALLOC:
+        leave(h, ev);
+        /* fall through */
+    case TRACE_REALLOC_IN:
+        t->reallocations++;
+        t->allocated_bytes += ev->after.size;
+        note_allocation(h, ev);
+        enter(h, ev);
+        break;
+    case TRACE_FAILED:
+        t->failed++;
+        break;
+    case TRACE_FREE_UNKNOWN:
+    case TRACE_BESIDE:
+    case TRACE_GAP:
+        break;
+    }
+}
+
+void heap_resync(struct heap *h, const struct trace_reader *reader)
+{
+    struct heap_totals *t = &h->totals;
+    t->live_blocks = t->live_bytes = t->live_usable_bytes = 0;
+    uint32_t slots = trace_reader_slot_count(reader);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct trace_block *b = trace_reader_block(reader, slot);
+        if (!b)
+            continue;
+        t->live_blocks++;
+        t->live_bytes += b->size;
+        t->live_usable_bytes += b->usable;
+    }
+    if (t->live_bytes > t->peak_live_bytes) {
+        t->peak_live_bytes = t->live_bytes;
+        t->peak_live_blocks = t->live_blocks;
+        t->peak_time_ns = t->last_time_ns;
+        t->peak_number = 0; /* not known: within what was lost */
+    }
+}
