@@ -51,30 +51,31 @@ enum seep_call {
 };
 
 /* Facts about the process: a list of (varint key, varint length, bytes). Integers are varints in
- * the bytes, texts are UTF-8 without a final NUL, lists are NUL-separated. Unknown keys are kept. */
+ * the bytes, texts are UTF-8 without a final NUL, lists are NUL-separated. Unknown keys are kept.
+ */
 enum seep_fact {
-    SEEP_FACT_PID = 1,             /* integer */
-    SEEP_FACT_PARENT_PID = 2,      /* integer */
-    SEEP_FACT_IMAGE = 3,           /* integer: 0 for a pid's first image, +1 per exec */
-    SEEP_FACT_EXE = 4,             /* text: path of the executable */
-    SEEP_FACT_COMMAND = 5,         /* list: argv */
-    SEEP_FACT_ENVIRONMENT = 6,     /* list: NAME=VALUE of the chosen variables only */
-    SEEP_FACT_HOST = 7,            /* text */
-    SEEP_FACT_KERNEL = 8,          /* text */
-    SEEP_FACT_LIBC = 9,            /* text */
-    SEEP_FACT_CPUS = 10,           /* integer */
-    SEEP_FACT_PAGE_BYTES = 11,     /* integer */
-    SEEP_FACT_THP = 12,            /* text: the bracketed word of .../transparent_hugepage/enabled */
+    SEEP_FACT_PID = 1,         /* integer */
+    SEEP_FACT_PARENT_PID = 2,  /* integer */
+    SEEP_FACT_IMAGE = 3,       /* integer: 0 for a pid's first image, +1 per exec */
+    SEEP_FACT_EXE = 4,         /* text: path of the executable */
+    SEEP_FACT_COMMAND = 5,     /* list: argv */
+    SEEP_FACT_ENVIRONMENT = 6, /* list: NAME=VALUE of the chosen variables only */
+    SEEP_FACT_HOST = 7,        /* text */
+    SEEP_FACT_KERNEL = 8,      /* text */
+    SEEP_FACT_LIBC = 9,        /* text */
+    SEEP_FACT_CPUS = 10,       /* integer */
+    SEEP_FACT_PAGE_BYTES = 11, /* integer */
+    SEEP_FACT_THP = 12,        /* text: the bracketed word of .../transparent_hugepage/enabled */
     SEEP_FACT_START_REALTIME_NS = 13, /* integer: CLOCK_REALTIME at the start */
-    SEEP_FACT_RUN_ID = 14,         /* text: the same for all processes of one `seep run` */
-    SEEP_FACT_ALLOCATOR = 15,      /* text: glibc, jemalloc, tcmalloc, mimalloc, or a path */
+    SEEP_FACT_RUN_ID = 14,            /* text: the same for all processes of one `seep run` */
+    SEEP_FACT_ALLOCATOR = 15,         /* text: glibc, jemalloc, tcmalloc, mimalloc, or a path */
     SEEP_FACT_ALLOCATOR_VERSION = 16, /* text */
     SEEP_FACT_RECORDER_VERSION = 17,  /* text */
-    SEEP_FACT_OPTIONS = 18,        /* list: the recorder's options that differ from the default */
+    SEEP_FACT_OPTIONS = 18,         /* list: the recorder's options that differ from the default */
     SEEP_FACT_FORK_PARENT_PID = 19, /* integer: set in a fork's child: the recorded process it */
-    SEEP_FACT_FORK_STAMP = 20,     /* integer, fixed 8 bytes: was forked from, and when */
+    SEEP_FACT_FORK_STAMP = 20,      /* integer, fixed 8 bytes: was forked from, and when */
     SEEP_FACT_WORKING_DIRECTORY = 21, /* text */
-    SEEP_FACT_ALLOCATOR_PATH = 22, /* text: the file that serves malloc */
+    SEEP_FACT_ALLOCATOR_PATH = 22,    /* text: the file that serves malloc */
 };
 
 /* Things beside the allocation events, in both forms. In the spool they are SEEP_ROW_BESIDE rows
@@ -85,32 +86,33 @@ enum seep_beside {
     SEEP_BESIDE_THREAD_NAME = 3,  /* varint thread, text name */
     SEEP_BESIDE_MARK = 4,         /* varint thread, text */
     SEEP_BESIDE_MODULE = 5,       /* a module was loaded, or seen first: layout below */
-    SEEP_BESIDE_UNLOAD = 6,       /* varint generation that begins here, varint start of the module */
-    SEEP_BESIDE_CLOCK = 7,        /* spool only: fixed u64 stamp, fixed u64 monotonic ns */
-    SEEP_BESIDE_MEMORY = 8,       /* the kernel's split: varints, see enum seep_memory */
-    SEEP_BESIDE_MAPPINGS = 9,     /* mappings and run-length residency: layout below */
-    SEEP_BESIDE_LOST = 10,        /* varint count, varint reason (enum seep_lost) */
-    SEEP_BESIDE_EXIT = 11,        /* svarint wait status as from waitpid; written by the parent */
-    SEEP_BESIDE_MAP_CALL = 12,    /* reserved: direct mmap/munmap/mremap/brk by the program */
-    SEEP_BESIDE_ALLOCATOR_CALL = 13, /* reserved: malloc_trim, mallopt, mallctl, ... */
-    SEEP_BESIDE_RECORDER = 14,    /* varint bytes of memory the recorder itself holds */
+    SEEP_BESIDE_UNLOAD = 6,    /* varint generation that begins here, varint start of the module */
+    SEEP_BESIDE_CLOCK = 7,     /* spool only: fixed u64 stamp, fixed u64 monotonic ns */
+    SEEP_BESIDE_MEMORY = 8,    /* the kernel's split: varints, see enum seep_memory */
+    SEEP_BESIDE_MAPPINGS = 9,  /* mappings and run-length residency: layout below */
+    SEEP_BESIDE_LOST = 10,     /* varint count, varint reason (enum seep_lost) */
+    SEEP_BESIDE_EXIT = 11,     /* svarint wait status as from waitpid; written by the parent */
+    SEEP_BESIDE_MAP_CALL = 12, /* reserved: direct mmap/munmap/mremap/brk by the program */
+    SEEP_BESIDE_ALLOCATOR_CALL = 13,  /* reserved: malloc_trim, mallopt, mallctl, ... */
+    SEEP_BESIDE_RECORDER = 14,        /* varint bytes of memory the recorder itself holds */
     SEEP_BESIDE_FREED_RESIDENCY = 15, /* reserved: sampled residency of freed large blocks */
 };
 
-/* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of the
- * path ("[vdso]" for the vDSO); varint length and bytes of the build ID; varint segment count, each
- * segment varint p_vaddr, p_memsz, p_offset, p_flags of a PT_LOAD.
+/* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of
+ * the path ("[vdso]" for the vDSO); varint length and bytes of the build ID; varint segment count,
+ * each segment varint p_vaddr, p_memsz, p_offset, p_flags of a PT_LOAD.
  *
  * SEEP_BESIDE_MAPPINGS: varint page bytes; varint mapping count; each mapping, by rising address:
  * varint pages between the end of the previous mapping (0 at first) and its start; varint pages;
  * varint protection (1 read, 2 write, 4 execute, 8 shared); varint length and text of its name as
  * in /proc/PID/maps ("" for anonymous); varint run count; each run varint pages << 2 | enum
- * seep_residency. Runs cover the mapping from its start; only private writable mappings have any. */
+ * seep_residency. Runs cover the mapping from its start; only private writable mappings have any.
+ */
 enum seep_residency {
     SEEP_PAGE_ABSENT = 0,
     SEEP_PAGE_RESIDENT = 1, /* anonymous, or a private copy of a file's page */
     SEEP_PAGE_SWAPPED = 2,
-    SEEP_PAGE_FILE = 3,     /* resident, still the file's own page */
+    SEEP_PAGE_FILE = 3, /* resident, still the file's own page */
 };
 
 /* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. */
@@ -128,10 +130,10 @@ enum seep_memory {
 
 /* Why events are missing. */
 enum seep_lost {
-    SEEP_LOST_NESTED = 1,   /* inside a signal handler, faster than could be kept */
-    SEEP_LOST_STOPPED = 2,  /* after recording stopped (disk full, cap, no descriptor, ...) */
-    SEEP_LOST_EARLY = 3,    /* before the recorder could start */
-    SEEP_LOST_NO_LANE = 4,  /* no memory or lane for the thread */
+    SEEP_LOST_NESTED = 1,  /* inside a signal handler, faster than could be kept */
+    SEEP_LOST_STOPPED = 2, /* after recording stopped (disk full, cap, no descriptor, ...) */
+    SEEP_LOST_EARLY = 3,   /* before the recorder could start */
+    SEEP_LOST_NO_LANE = 4, /* no memory or lane for the thread */
 };
 
 #define SEEP_FRAME_LIMIT 512u /* frames kept of a stack, leaf side; beyond it the stack is cut */
@@ -166,37 +168,37 @@ enum seep_spool_state {
 enum seep_stop {
     SEEP_STOP_NONE = 0,
     SEEP_STOP_DISK_FULL = 1,
-    SEEP_STOP_CAP = 2,      /* the spool's size cap */
+    SEEP_STOP_CAP = 2,        /* the spool's size cap */
     SEEP_STOP_FILE_LIMIT = 3, /* RLIMIT_FSIZE */
-    SEEP_STOP_IO = 4,       /* the spool can no longer be written or reached */
-    SEEP_STOP_MEMORY = 5,   /* no memory for the recorder */
+    SEEP_STOP_IO = 4,         /* the spool can no longer be written or reached */
+    SEEP_STOP_MEMORY = 5,     /* no memory for the recorder */
 };
 
 /* First 256 bytes of `control`. The recorder writes it, readers only read. */
 struct seep_control {
-    uint8_t magic[8];          /* SEEP_SPOOL_MAGIC */
-    uint32_t version;          /* SEEP_SPOOL_VERSION */
-    uint32_t clock;            /* enum seep_clock */
+    uint8_t magic[8]; /* SEEP_SPOOL_MAGIC */
+    uint32_t version; /* SEEP_SPOOL_VERSION */
+    uint32_t clock;   /* enum seep_clock */
     uint32_t pid;
-    uint32_t state;            /* enum seep_spool_state */
-    uint32_t stop_reason;      /* enum seep_stop */
-    uint32_t lane_count;       /* lanes ever taken, <= SEEP_LANE_LIMIT */
-    uint64_t start_stamp;      /* stamp and */
-    uint64_t start_ns;         /* CLOCK_MONOTONIC at the start, read together */
-    uint64_t rows_end;         /* end of the `rows` file: space is reserved by adding to this */
-    uint64_t tails_end;        /* the same for `tails` */
-    uint64_t last_stamp;       /* the newest stamp and monotonic time read together: at a flush, */
-    uint64_t last_ns;          /* a snapshot, or the end; written as a pair, see last_seq */
-    uint32_t last_seq;         /* odd while last_stamp and last_ns change */
-    uint32_t thread_count;     /* threads ever seen */
-    uint64_t lost_nested;      /* events missing, by reason (enum seep_lost) */
+    uint32_t state;        /* enum seep_spool_state */
+    uint32_t stop_reason;  /* enum seep_stop */
+    uint32_t lane_count;   /* lanes ever taken, <= SEEP_LANE_LIMIT */
+    uint64_t start_stamp;  /* stamp and */
+    uint64_t start_ns;     /* CLOCK_MONOTONIC at the start, read together */
+    uint64_t rows_end;     /* end of the `rows` file: space is reserved by adding to this */
+    uint64_t tails_end;    /* the same for `tails` */
+    uint64_t last_stamp;   /* the newest stamp and monotonic time read together: at a flush, */
+    uint64_t last_ns;      /* a snapshot, or the end; written as a pair, see last_seq */
+    uint32_t last_seq;     /* odd while last_stamp and last_ns change */
+    uint32_t thread_count; /* threads ever seen */
+    uint64_t lost_nested;  /* events missing, by reason (enum seep_lost) */
     uint64_t lost_stopped;
     uint64_t lost_early;
     uint64_t lost_no_lane;
-    uint64_t cut_stacks;       /* walks that ended before the outermost frame */
-    uint64_t guessed_frames;   /* frames found by frame pointer because code had no unwind data */
-    uint64_t recorder_bytes;   /* memory the recorder holds in the process */
-    uint64_t stack_nodes;      /* ids handed out */
+    uint64_t cut_stacks;     /* walks that ended before the outermost frame */
+    uint64_t guessed_frames; /* frames found by frame pointer because code had no unwind data */
+    uint64_t recorder_bytes; /* memory the recorder holds in the process */
+    uint64_t stack_nodes;    /* ids handed out */
     uint8_t reserved[104];
 };
 
@@ -207,13 +209,14 @@ struct seep_control {
  * the lane are in `rows`; where a chunk with the tail's own sequence number is there too (the
  * process died while writing it out), the tail is the valid copy. */
 struct seep_lane {
-    uint64_t word;        /* sequence << 32 | committed bytes */
+    uint64_t word;           /* sequence << 32 | committed bytes */
     uint64_t tail_offset[2]; /* in the `tails` file */
     uint32_t tail_bytes[2];  /* size of the tail; 0: the lane has none */
-    uint32_t thread[2];   /* thread at the start of the content */
-    uint32_t holder;      /* tid of the thread that holds the lane; 0: free */
-    uint32_t busy;        /* reserved: a row is in progress (streaming merge) */
-    uint8_t reserved[16];
+    uint32_t thread[2];      /* thread at the start of the content */
+    uint32_t holder;         /* tid of the thread that holds the lane, or held it last */
+    uint32_t busy;           /* reserved: a row is in progress (streaming merge) */
+    uint32_t holder_thread;  /* number of that thread */
+    uint8_t reserved[12];
 };
 
 /* Header of a chunk of the `rows` file, 32 bytes, followed by `bytes` bytes of rows. Chunks stand
@@ -224,10 +227,10 @@ struct seep_rows_header {
     uint32_t lane;
     uint32_t sequence;
     uint32_t bytes;
-    uint32_t thread;       /* thread at the start of the chunk */
-    uint32_t space_bytes;  /* header, rows and padding: the next chunk starts behind it */
+    uint32_t thread;      /* thread at the start of the chunk */
+    uint32_t space_bytes; /* header, rows and padding: the next chunk starts behind it */
     uint32_t reserved;
-    uint32_t checksum;     /* CRC-32C of the 28 bytes before; not of the rows */
+    uint32_t checksum; /* CRC-32C of the 28 bytes before; not of the rows */
 };
 
 /* Rows. First byte: operation in bits 0-3, flags in bits 4-7. At the start of a tail or chunk the
@@ -259,15 +262,15 @@ enum seep_row {
     SEEP_ROW_BESIDE = 6,
 };
 enum seep_row_flag {
-    SEEP_ROW_CALL = 0x10,      /* call byte present; else MALLOC, FREE or REALLOC by operation */
-    SEEP_ROW_ALIGN = 0x20,     /* ALLOC, REALLOC: alignment present */
+    SEEP_ROW_CALL = 0x10,       /* call byte present; else MALLOC, FREE or REALLOC by operation */
+    SEEP_ROW_ALIGN = 0x20,      /* ALLOC, REALLOC: alignment present */
     SEEP_ROW_WITH_STACK = 0x20, /* FREE: stack present */
-    SEEP_ROW_USABLE = 0x40,    /* usable size present; else SEEP_USABLE_GLIBC(size) */
-    SEEP_ROW_UNALIGNED = 0x80, /* addresses are not divided by 8 */
-    SEEP_ROW_EXACT_PC = 0x10,  /* STACK: pc was interrupted there, it is not a return address */
-    SEEP_ROW_GUESSED = 0x20,   /* STACK: found by frame pointer, without unwind data */
-    SEEP_ROW_ROOT = 0x40,      /* STACK: outermost node */
-    SEEP_ROW_CUT = 0x80,       /* STACK with ROOT: older frames exist but are not known */
+    SEEP_ROW_USABLE = 0x40,     /* usable size present; else SEEP_USABLE_GLIBC(size) */
+    SEEP_ROW_UNALIGNED = 0x80,  /* addresses are not divided by 8 */
+    SEEP_ROW_EXACT_PC = 0x10,   /* STACK: pc was interrupted there, it is not a return address */
+    SEEP_ROW_GUESSED = 0x20,    /* STACK: found by frame pointer, without unwind data */
+    SEEP_ROW_ROOT = 0x40,       /* STACK: outermost node */
+    SEEP_ROW_CUT = 0x80,        /* STACK with ROOT: older frames exist but are not known */
 };
 
 /* Usable size of a block of `n` requested bytes under glibc, 64-bit: chunks are multiples of 16
@@ -296,36 +299,36 @@ struct seep_file_header { /* 32 bytes */
 };
 
 enum seep_chunk_type {
-    SEEP_CHUNK_FACTS = 1,   /* facts about the process */
-    SEEP_CHUNK_MODULES = 2, /* dictionary: modules with generation, base, path, build ID */
-    SEEP_CHUNK_STACKS = 3,  /* dictionary: stack nodes first .. first+count-1 */
-    SEEP_CHUNK_THREADS = 4, /* dictionary: threads */
-    SEEP_CHUNK_GROUP = 5,   /* checkpoint and events */
-    SEEP_CHUNK_BESIDE = 6,  /* records beside the events of the group that follows */
-    SEEP_CHUNK_SUMMARY = 7, /* completeness and totals, as the packer saw them */
-    SEEP_CHUNK_INDEX = 8,   /* type, offset, first event, events, first time of each chunk */
-    SEEP_CHUNK_SEGMENT = 9, /* reserved: link to the previous and next file of a rotation */
-    SEEP_CHUNK_GRAPH = 10,  /* reserved: heap graph snapshot: edges between live blocks */
+    SEEP_CHUNK_FACTS = 1,    /* facts about the process */
+    SEEP_CHUNK_MODULES = 2,  /* dictionary: modules with generation, base, path, build ID */
+    SEEP_CHUNK_STACKS = 3,   /* dictionary: stack nodes first .. first+count-1 */
+    SEEP_CHUNK_THREADS = 4,  /* dictionary: threads */
+    SEEP_CHUNK_GROUP = 5,    /* checkpoint and events */
+    SEEP_CHUNK_BESIDE = 6,   /* records beside the events of the group that follows */
+    SEEP_CHUNK_SUMMARY = 7,  /* completeness and totals, as the packer saw them */
+    SEEP_CHUNK_INDEX = 8,    /* type, offset, first event, events, first time of each chunk */
+    SEEP_CHUNK_SEGMENT = 9,  /* reserved: link to the previous and next file of a rotation */
+    SEEP_CHUNK_GRAPH = 10,   /* reserved: heap graph snapshot: edges between live blocks */
     SEEP_CHUNK_SYMBOLS = 11, /* reserved: names of addresses, embedded for another machine */
 };
 
 #define SEEP_CHUNK_MAGIC 0x4b435053u /* "SPCK" */
-struct seep_chunk_header { /* 32 bytes */
+struct seep_chunk_header {           /* 32 bytes */
     uint32_t magic;
-    uint16_t type;            /* enum seep_chunk_type; readers skip unknown types */
-    uint16_t flags;           /* 0 */
-    uint64_t stored_bytes;    /* that follow the header */
-    uint32_t number;          /* counts chunks of the file from 0 */
+    uint16_t type;             /* enum seep_chunk_type; readers skip unknown types */
+    uint16_t flags;            /* 0 */
+    uint64_t stored_bytes;     /* that follow the header */
+    uint32_t number;           /* counts chunks of the file from 0 */
     uint32_t payload_checksum; /* CRC-32C of the stored bytes */
-    uint32_t reserved;        /* 0 */
-    uint32_t header_checksum; /* CRC-32C of the 28 bytes before */
+    uint32_t reserved;         /* 0 */
+    uint32_t header_checksum;  /* CRC-32C of the 28 bytes before */
 };
 
 #define SEEP_TRAILER_MAGIC "SEEPEND\n"
-struct seep_trailer { /* 24 bytes, the last of a complete file */
+struct seep_trailer {      /* 24 bytes, the last of a complete file */
     uint64_t index_offset; /* of the INDEX chunk's header */
     uint32_t reserved;
-    uint32_t checksum;     /* CRC-32C of the 12 bytes before */
+    uint32_t checksum; /* CRC-32C of the 12 bytes before */
     uint8_t magic[8];
 };
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The options of the recorder, the only list of them: the recorder reads them from its
+ * environment, `seep run` hands them over there, and the manual page is checked against them.
+ *
+ * X(name, kind, default, help): the variable is SEEP_ and the upper-case name. Kinds: TEXT, BYTES
+ * (a number, with k, m or g behind it), NUMBER, FLAG (0 or 1). Defaults are texts as a user would
+ * write them. */
+#ifndef SEEP_RECORDER_OPTIONS_H
+#define SEEP_RECORDER_OPTIONS_H
+
+#define SEEP_RECORDER_OPTIONS(X)                                                                   \
+    X(OUT, TEXT, "seep.%e.%p.seep",                                                                \
+      "the trace to be; its spool stands beside it. %p pid, %e program, %h host, %t time")         \
+    X(SPOOL_MAX, BYTES, "4g", "size at which recording stops, the program goes on; 0: no limit")   \
+    X(TAIL_MAX, BYTES, "256k", "largest tail of a thread, 16k to 256k")                            \
+    X(QUIET, FLAG, "0", "no messages on standard error")                                           \
+    X(RUN_ID, TEXT, "", "set by seep run: joins the processes of one run")                         \
+    X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")
+
+#endif

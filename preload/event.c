@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "event.h"
+
+#include "modules.h"
+#include "nested.h"
+#include "recorder.h"
+#include "stacks.h"
+#include "thread.h"
+
+/* The clock pair in the control page is renewed at growing distances: soon after the start, so that
+ * a program that dies young has a pair some way from the first, and later some ten times a second.
+ */
+#define CLOCK_DUE_MAX_TICKS (1u << 28)
+
+void rec_event_write(struct rec_thread *t, const struct rec_event *e, const struct rec_walk *walk)
+{
+    uint32_t stack = 0;
+    if (walk) {
+        stack = rec_stacks_id(t, walk);
+        struct seep_control *control = rec_thread_control(t);
+        if (__builtin_expect(walk->cut, 0))
+            __atomic_fetch_add(&control->cut_stacks, 1, __ATOMIC_RELAXED);
+        if (__builtin_expect(walk->guessed != 0, 0))
+            __atomic_fetch_add(&control->guessed_frames, walk->guessed, __ATOMIC_RELAXED);
+    }
+    bool written = true;
+    switch (e->row) {
+    case SEEP_ROW_ALLOC:
+        written = rec_row_alloc(t, e->call, e->stamp, stack, &e->block);
+        break;
+    case SEEP_ROW_FREE:
+        written = rec_row_free(t, e->call, e->stamp, e->old_address);
+        break;
+    case SEEP_ROW_REALLOC:
+        written =
+            rec_row_realloc(t, e->call, e->stamp, e->end_stamp, stack, e->old_address, &e->block);
+        break;
+    case SEEP_ROW_FAILED:
+        written = rec_row_failed(t, e->call, e->stamp, stack, e->old_address, e->block.size);
+        break;
+    case SEEP_ROW_END:
+    case SEEP_ROW_STACK:
+    case SEEP_ROW_BESIDE:
+        break;
+    }
+    if (!written)
+        rec_lost(SEEP_LOST_STOPPED);
+}
+
+void rec_record(const struct rec_event *e, struct rec_context at)
+{
+    struct rec_thread *t = rec_thread_current;
+    if (__builtin_expect(*rec_alive != REC_ALIVE || t == NULL, 0)) {
+        t = rec_thread_slow();
+        if (t == NULL)
+            return;
+    }
+    if (__builtin_expect(t->busy != 0, 0) && rec_nested_keep(t, e, at))
+        return;
+    t->busy = at.sp;
+    __asm__ volatile(
+        "" ::
+            : "memory"); /* busy is set before anything a handler could find half done */
+    if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
+        rec_modules_check(t);
+    const struct rec_walk *walk = NULL;
+    if (e->row != SEEP_ROW_FREE) {
+        rec_unwind(&t->walk, at, &t->bounds);
+        walk = &t->walk;
+    }
+    rec_event_write(t, e, walk);
+    if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0)) {
+        rec_renew_clock();
+        t->clock_last = e->stamp;
+        if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
+            t->clock_wait *= 2;
+    }
+    __asm__ volatile("" ::: "memory");
+    t->busy = 0;
+    if (__builtin_expect(t->nested_count != 0, 0))
+        rec_nested_drain(t);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One event of the program on its way from a hook to a row. */
+#ifndef REC_EVENT_H
+#define REC_EVENT_H
+
+#include "rows.h"
+#include "unwind.h"
+
+struct rec_thread;
+
+struct rec_event {
+    enum seep_row row; /* ALLOC, FREE, REALLOC or FAILED */
+    enum seep_call call;
+    uint64_t stamp;         /* REALLOC: its start */
+    uint64_t end_stamp;     /* REALLOC */
+    uintptr_t old_address;  /* FREE, REALLOC, and FAILED reallocations */
+    struct rec_block block; /* ALLOC, REALLOC; FAILED: the size */
+};
+
+/* Records the event, whose hook was called from `at`; counts it as lost where that fails. */
+void rec_record(const struct rec_event *event, struct rec_context at);
+
+/* Writes the event as a row of `t`, which is busy; `walk` is its stack, NULL for FREE. */
+void rec_event_write(struct rec_thread *t, const struct rec_event *event,
+                     const struct rec_walk *walk);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is known of the process when its recording starts: encoded as enum seep_fact for the
+ * `process` file. Facts that a forked child shares with its parent are read again: it may have
+ * changed directory, and its command line is its own. */
+#ifndef REC_FACTS_H
+#define REC_FACTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where this process came from, if it was forked from a recorded one. */
+struct rec_origin {
+    uint32_t fork_parent_pid; /* 0: not forked from a recorded process */
+    uint64_t fork_stamp;
+};
+
+/* Reads the executable's name; to be called first. */
+void rec_facts_init(void);
+
+/* Base name of the executable, of letters that are safe in a file name; "" before the init. */
+const char *rec_facts_exe_name(void);
+
+/* Encodes all facts into `out`; returns their length. What does not fit is left out, whole. */
+size_t rec_facts_encode(uint8_t *out, size_t room, uint32_t image, struct rec_origin origin);
+
+/* Reads a small file, such as one of /proc, with raw system calls: at most `room` - 1 bytes and a
+ * NUL. Returns the length, 0 where it cannot be read. */
+size_t rec_read_file(const char *path, char *out, size_t room);
+
+#endif

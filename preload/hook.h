@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What every interposed function is made of: what it calls once the real function has returned, or
+ * before it frees. */
+#ifndef REC_HOOK_H
+#define REC_HOOK_H
+
+#include "clock.h"
+#include "event.h"
+#include "pending.h"
+#include "real.h"
+
+#define HOOK __attribute__((visibility("default"), noinline))
+
+static inline size_t hook_usable(void *p, size_t bytes)
+{
+    return rec_real.usable_size ? rec_real.usable_size(p) : bytes;
+}
+
+/* Puts the event in the name of the outer call it serves, if there is one, and records it. */
+static inline void hook_record(struct rec_event *e, struct rec_context at)
+{
+    if (__builtin_expect(rec_pending_covers(e->block.size, at), 0)) {
+        e->call = rec_pending.call;
+        e->block.size = rec_pending.bytes;
+        e->block.alignment = rec_pending.alignment;
+        at = rec_pending.at;
+        rec_pending.consumed = true;
+        rec_pending.failed = e->row == SEEP_ROW_FAILED;
+    }
+    rec_record(e, at);
+}
+
+static inline void hook_allocated(enum seep_call call, void *p, size_t bytes, size_t alignment,
+                                  struct rec_context at)
+{
+    struct rec_event e = {
+        .row = p ? SEEP_ROW_ALLOC : SEEP_ROW_FAILED,
+        .call = call,
+        .stamp = rec_clock_stamp(),
+        .block = {.address = (uintptr_t)p, .size = bytes, .alignment = alignment},
+    };
+    if (p)
+        e.block.usable = hook_usable(p, bytes);
+    hook_record(&e, at);
+}
+
+static inline void hook_reallocated(enum seep_call call, void *old, void *p, size_t bytes,
+                                    uint64_t start, struct rec_context at)
+{
+    struct rec_event e = {
+        .row = SEEP_ROW_REALLOC,
+        .call = call,
+        .stamp = start,
+        .end_stamp = rec_clock_stamp(),
+        .old_address = (uintptr_t)old,
+        .block = {.address = (uintptr_t)p, .size = bytes},
+    };
+    if (p)
+        e.block.usable = hook_usable(p, bytes);
+    else
+        e.row = bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED; /* realloc(p, 0) frees */
+    hook_record(&e, at);
+}
+
+static inline void hook_freed(enum seep_call call, void *p, struct rec_context at)
+{
+    if (__builtin_expect(rec_pending.freed == (uintptr_t)p, 0)) {
+        call = rec_pending.freed_call;
+        rec_pending.freed = 0;
+    }
+    struct rec_event e = {
+        .row = SEEP_ROW_FREE,
+        .call = call,
+        .stamp = rec_clock_stamp(),
+        .old_address = (uintptr_t)p,
+    };
+    rec_record(&e, at);
+}
+
+#endif

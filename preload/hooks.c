@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The interposed functions of C. Each calls the function it stands in front of, and records what
+ * happened: a free is stamped before the real free, an allocation after the real one returned, a
+ * reallocation at both ends, so that another thread that gets the same address cannot seem to have
+ * had it too early. errno is the real function's: nothing of ours touches it. */
+#include "hook.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+__thread struct rec_pending rec_pending;
+
+/* C23; not in the headers of every glibc. */
+void free_sized(void *p, size_t bytes);
+void free_aligned_sized(void *p, size_t alignment, size_t bytes);
+
+/* Bytes of `count` elements; as many as there can be where that overflows. */
+static size_t product(size_t count, size_t bytes)
+{
+    size_t total;
+    return __builtin_mul_overflow(count, bytes, &total) ? SIZE_MAX : total;
+}
+
+/* Served before the real functions are known, or a block that was. */
+static void *early_resize(void *p, size_t bytes)
+{
+    void *copy = rec_real.malloc ? rec_real.malloc(bytes) : rec_early_alloc(0, bytes);
+    if (copy && p)
+        memcpy(copy, p, rec_early_size(p) < bytes ? rec_early_size(p) : bytes);
+    return copy;
+}
+
+HOOK void *malloc(size_t bytes)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(0, bytes);
+    void *p = rec_real.malloc(bytes);
+    hook_allocated(SEEP_CALL_MALLOC, p, bytes, 0, REC_CONTEXT_HERE);
+    return p;
+}
+
+HOOK void *calloc(size_t count, size_t bytes)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(0, product(count, bytes)); /* the arena is never reused: zeroed */
+    void *p = rec_real.calloc(count, bytes);
+    hook_allocated(SEEP_CALL_CALLOC, p, product(count, bytes), 0, REC_CONTEXT_HERE);
+    return p;
+}
+
+HOOK void free(void *p)
+{
+    if (p == NULL || rec_is_early(p) || !rec_real_ready())
+        return;
+    hook_freed(SEEP_CALL_FREE, p, REC_CONTEXT_HERE);
+    rec_real.free(p);
+}
+
+HOOK void *realloc(void *old, size_t bytes)
+{
+    if (!rec_real_ready() || (old && rec_is_early(old)))
+        return early_resize(old, bytes);
+    if (old == NULL) {
+        void *p = rec_real.realloc(NULL, bytes);
+        hook_allocated(SEEP_CALL_REALLOC, p, bytes, 0, REC_CONTEXT_HERE);
+        return p;
+    }
+    uint64_t start = rec_clock_stamp();
+    void *p = rec_real.realloc(old, bytes);
+    hook_reallocated(SEEP_CALL_REALLOC, old, p, bytes, start, REC_CONTEXT_HERE);
+    return p;
+}
+
+HOOK void *reallocarray(void *old, size_t count, size_t bytes)
+{
+    size_t total = product(count, bytes);
+    if (!rec_real_ready() || (old && rec_is_early(old)))
+        return early_resize(old, total);
+    if (rec_real.reallocarray == NULL) {
+        if (total == SIZE_MAX) {
+            errno = ENOMEM;
+            return NULL;
+        }
+        return realloc(old, total);
+    }
+    struct rec_context at = REC_CONTEXT_HERE;
+    uint64_t start = rec_clock_stamp();
+    rec_pending_open(SEEP_CALL_REALLOCARRAY, total, 0, at);
+    void *p = rec_real.reallocarray(old, count, bytes);
+    if (rec_pending_close())
+        return p;
+    if (old)
+        hook_reallocated(SEEP_CALL_REALLOCARRAY, old, p, total, start, at);
+    else
+        hook_allocated(SEEP_CALL_REALLOCARRAY, p, total, 0, at);
+    return p;
+}
+
+HOOK void *memalign(size_t alignment, size_t bytes)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(alignment, bytes);
+    void *p = rec_real.memalign(alignment, bytes);
+    hook_allocated(SEEP_CALL_MEMALIGN, p, bytes, alignment, REC_CONTEXT_HERE);
+    return p;
+}
+
+HOOK void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(alignment, bytes);
+    void *p = rec_real.aligned_alloc(alignment, bytes);
+    hook_allocated(SEEP_CALL_ALIGNED_ALLOC, p, bytes, alignment, REC_CONTEXT_HERE);
+    return p;
+}
+
+HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+    if (!rec_real_ready()) {
+        *out = rec_early_alloc(alignment, bytes);
+        return *out ? 0 : ENOMEM;
+    }
+    int result = rec_real.posix_memalign(out, alignment, bytes);
+    hook_allocated(SEEP_CALL_POSIX_MEMALIGN, result == 0 ? *out : NULL, bytes, alignment,
+                   REC_CONTEXT_HERE);
+    return result;
+}
+
+#define PAGE_BYTES 4096
+
+HOOK void *valloc(size_t bytes)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(PAGE_BYTES, bytes);
+    void *p = rec_real.valloc(bytes);
+    hook_allocated(SEEP_CALL_VALLOC, p, bytes, PAGE_BYTES, REC_CONTEXT_HERE);
+    return p;
+}
+
+HOOK void *pvalloc(size_t bytes)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(PAGE_BYTES, bytes);
+    void *p = rec_real.pvalloc(bytes);
+    hook_allocated(SEEP_CALL_PVALLOC, p, bytes, PAGE_BYTES, REC_CONTEXT_HERE);
+    return p;
+}
+
+/* C23: free() with a hint, and it is free() that we call: whether an allocator's own free_sized
+ * calls free in turn could not be known before the block is gone. */
+HOOK void free_sized(void *p, size_t bytes)
+{
+    (void)bytes;
+    if (p == NULL || rec_is_early(p) || !rec_real_ready())
+        return;
+    hook_freed(SEEP_CALL_FREE_SIZED, p, REC_CONTEXT_HERE);
+    rec_real.free(p);
+}
+
+HOOK void free_aligned_sized(void *p, size_t alignment, size_t bytes)
+{
+    (void)alignment;
+    (void)bytes;
+    if (p == NULL || rec_is_early(p) || !rec_real_ready())
+        return;
+    hook_freed(SEEP_CALL_FREE_SIZED, p, REC_CONTEXT_HERE);
+    rec_real.free(p);
+}
+
+/* Not an event; here only because a block of the arena is not the allocator's. */
+HOOK size_t malloc_usable_size(void *p)
+{
+    if (p == NULL)
+        return 0;
+    if (rec_is_early(p))
+        return rec_early_size(p);
+    return rec_real_ready() && rec_real.usable_size ? rec_real.usable_size(p) : 0;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * operator new and delete, all forms, by their mangled names (Itanium C++ ABI 5.1.3): there is no
+ * C++ in the recorder. The real ones are those the caller would have got: looked up in the global
+ * scope behind us, or, in a program of C that opened a C++ library later, in the scope of the
+ * library that calls. */
+#include "hook.h"
+#include "modules.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum form {
+    NEW,
+    NEW_ARRAY,
+    NEW_NOTHROW,
+    NEW_ARRAY_NOTHROW,
+    NEW_ALIGNED,
+    NEW_ARRAY_ALIGNED,
+    NEW_ALIGNED_NOTHROW,
+    NEW_ARRAY_ALIGNED_NOTHROW,
+    DELETE,
+    DELETE_ARRAY,
+    DELETE_NOTHROW,
+    DELETE_ARRAY_NOTHROW,
+    DELETE_SIZED,
+    DELETE_ARRAY_SIZED,
+    DELETE_ALIGNED,
+    DELETE_ARRAY_ALIGNED,
+    DELETE_ALIGNED_NOTHROW,
+    DELETE_ARRAY_ALIGNED_NOTHROW,
+    DELETE_SIZED_ALIGNED,
+    DELETE_ARRAY_SIZED_ALIGNED,
+    FORM_COUNT,
+};
+
+/* The names; a form whose real function cannot be found falls back on the simpler one it means. */
+#define NOTHROW "RKSt9nothrow_t"
+#define ALIGNED "St11align_val_t"
+static const struct {
+    const char *name;
+    enum form plain;
+} forms[FORM_COUNT] = {
+    [NEW] = {"_Znwm", NEW},
+    [NEW_ARRAY] = {"_Znam", NEW},
+    [NEW_NOTHROW] = {"_Znwm" NOTHROW, NEW},
+    [NEW_ARRAY_NOTHROW] = {"_Znam" NOTHROW, NEW},
+    [NEW_ALIGNED] = {"_Znwm" ALIGNED, NEW_ALIGNED},
+    [NEW_ARRAY_ALIGNED] = {"_Znam" ALIGNED, NEW_ALIGNED},
+    [NEW_ALIGNED_NOTHROW] = {"_Znwm" ALIGNED NOTHROW, NEW_ALIGNED},
+    [NEW_ARRAY_ALIGNED_NOTHROW] = {"_Znam" ALIGNED NOTHROW, NEW_ALIGNED},
+    [DELETE] = {"_ZdlPv", DELETE},
+    [DELETE_ARRAY] = {"_ZdaPv", DELETE},
+    [DELETE_NOTHROW] = {"_ZdlPv" NOTHROW, DELETE},
+    [DELETE_ARRAY_NOTHROW] = {"_ZdaPv" NOTHROW, DELETE},
+    [DELETE_SIZED] = {"_ZdlPvm", DELETE},
+    [DELETE_ARRAY_SIZED] = {"_ZdaPvm", DELETE},
+    [DELETE_ALIGNED] = {"_ZdlPv" ALIGNED, DELETE_ALIGNED},
+    [DELETE_ARRAY_ALIGNED] = {"_ZdaPv" ALIGNED, DELETE_ALIGNED},
+    [DELETE_ALIGNED_NOTHROW] = {"_ZdlPv" ALIGNED NOTHROW, DELETE_ALIGNED},
+    [DELETE_ARRAY_ALIGNED_NOTHROW] = {"_ZdaPv" ALIGNED NOTHROW, DELETE_ALIGNED},
+    [DELETE_SIZED_ALIGNED] = {"_ZdlPvm" ALIGNED, DELETE_ALIGNED},
+    [DELETE_ARRAY_SIZED_ALIGNED] = {"_ZdaPvm" ALIGNED, DELETE_ALIGNED},
+};
+
+/* What was found in the global scope: it cannot go away. `direct`: the function does the work
+ * itself, as an allocator's own does, rather than through malloc and free. */
+static struct {
+    _Atomic(void *) function;
+    atomic_bool direct;
+} global[FORM_COUNT];
+
+/* Looks `form` up as the module around `caller` sees it; not kept, it may be unloaded. */
+static void *find_for(enum form form, uintptr_t caller)
+{
+    Dl_info info;
+    if (dladdr((void *)caller, &info) == 0)
+        return NULL;
+    void *handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == NULL)
+        return NULL;
+    void *found = dlsym(handle, forms[form].name);
+    struct rec_module self, other;
+    if (found && rec_modules_find((uintptr_t)find_for, &self) &&
+        rec_modules_find((uintptr_t)found, &other) && self.start == other.start)
+        found = NULL; /* our own: the library has none */
+    dlclose(handle);
+    return found;
+}
+
+static void *find(enum form form, uintptr_t caller, bool *direct)
+{
+    void *f = atomic_load_explicit(&global[form].function, memory_order_acquire);
+    if (__builtin_expect(f != NULL, 1)) {
+        *direct = atomic_load_explicit(&global[form].direct, memory_order_relaxed);
+        return f;
+    }
+    f = dlsym(RTLD_NEXT, forms[form].name);
+    if (f) {
+        *direct = rec_real_same_file(f);
+        atomic_store_explicit(&global[form].direct, *direct, memory_order_relaxed);
+        atomic_store_explicit(&global[form].function, f, memory_order_release);
+        return f;
+    }
+    *direct = false;
+    return find_for(form, caller);
+}
+
+typedef struct nothrow nothrow; /* std::nothrow_t */
+
+/* No C++ runtime is to be found, so neither a new-handler nor bad_alloc is. */
+static void *without_runtime(enum form form, size_t bytes, size_t alignment)
+{
+    void *p =
+        alignment ? rec_real.aligned_alloc(alignment, bytes) : rec_real.malloc(bytes ? bytes : 1);
+    bool may_fail = form == NEW_NOTHROW || form == NEW_ARRAY_NOTHROW ||
+                    form == NEW_ALIGNED_NOTHROW || form == NEW_ARRAY_ALIGNED_NOTHROW;
+    if (p == NULL && !may_fail)
+        abort();
+    return p;
+}
+
+static void *call_new(enum form form, void *function, size_t bytes, size_t alignment,
+                      const nothrow *tag)
+{
+    switch (form) {
+    case NEW:
+    case NEW_ARRAY:
+        return ((void *(*)(size_t))function)(bytes);
+    case NEW_NOTHROW:
+    case NEW_ARRAY_NOTHROW:
+        return ((void *(*)(size_t, const nothrow *))function)(bytes, tag);
+    case NEW_ALIGNED:
+    case NEW_ARRAY_ALIGNED:
+        return ((void *(*)(size_t, size_t))function)(bytes, alignment);
+    default:
+        return ((void *(*)(size_t, size_t, const nothrow *))function)(bytes, alignment, tag);
+    }
+}
+
+static inline void *hook_new(enum form form, enum seep_call call, size_t bytes, size_t alignment,
+                             const nothrow *tag, struct rec_context at)
+{
+    if (!rec_real_ready())
+        return rec_early_alloc(alignment, bytes);
+    bool direct;
+    void *function = find(form, at.pc, &direct);
+    bool outer = rec_pending_open(call, bytes, alignment, at);
+    void *p = function ? call_new(form, function, bytes, alignment, tag)
+                       : without_runtime(form, bytes, alignment);
+    if (outer && !rec_pending_close())
+        hook_allocated(call, p, bytes, alignment, at);
+    return p;
+}
+
+static void call_delete(enum form form, void *function, void *p, size_t bytes, size_t alignment,
+                        const nothrow *tag)
+{
+    switch (form) {
+    case DELETE:
+    case DELETE_ARRAY:
+        ((void (*)(void *))function)(p);
+        return;
+    case DELETE_NOTHROW:
+    case DELETE_ARRAY_NOTHROW:
+        ((void (*)(void *, const nothrow *))function)(p, tag);
+        return;
+    case DELETE_SIZED:
+    case DELETE_ARRAY_SIZED:
+        ((void (*)(void *, size_t))function)(p, bytes);
+        return;
+    case DELETE_ALIGNED:
+    case DELETE_ARRAY_ALIGNED:
+        ((void (*)(void *, size_t))function)(p, alignment);
+        return;
+    case DELETE_ALIGNED_NOTHROW:
+    case DELETE_ARRAY_ALIGNED_NOTHROW:
+        ((void (*)(void *, size_t, const nothrow *))function)(p, alignment, tag);
+        return;
+    default:
+        ((void (*)(void *, size_t, size_t))function)(p, bytes, alignment);
+        return;
+    }
+}
+
+static inline void hook_delete(enum form form, enum seep_call call, void *p, size_t bytes,
+                               size_t alignment, const nothrow *tag, struct rec_context at)
+{
+    if (p == NULL || rec_is_early(p) || !rec_real_ready())
+        return;
+    bool direct;
+    void *function = find(form, at.pc, &direct);
+    if (function == NULL || direct) {
+        hook_freed(call, p, at);
+        if (function)
+            call_delete(form, function, p, bytes, alignment, tag);
+        else
+            rec_real.free(p);
+        return;
+    }
+    if (rec_pending.freed != (uintptr_t)p) {
+        rec_pending.freed = (uintptr_t)p;
+        rec_pending.freed_call = call;
+    }
+    call_delete(form, function, p, bytes, alignment, tag);
+    if (rec_pending.freed == (uintptr_t)p) /* a pool's delete: no free() came by */
+        hook_freed(call, p, at);
+}
+
+#define N(symbol, form, call, parameters, bytes, alignment, tag)                                   \
+    HOOK void *hook_##form parameters __asm__(symbol);                                             \
+    HOOK void *hook_##form parameters                                                              \
+    {                                                                                              \
+        return hook_new(form, call, bytes, alignment, tag, REC_CONTEXT_HERE);                      \
+    }
+N("_Znwm", NEW, SEEP_CALL_NEW, (size_t n), n, 0, NULL)
+N("_Znam", NEW_ARRAY, SEEP_CALL_NEW_ARRAY, (size_t n), n, 0, NULL)
+N("_Znwm" NOTHROW, NEW_NOTHROW, SEEP_CALL_NEW, (size_t n, const nothrow *t), n, 0, t)
+N("_Znam" NOTHROW, NEW_ARRAY_NOTHROW, SEEP_CALL_NEW_ARRAY, (size_t n, const nothrow *t), n, 0, t)
+N("_Znwm" ALIGNED, NEW_ALIGNED, SEEP_CALL_NEW, (size_t n, size_t a), n, a, NULL)
+N("_Znam" ALIGNED, NEW_ARRAY_ALIGNED, SEEP_CALL_NEW_ARRAY, (size_t n, size_t a), n, a, NULL)
+N("_Znwm" ALIGNED NOTHROW, NEW_ALIGNED_NOTHROW, SEEP_CALL_NEW,
+  (size_t n, size_t a, const nothrow *t), n, a, t)
+N("_Znam" ALIGNED NOTHROW, NEW_ARRAY_ALIGNED_NOTHROW, SEEP_CALL_NEW_ARRAY,
+  (size_t n, size_t a, const nothrow *t), n, a, t)
+
+#define D(symbol, form, call, parameters, bytes, alignment, tag)                                   \
+    HOOK void hook_##form parameters __asm__(symbol);                                              \
+    HOOK void hook_##form parameters                                                               \
+    {                                                                                              \
+        hook_delete(form, call, p, bytes, alignment, tag, REC_CONTEXT_HERE);                       \
+    }
+D("_ZdlPv", DELETE, SEEP_CALL_DELETE, (void *p), 0, 0, NULL)
+D("_ZdaPv", DELETE_ARRAY, SEEP_CALL_DELETE_ARRAY, (void *p), 0, 0, NULL)
+D("_ZdlPv" NOTHROW, DELETE_NOTHROW, SEEP_CALL_DELETE, (void *p, const nothrow *t), 0, 0, t)
+D("_ZdaPv" NOTHROW, DELETE_ARRAY_NOTHROW, SEEP_CALL_DELETE_ARRAY, (void *p, const nothrow *t), 0, 0,
+  t)
+D("_ZdlPvm", DELETE_SIZED, SEEP_CALL_DELETE, (void *p, size_t n), n, 0, NULL)
+D("_ZdaPvm", DELETE_ARRAY_SIZED, SEEP_CALL_DELETE_ARRAY, (void *p, size_t n), n, 0, NULL)
+D("_ZdlPv" ALIGNED, DELETE_ALIGNED, SEEP_CALL_DELETE, (void *p, size_t a), 0, a, NULL)
+D("_ZdaPv" ALIGNED, DELETE_ARRAY_ALIGNED, SEEP_CALL_DELETE_ARRAY, (void *p, size_t a), 0, a, NULL)
+D("_ZdlPv" ALIGNED NOTHROW, DELETE_ALIGNED_NOTHROW, SEEP_CALL_DELETE,
+  (void *p, size_t a, const nothrow *t), 0, a, t)
+D("_ZdaPv" ALIGNED NOTHROW, DELETE_ARRAY_ALIGNED_NOTHROW, SEEP_CALL_DELETE_ARRAY,
+  (void *p, size_t a, const nothrow *t), 0, a, t)
+D("_ZdlPvm" ALIGNED, DELETE_SIZED_ALIGNED, SEEP_CALL_DELETE, (void *p, size_t n, size_t a), n, a,
+  NULL)
+D("_ZdaPvm" ALIGNED, DELETE_ARRAY_SIZED_ALIGNED, SEEP_CALL_DELETE_ARRAY,
+  (void *p, size_t n, size_t a), n, a, NULL)

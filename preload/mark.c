@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * The annotation API, include/seep/seep.h, as the recorder serves it. */
+#include "clock.h"
+#include "hook.h"
+#include "recorder.h"
+#include "seep/seep.h"
+#include "seep/trace_codec.h"
+#include "sys.h"
+#include "text.h"
+#include "thread.h"
+
+#define MARK_BYTES 255
+
+HOOK void seep_recorder_mark(const char *name);
+
+HOOK void seep_recorder_mark(const char *name)
+{
+    struct rec_thread *t = rec_thread_current;
+    if (*rec_alive != REC_ALIVE || t == NULL)
+        t = rec_thread_slow();
+    if (t == NULL)
+        return;
+    uint8_t payload[SEEP_VARINT_MAX + MARK_BYTES];
+    uint8_t *p = seep_put_varint(payload, t->number);
+    for (size_t i = 0; i < MARK_BYTES && name[i]; i++)
+        *p++ = (uint8_t)name[i];
+    /* Signals wait: a mark has no queue to stand in, and happens a few times in a run. */
+    uint64_t mask = sys_signals_block();
+    if (t->busy == 0) {
+        t->busy = (uintptr_t)&mask;
+        rec_row_beside(t, SEEP_BESIDE_MARK, rec_clock_stamp(), payload, (size_t)(p - payload));
+        t->busy = 0;
+    }
+    sys_signals_restore(mask);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "real.h"
+
+#include "sys.h"
+#include "text.h"
+
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
+#include <stdatomic.h>
+
+struct rec_real rec_real;
+
+static struct rec_allocator allocator;
+static const char *refusal;
+
+/* ------------------------------------------------------------------ before and during look-up */
+
+#define EARLY_BYTES (256u << 10)
+#define EARLY_ALIGN 16
+
+static _Alignas(64) uint8_t early[EARLY_BYTES];
+static atomic_size_t early_used;
+
+/* The block's size stands in the 16 bytes before it. */
+void *rec_early_alloc(size_t alignment, size_t bytes)
+{
+    if (alignment < EARLY_ALIGN)
+        alignment = EARLY_ALIGN;
+    if (bytes > EARLY_BYTES || alignment > EARLY_BYTES)
+        return NULL;
+    size_t need = bytes + EARLY_ALIGN + alignment;
+    size_t at =
+        atomic_fetch_add(&early_used, (need + EARLY_ALIGN - 1) & ~(size_t)(EARLY_ALIGN - 1));
+    if (at + need > EARLY_BYTES)
+        return NULL;
+    uintptr_t p = ((uintptr_t)early + at + EARLY_ALIGN + alignment - 1) & ~(alignment - 1);
+    ((size_t *)p)[-2] = bytes;
+    return (void *)p;
+}
+
+bool rec_is_early(const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)early < EARLY_BYTES;
+}
+
+size_t rec_early_size(const void *p)
+{
+    return ((const size_t *)p)[-2];
+}
+
+/* A pointer that the loader fills in when it relocates us. */
+static const void *const volatile relocated = early;
+
+/* ------------------------------------------------------------------ look-up */
+
+#define LOOK_UP(field, name)                                                                       \
+    {                                                                                              \
+        name, offsetof(struct rec_real, field)                                                     \
+    }
+static const struct {
+    const char name[24];
+    size_t offset;
+} names[] = {
+    LOOK_UP(malloc, "malloc"),
+    LOOK_UP(calloc, "calloc"),
+    LOOK_UP(realloc, "realloc"),
+    LOOK_UP(reallocarray, "reallocarray"),
+    LOOK_UP(free, "free"),
+    LOOK_UP(memalign, "memalign"),
+    LOOK_UP(aligned_alloc, "aligned_alloc"),
+    LOOK_UP(posix_memalign, "posix_memalign"),
+    LOOK_UP(valloc, "valloc"),
+    LOOK_UP(pvalloc, "pvalloc"),
+    LOOK_UP(usable_size, "malloc_usable_size"),
+};
+
+static void *base_of(const void *function, const char **path)
+{
+    Dl_info info;
+    if (function == NULL || dladdr(function, &info) == 0)
+        return NULL;
+    if (path)
+        *path = info.dli_fname;
+    return info.dli_fbase;
+}
+
+bool rec_real_same_file(const void *function)
+{
+    void *base = base_of((const void *)rec_real.free, NULL);
+    return base && base_of(function, NULL) == base;
+}
+
+/* Fills in a version from the allocator's own functions, looked up by name: they are other
+ * libraries' interfaces, so nothing is linked. */
+static void identify(const void *real_malloc)
+{
+    const char *path = "";
+    void *base = base_of(real_malloc, &path);
+    void *libc = base_of((const void *)gnu_get_libc_version, NULL);
+    struct text t = TEXT(allocator.path);
+    text_add(&t, path);
+    struct text name = TEXT(allocator.name);
+    struct text version = TEXT(allocator.version);
+    int (*mallctl)(const char *, void *, size_t *, void *, size_t) =
+        (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(RTLD_DEFAULT, "mallctl");
+    const char *(*tc_version)(int *, int *, const char **) =
+        (const char *(*)(int *, int *, const char **))dlsym(RTLD_DEFAULT, "tc_version");
+    int (*mi_version)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "mi_version");
+    if (base == libc) {
+        text_add(&name, "glibc");
+        text_add(&version, gnu_get_libc_version());
+    } else if (mallctl && base_of((const void *)mallctl, NULL) == base) {
+        const char *word = "";
+        size_t size = sizeof word;
+        text_add(&name, "jemalloc");
+        mallctl("version", &word, &size, NULL, 0);
+        text_add(&version, word);
+    } else if (tc_version && base_of((const void *)tc_version, NULL) == base) {
+        text_add(&name, "tcmalloc");
+        text_add(&version, tc_version(NULL, NULL, NULL));
+    } else if (mi_version && base_of((const void *)mi_version, NULL) == base) {
+        uint64_t v = (uint64_t)mi_version(); /* 212 is 2.1.2 */
+        text_add(&name, "mimalloc");
+        text_add_number(&version, v / 100);
+        text_addc(&version, '.');
+        text_add_number(&version, v / 10 % 10);
+        text_addc(&version, '.');
+        text_add_number(&version, v % 10);
+    } else {
+        text_add(&name, text_base_name(path));
+    }
+}
+
+static void refuse(void)
+{
+    static const struct {
+        const char *symbol, *reason;
+    } sanitizers[] = {
+        {"__asan_init", "it is built with AddressSanitizer, which has an allocator of its own"},
+        {"__tsan_init", "it is built with ThreadSanitizer, which has an allocator of its own"},
+        {"__msan_init", "it is built with MemorySanitizer, which has an allocator of its own"},
+        {"__hwasan_init", "it is built with HWAddressSanitizer, which has an allocator of its own"},
+    };
+    for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++)
+        if (dlsym(RTLD_DEFAULT, sanitizers[i].symbol))
+            refusal = sanitizers[i].reason;
+    void *ours = base_of((const void *)rec_real_resolve, NULL);
+    if (!refusal && base_of(dlsym(RTLD_DEFAULT, "malloc"), NULL) != ours)
+        refusal = "another library serves malloc before the recorder: libseep.so must come first "
+                  "in LD_PRELOAD";
+}
+
+bool rec_real_resolve(void)
+{
+    enum { NOT_YET, RUNNING, DONE };
+    static atomic_int state;
+    int not_yet = NOT_YET;
+    if (relocated == NULL || !atomic_compare_exchange_strong(&state, &not_yet, RUNNING))
+        return rec_real.malloc != NULL;
+    struct rec_real found = {0};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        *(void **)((char *)&found + names[i].offset) = dlsym(RTLD_NEXT, names[i].name);
+    void *(*real_malloc)(size_t) = found.malloc;
+    found.malloc = NULL;
+    rec_real = found;
+    identify((const void *)real_malloc);
+    refuse();
+    /* Last: it says that all is there. Until now, what the look-ups allocated (the loader keeps an
+     * error text for each name that is not found) came from the arena, not from the program's
+     * allocator, whose state is to be that of a run without us. */
+    __atomic_store_n(&rec_real.malloc, real_malloc, __ATOMIC_RELEASE);
+    atomic_store(&state, DONE);
+    return real_malloc != NULL;
+}
+
+const struct rec_allocator *rec_real_allocator(void)
+{
+    return &allocator;
+}
+
+const char *rec_real_refusal(void)
+{
+    return refusal;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The functions that our hooks stand in front of: those a program without us would have called.
+ *
+ * They are looked up at the first call of any hook, which may be before any constructor has run,
+ * before we are relocated, or from within the look-up itself. Such calls are served from a small
+ * arena of our own whose blocks are never reused. */
+#ifndef REC_REAL_H
+#define REC_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rec_real {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    void *(*reallocarray)(void *, size_t, size_t);
+    void (*free)(void *);
+    void *(*memalign)(size_t, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void *(*valloc)(size_t);
+    void *(*pvalloc)(size_t);
+    size_t (*usable_size)(void *);
+};
+
+extern struct rec_real rec_real; /* malloc is NULL until resolved */
+
+/* Looks everything up. False: not now (not relocated yet, or called from within the look-up); then
+ * the early functions serve the call. */
+bool rec_real_resolve(void);
+
+void *rec_early_alloc(size_t alignment, size_t bytes);
+bool rec_is_early(const void *p);
+size_t rec_early_size(const void *p);
+
+/* True when the real functions may be called. */
+static inline bool rec_real_ready(void)
+{
+    return __builtin_expect(rec_real.malloc != NULL, 1) || rec_real_resolve();
+}
+
+/* Which library serves malloc. Texts are "" where unknown. */
+struct rec_allocator {
+    char name[16];
+    char version[64];
+    char path[256];
+};
+const struct rec_allocator *rec_real_allocator(void);
+
+/* True if `function` lies in the same file as the real free(). */
+bool rec_real_same_file(const void *function);
+
+/* Why the program cannot be recorded, found while looking up (a sanitizer, say); NULL if it can. */
+const char *rec_real_refusal(void);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#include "recorder.h"
+
+#include "clock.h"
+#include "facts.h"
+#include "log.h"
+#include "modules.h"
+#include "nested.h"
+#include "options.h"
+#include "real.h"
+#include "seep/trace_format.h"
+#include "spool.h"
+#include "stacks.h"
+#include "sys.h"
+#include "text.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#define PAGE_BYTES 4096
+#define IMAGES_MAX 10000 /* spools of one pid that are tried for a free name */
+#define SCRATCH_BYTES (1u << 20)
+
+static const uint64_t never_alive;
+volatile uint64_t *rec_alive = (volatile uint64_t *)&never_alive;
+
+enum state { STATE_NEW, STATE_STARTING, STATE_RUNNING, STATE_OFF };
+static atomic_int state;
+
+static char *environment; /* as it was at the start of this image; kept for its forked children */
+static char out_path[REC_OPTION_TEXT_MAX]; /* absolute: children may change directory */
+static uint32_t recorded_pid;
+static uint64_t lost_early;
+
+/* ------------------------------------------------------------------ where the spool goes */
+
+/* Expands %p %e %h %t of SEEP_OUT and makes it absolute; `seep run` has done so already. */
+static void expand_out(struct text *out)
+{
+    const char *name = rec_option_text(REC_OPTION_OUT);
+    if (*name != '/') {
+        long n = sys_call(SYS_getcwd, out->bytes, out->room);
+        out->length = sys_failed(n) ? 0 : text_length(out->bytes);
+        text_addc(out, '/');
+    }
+    bool patterns = *rec_option_text(REC_OPTION_RUN_ID) == '\0';
+    struct utsname uts;
+    for (; *name; name++) {
+        if (*name != '%' || !patterns || name[1] == '\0') {
+            text_addc(out, *name);
+            continue;
+        }
+        switch (*++name) {
+        case 'p':
+            text_add_number(out, (uint64_t)sys_call(SYS_getpid));
+            break;
+        case 'e':
+            text_add(out, rec_facts_exe_name());
+            break;
+        case 'h':
+            if (!sys_failed(sys_call(SYS_uname, &uts)))
+                text_add(out, uts.nodename);
+            break;
+        case 't':
+            text_add_number(out, rec_clock_ns(CLOCK_REALTIME) / 1000000000u);
+            break;
+        default: /* %% too */
+            text_addc(out, *name);
+        }
+    }
+    if (out->length > 5 && text_equal(out->bytes + out->length - 5, SEEP_TRACE_SUFFIX))
+        out->bytes[out->length -= 5] = '\0';
+}
+
+/* Creates the spool under the first name that is free. Under `seep run` every process has a name of
+ * its own; else the first takes the plain one. Returns 0 or a negative errno. */
+static long create_spool(char *scratch, struct rec_origin origin)
+{
+    bool plain = *rec_option_text(REC_OPTION_RUN_ID) == '\0' && origin.fork_parent_pid == 0;
+    for (uint32_t image = 0; image < IMAGES_MAX; image++) {
+        char path[REC_OPTION_TEXT_MAX];
+        struct text t = TEXT(path);
+        text_add(&t, out_path);
+        if (!plain) {
+            text_addc(&t, '.');
+            text_add_number(&t, (uint64_t)sys_call(SYS_getpid));
+            text_addc(&t, '.');
+            text_add_number(&t, image);
+            text_addc(&t, '.');
+            text_add(&t, rec_facts_exe_name());
+        }
+        text_add(&t, SEEP_SPOOL_SUFFIX);
+        if (t.length + 1 >= t.room)
+            return -ENAMETOOLONG;
+        size_t n = rec_facts_encode((uint8_t *)scratch, SCRATCH_BYTES, image, origin);
+        long result = rec_spool_create(path, scratch, n);
+        if (result != -EEXIST)
+            return result;
+        if (plain) {
+            plain = false;
+            image = UINT32_MAX; /* from 0 again */
+        }
+    }
+    return -EEXIST;
+}
+
+/* ------------------------------------------------------------------ start, stop */
+
+static const char *error_name(long error)
+{
+    switch (-error) {
+    case ENOENT:
+        return "no such directory";
+    case EACCES:
+        return "permission denied";
+    case EPERM:
+        return "not permitted";
+    case EROFS:
+        return "read-only file system";
+    case ENOSPC:
+        return "disk full";
+    case EDQUOT:
+        return "quota exceeded";
+    case ENOTDIR:
+        return "not a directory";
+    case ENAMETOOLONG:
+        return "name too long";
+    case EMFILE:
+        return "too many open files";
+    case ENOMEM:
+        return "no memory";
+    case EFBIG:
+        return "file size limit";
+    case EEXIST:
+        return "exists";
+    default:
+        return "cannot be created";
+    }
+}
+
+static bool start_parts(struct rec_origin origin)
+{
+    char *scratch = sys_memory(SCRATCH_BYTES);
+    if (scratch == NULL)
+        return false;
+    if (origin.fork_parent_pid == 0) {
+        environment = sys_memory(SCRATCH_BYTES);
+        if (environment == NULL)
+            return false;
+        sys_call(SYS_madvise, environment, SCRATCH_BYTES, MADV_DOFORK);
+        rec_facts_init();
+        rec_options_read(environment,
+                         rec_read_file("/proc/self/environ", environment, SCRATCH_BYTES));
+        rec_log_init();
+        struct text t = TEXT(out_path);
+        expand_out(&t);
+        if (rec_real_refusal()) {
+            rec_log("not recorded: ", rec_real_refusal(), NULL);
+            return false;
+        }
+    }
+    rec_clock_init();
+    long result = create_spool(scratch, origin);
+    sys_memory_free(scratch, SCRATCH_BYTES);
+    if (sys_failed(result)) {
+        rec_log("not recorded: ", out_path, SEEP_SPOOL_SUFFIX, ": ", error_name(result), NULL);
+        return false;
+    }
+    if (!rec_unwind_init() || !rec_stacks_init() || !rec_modules_init()) {
+        rec_log("not recorded: no memory", NULL);
+        return false;
+    }
+    rec_nested_init();
+    rec_threads_init();
+    return true;
+}
+
+static void fill_control(void)
+{
+    struct seep_control *c = rec_spool_control();
+    c->version = SEEP_SPOOL_VERSION;
+    c->clock = rec_clock_is_tsc ? SEEP_CLOCK_TSC : SEEP_CLOCK_MONOTONIC;
+    c->pid = recorded_pid;
+    c->start_stamp = rec_clock_stamp();
+    c->start_ns = rec_clock_ns(CLOCK_MONOTONIC);
+    c->lost_early = lost_early;
+    c->state = SEEP_SPOOL_OPEN;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    memcpy(c->magic, SEEP_SPOOL_MAGIC, sizeof c->magic); /* last: the page is sound from now on */
+}
+
+static bool start(bool forked)
+{
+    uint64_t mask = sys_signals_block();
+    struct rec_origin origin = {0};
+    if (forked) {
+        origin.fork_parent_pid = recorded_pid;
+        origin.fork_stamp = rec_clock_stamp();
+        rec_spool_forget();
+        rec_thread_current = NULL;
+        lost_early = 0;
+    }
+    recorded_pid = (uint32_t)sys_call(SYS_getpid);
+    long page = forked ? (long)rec_alive
+                       : sys_call(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool ok = !sys_failed(page) && getauxval(AT_SECURE) == 0 &&
+              !sys_failed(sys_call(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK)) &&
+              start_parts(origin);
+    if (ok) {
+        fill_control();
+        rec_alive = (volatile uint64_t *)page;
+        *rec_alive = REC_ALIVE;
+    }
+    atomic_store(&state, ok ? STATE_RUNNING : STATE_OFF);
+    sys_signals_restore(mask);
+    return ok;
+}
+
+struct rec_thread *rec_thread_slow(void)
+{
+    int now = atomic_load(&state);
+    if (now == STATE_RUNNING && *rec_alive != REC_ALIVE) {
+        /* The kernel wiped the page: this is a forked child, with one thread. */
+        if (!atomic_compare_exchange_strong(&state, &now, STATE_STARTING))
+            now = STATE_STARTING;
+        else if (start(true))
+            now = STATE_RUNNING;
+    } else if (now == STATE_NEW && atomic_compare_exchange_strong(&state, &now, STATE_STARTING)) {
+        now = start(false) ? STATE_RUNNING : STATE_OFF;
+    }
+    if (now == STATE_STARTING) {
+        rec_lost(SEEP_LOST_EARLY);
+        return NULL;
+    }
+    if (atomic_load(&state) != STATE_RUNNING) {
+        rec_lost(SEEP_LOST_STOPPED);
+        return NULL;
+    }
+    struct rec_thread *t = rec_thread_current;
+    if (t == NULL && (t = rec_thread_begin()) == NULL)
+        rec_lost(SEEP_LOST_NO_LANE);
+    return t;
+}
+
+void rec_stop(enum seep_stop reason)
+{
+    static const char *const words[] = {
+        [SEEP_STOP_DISK_FULL] = "disk full",
+        [SEEP_STOP_CAP] = "the spool reached SEEP_SPOOL_MAX",
+        [SEEP_STOP_FILE_LIMIT] = "the program's file size limit",
+        [SEEP_STOP_IO] = "the spool can no longer be written",
+        [SEEP_STOP_MEMORY] = "no memory for the recorder",
+    };
+    int running = STATE_RUNNING;
+    if (!atomic_compare_exchange_strong(&state, &running, STATE_OFF))
+        return;
+    struct seep_control *c = rec_spool_control();
+    c->stop_reason = reason;
+    c->state = SEEP_SPOOL_STOPPED;
+    rec_renew_clock();
+    *rec_alive = 0;
+    rec_log("recording stopped: ", words[reason], "; what was recorded until now is kept in ",
+            rec_spool_path(), NULL);
+}
+
+void rec_lost(enum seep_lost reason)
+{
+    struct seep_control *c = rec_spool_control();
+    if (c == NULL || recorded_pid != (uint32_t)sys_call(SYS_getpid)) {
+        if (reason == SEEP_LOST_EARLY)
+            __atomic_fetch_add(&lost_early, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    uint64_t *counter = reason == SEEP_LOST_NESTED    ? &c->lost_nested
+                        : reason == SEEP_LOST_STOPPED ? &c->lost_stopped
+                        : reason == SEEP_LOST_EARLY   ? &c->lost_early
+                                                      : &c->lost_no_lane;
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+uint32_t rec_tail_max(void)
+{
+    uint64_t most = rec_option_number(REC_OPTION_TAIL_MAX);
+    return most > SEEP_TAIL_MAX_BYTES ? SEEP_TAIL_MAX_BYTES : (uint32_t)most;
+}
+
+/* ------------------------------------------------------------------ the control page */
+
+void rec_renew_clock(void)
+{
+    struct seep_control *c = rec_spool_control();
+    uint64_t mask = sys_signals_block();
+    uint32_t seq = __atomic_load_n(&c->last_seq, __ATOMIC_RELAXED);
+    if (!(seq & 1) && __atomic_compare_exchange_n(&c->last_seq, &seq, seq + 1, false,
+                                                  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        c->last_stamp = rec_clock_stamp();
+        c->last_ns = rec_clock_ns(CLOCK_MONOTONIC);
+        __atomic_store_n(&c->last_seq, seq + 2, __ATOMIC_RELEASE);
+    }
+    sys_signals_restore(mask);
+}
+
+static void note_memory(void)
+{
+    struct seep_control *c = rec_spool_control();
+    c->recorder_bytes = rec_unwind_bytes() + rec_stacks_bytes() + rec_threads_bytes() +
+                        (uint64_t)c->lane_count * SEEP_TAIL_MIN_BYTES;
+    c->stack_nodes = rec_stacks_nodes();
+}
+
+void rec_after_write_out(void)
+{
+    note_memory();
+    rec_renew_clock();
+}
+
+/* ------------------------------------------------------------------ the image's beginning and end
+ */
+
+/* A program that never allocates is recorded too. */
+__attribute__((constructor)) static void image_begins(void)
+{
+    if (rec_real_ready() && atomic_load(&state) == STATE_NEW)
+        rec_thread_slow();
+}
+
+/* Notes the end. Nothing is shut down: other destructors still free, and that is recorded. */
+__attribute__((destructor)) static void image_ends(void)
+{
+    if (*rec_alive != REC_ALIVE || atomic_load(&state) != STATE_RUNNING)
+        return;
+    struct rec_thread *t = rec_thread_slow();
+    if (t == NULL)
+        return;
+    uint64_t mask = sys_signals_block();
+    if (t->busy == 0) {
+        t->busy = (uintptr_t)&mask;
+        rec_threads_name_all(t);
+        t->busy = 0;
+    }
+    note_memory();
+    rec_renew_clock();
+    rec_spool_control()->state = SEEP_SPOOL_CLOSED;
+    sys_signals_restore(mask);
+}

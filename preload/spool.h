@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The spool on disk: a directory with its files, the shared control page, the lanes, and where full
+ * tails are written. Layouts in seep/trace_format.h.
+ *
+ * Descriptors are kept high, so that a program finds the numbers free that it would find without
+ * us, and are checked before each use: one that the program closed, or put something else in its
+ * place, is opened again by path. Space is reserved before it is mapped or promised: a full disk
+ * ends the recording, never the program. */
+#ifndef REC_SPOOL_H
+#define REC_SPOOL_H
+
+#include "seep/trace_format.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Makes the directory at `path` (which must not exist), its files, and maps control and lanes.
+ * `facts` goes into the `process` file. 0, or the negative errno of what failed. */
+long rec_spool_create(const char *path, const void *facts, size_t facts_bytes);
+
+/* NULL before rec_spool_create(). The lanes follow it. */
+struct seep_control *rec_spool_control(void);
+struct seep_lane *rec_spool_lane(uint32_t index);
+const char *rec_spool_path(void);
+
+/* Maps the tail of lane `index`, SEEP_TAIL_MAX_BYTES of address space of which the first
+ * `reserved` bytes may be written to. NULL: no space or no memory. */
+uint8_t *rec_spool_tail_map(uint32_t index, size_t reserved);
+/* Makes the first `bytes` of a mapped tail writable. False: no space. */
+bool rec_spool_tail_grow(uint32_t index, size_t old_bytes, size_t bytes);
+
+/* Writes a chunk of rows. Signals must be blocked. SEEP_STOP_NONE, or why it could not be. */
+enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t thread,
+                                    const uint8_t *rows, uint32_t bytes);
+
+/* Appends to the `snapshots` file. */
+void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint32_t length);
+
+/* In a forked child: forgets the parent's spool and closes the descriptors that are still its. */
+void rec_spool_forget(void);
+
+/* Bytes on disk so far. */
+uint64_t rec_spool_bytes(void);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "thread.h"
+
+#include "clock.h"
+#include "lock.h"
+#include "recorder.h"
+#include "seep/trace_codec.h"
+#include "spool.h"
+#include "sys.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
+
+#define CLOCK_FIRST_WAIT_TICKS (1u << 20)
+#define NAME_BYTES 16 /* TASK_COMM_LEN */
+
+__thread struct rec_thread *rec_thread_current;
+
+static struct rec_lock lock;
+static struct rec_thread *ended; /* threads whose destructors ran, under `lock` */
+static bool have_key;
+static pthread_key_t key;
+static uint32_t made;
+
+static void write_name(struct rec_thread *t, enum seep_beside kind, uint32_t number, int tid,
+                       const char *name)
+{
+    uint8_t payload[3 * SEEP_VARINT_MAX + NAME_BYTES];
+    uint8_t *p = seep_put_varint(payload, number);
+    if (kind == SEEP_BESIDE_THREAD_START)
+        p = seep_put_varint(p, (uint64_t)tid);
+    while (*name)
+        *p++ = (uint8_t)*name++;
+    rec_row_beside(t, kind, rec_clock_stamp(), payload, (size_t)(p - payload));
+}
+
+/* Runs among the destructors of a thread's thread-specific data, in the last of their rounds, so
+ * that most of what other destructors free is still seen under this thread. What comes later is
+ * recorded all the same. */
+static void thread_ends(void *arg)
+{
+    struct rec_thread *t = arg;
+    if (*rec_alive != REC_ALIVE || t != rec_thread_current)
+        return; /* stopped, or a forked child's: nothing of ours is there any more */
+    if (++t->end_rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        pthread_setspecific(key, t);
+        return;
+    }
+    uint64_t mask = rec_lock(&lock);
+    char name[NAME_BYTES] = "";
+    sys_call(SYS_prctl, PR_GET_NAME, name);
+    t->busy = (uintptr_t)&mask;
+    write_name(t, SEEP_BESIDE_THREAD_NAME, t->number, 0, name);
+    write_name(t, SEEP_BESIDE_THREAD_END, t->number, 0, "");
+    t->busy = 0;
+    t->ended = true;
+    t->next = ended;
+    ended = t;
+    rec_unlock(&lock, mask);
+}
+
+void rec_threads_init(void)
+{
+    atomic_store(&lock.taken, 0);
+    ended = NULL;
+    made = 0;
+    if (!have_key)
+        have_key = pthread_key_create(&key, thread_ends) == 0;
+}
+
+/* The state of an ended thread that the kernel no longer knows, taken off the list. */
+static struct rec_thread *take_ended(void)
+{
+    long pid = sys_call(SYS_getpid);
+    for (struct rec_thread **at = &ended; *at; at = &(*at)->next) {
+        struct rec_thread *t = *at;
+        if (sys_call(SYS_tgkill, pid, t->tid, 0) != -ESRCH)
+            continue;
+        *at = t->next;
+        return t;
+    }
+    return NULL;
+}
+
+static struct rec_thread *make(void)
+{
+    struct seep_control *control = rec_spool_control();
+    if (control->lane_count >= SEEP_LANE_LIMIT)
+        return NULL;
+    struct rec_thread *t = sys_memory(sizeof *t);
+    if (t == NULL)
+        return NULL;
+    t->lane_index = control->lane_count;
+    t->room = SEEP_TAIL_MIN_BYTES;
+    t->tail = rec_spool_tail_map(t->lane_index, t->room);
+    if (t->tail == NULL) {
+        sys_memory_free(t, sizeof *t);
+        return NULL;
+    }
+    t->lane = rec_spool_lane(t->lane_index);
+    t->last_stamp = control->start_stamp;
+    t->lane->tail_offset[0] = (uint64_t)t->lane_index * SEEP_TAIL_MAX_BYTES;
+    t->lane->tail_bytes[0] = t->room;
+    __atomic_store_n(&control->lane_count, t->lane_index + 1, __ATOMIC_RELEASE);
+    made++;
+    return t;
+}
+
+struct rec_thread *rec_thread_begin(void)
+{
+    uint64_t mask = rec_lock(&lock);
+    struct rec_thread *t = take_ended();
+    bool taken_over = t != NULL;
+    if (t == NULL)
+        t = make();
+    if (t) {
+        t->number = __atomic_add_fetch(&rec_spool_control()->thread_count, 1, __ATOMIC_RELAXED);
+        t->tid = (int)sys_call(SYS_gettid);
+        t->busy = (uintptr_t)&mask;
+        t->ended = false;
+        t->end_rounds = 0;
+        t->bounds = (struct rec_stack_bounds){0};
+        t->clock_last = rec_clock_stamp();
+        t->clock_wait = CLOCK_FIRST_WAIT_TICKS;
+        t->lane->holder = (uint32_t)t->tid;
+        t->lane->holder_thread = t->number;
+        if (!taken_over)
+            t->lane->thread[0] = t->number;
+    }
+    rec_unlock(&lock, mask);
+    if (t == NULL)
+        return NULL;
+    mask = sys_signals_block();
+    char name[NAME_BYTES] = "";
+    sys_call(SYS_prctl, PR_GET_NAME, name);
+    write_name(t, SEEP_BESIDE_THREAD_START, t->number, t->tid, name);
+    t->busy = 0;
+    rec_thread_current = t;
+    if (have_key)
+        pthread_setspecific(key, t);
+    sys_signals_restore(mask);
+    return t;
+}
+
+void rec_threads_name_all(struct rec_thread *self)
+{
+    uint32_t count = rec_spool_control()->lane_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct seep_lane *lane = rec_spool_lane(i);
+        uint32_t thread = lane->holder_thread;
+        char path[64], name[NAME_BYTES + 1] = "";
+        struct text t = TEXT(path);
+        text_add(&t, "/proc/self/task/");
+        text_add_number(&t, lane->holder);
+        text_add(&t, "/comm");
+        long fd = sys_call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+        if (sys_failed(fd))
+            continue;
+        long n = sys_call(SYS_read, fd, name, NAME_BYTES);
+        sys_call(SYS_close, fd);
+        while (n > 0 && name[n - 1] == '\n')
+            n--;
+        if (n > 0) {
+            name[n] = '\0';
+            write_name(self, SEEP_BESIDE_THREAD_NAME, thread, 0, name);
+        }
+    }
+}
+
+struct seep_control *rec_thread_control(struct rec_thread *t)
+{
+    (void)t;
+    return rec_spool_control();
+}
+
+uint64_t rec_threads_bytes(void)
+{
+    return (uint64_t)made * sizeof(struct rec_thread);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the recorder knows of a thread: its lane, its tail, and the hook it is in.
+ *
+ * A thread's state is found through one initial-exec thread-local pointer. It is taken over by a
+ * new thread once its own is gone from the kernel: threads may come and go by the thousands. */
+#ifndef REC_THREAD_H
+#define REC_THREAD_H
+
+#include "rows.h"
+#include "unwind.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rec_nested;
+
+struct rec_thread {
+    /* The hook this thread is in: CFA of the interposed function, 0 outside. Written last on the
+     * way in and first on the way out; a signal handler finds here that it interrupted us. */
+    volatile uintptr_t busy;
+    volatile uint32_t nested_count; /* entries waiting in `nested` */
+    bool ended;                     /* its thread's destructors have run */
+    uint32_t number;                /* thread number, from 1 */
+    int tid;
+
+    /* the tail */
+    struct seep_lane *lane;
+    uint32_t lane_index;
+    uint32_t sequence;
+    uint8_t *tail;
+    uint32_t length; /* committed bytes */
+    uint32_t room;   /* reserved bytes of the tail */
+    /* what the next row's deltas count from */
+    uint64_t last_stamp;
+    uint64_t last_address;
+    uint64_t last_pc;
+    uint32_t last_stack;
+
+    uint32_t end_rounds; /* of the thread-specific data destructors, seen */
+    uint64_t clock_last; /* stamp at which this thread last renewed the control page's clock pair */
+    uint64_t clock_wait; /* ticks until it does so again */
+    struct rec_stack_bounds bounds;
+    struct rec_nested *nested; /* owned; NULL until a signal handler first interrupts a hook */
+    struct rec_thread *next;   /* in the list of ended threads */
+    struct rec_walk walk;
+};
+
+/* Makes the state of the calling thread, or takes over an ended thread's. NULL: no memory or lane.
+ * The recorder must be running. */
+struct rec_thread *rec_thread_begin(void);
+
+extern __thread struct rec_thread *rec_thread_current __attribute__((tls_model("initial-exec")));
+
+/* Prepares the list and the destructor key; in a forked child again. */
+void rec_threads_init(void);
+
+/* Notes the names of the threads that still run, through rows of the calling one; at exit. */
+void rec_threads_name_all(struct rec_thread *self);
+
+/* The control page of the recording, for counters. */
+struct seep_control *rec_thread_control(struct rec_thread *t);
+
+/* Memory of all threads' states, bytes. */
+uint64_t rec_threads_bytes(void);
+
+/* Starts a new tail, so that the deltas start afresh; for a hook that never came back. */
+void rec_rows_restart(struct rec_thread *t);
+
+#endif
