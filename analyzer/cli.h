@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Exit statuses of seep itself; `seep run` adds the program's own. See docs/man/seep.1. */
 enum cli_status {
@@ -27,15 +28,19 @@ enum cli_status {
 };
 
 struct cli_option {
-    const char *name;     /* long name without dashes */
+    const char *name;     /* long name without dashes; "": `help` is a heading in --help */
     char letter;          /* short name, or 0 */
-    const char *value;    /* NULL: a flag; else what the value is called in help: "FILE", "N" */
+    const char *value;    /* NULL: a flag; "A|B|C": one of these, which is checked; else what the
+                             value is called in help: "FILE", "N" */
     const char *help;     /* one sentence; "" hides the option from help */
 };
 
+struct cli_given;
+
 struct cli {
     const struct cli_command *command;
-    const char **values;  /* by option index: NULL if not given, "" for a given flag */
+    struct cli_given *given; /* options in the order given; see cli_value() */
+    size_t given_count;
     char **arguments;     /* what is left, NULL-ended */
     int argument_count;
 };
@@ -61,6 +66,12 @@ bool cli_flag(const struct cli *cli, const char *name);
  * start); NULL past the last. */
 const char *cli_next_value(const struct cli *cli, const char *name, size_t *position);
 
+/* The option of the command with this name, or NULL. `position` walks over all of them, headings
+ * included: 0 at the start, NULL past the last. */
+const struct cli_option *cli_option(const struct cli_command *command, const char *name);
+const struct cli_option *cli_option_at(const struct cli_command *command, size_t position);
+const struct cli_command *cli_command(const char *name);
+
 /* Numbers, sizes ("4k", "1.5M", "2GiB"), durations ("250ms", "3s"); false if `text` is not one. */
 bool cli_parse_count(const char *text, uint64_t *out);
 bool cli_parse_bytes(const char *text, uint64_t *out);
@@ -69,6 +80,16 @@ bool cli_parse_ns(const char *text, uint64_t *out);
 /* Prints "seep COMMAND: message" on standard error. */
 void cli_error(const struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same for a command line that makes no sense: points to --help as well. Returns the status to
+ * leave with. */
+int cli_usage_error(const struct cli *cli, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What --help prints: of seep as a whole, or of one command. */
+void cli_help(FILE *out, const struct cli_command *command);
+
+/* The one of `names` (NULL-ended) that `word` was probably meant to be, or NULL. */
+const char *cli_guess(const char *word, const char *const *names);
 
 /* Parses and runs; main() returns what it returns. */
 int cli_main(int argc, char **argv);
