@@ -23,12 +23,19 @@ INCLUDE = os.path.join(ROOT, "include")
 SAMPLES = os.path.join(ROOT, "samples")
 WORKLOADS = os.path.join(ROOT, "tests", "workloads")
 
+VALGRIND = ["valgrind", "--leak-check=no", "--run-libc-freeres=no", "--run-cxx-freeres=no",
+            "--child-silent-after-fork=yes"]
+
+# Options of `seep leaks` that show every site with its whole stack.
+EVERYTHING = ("--top=0", "--depth=0", "--show-builtin")
+
 TIMEOUT = 240  # seconds; below meson's, so that a hang is reported with its command
 
 
 def run(args, check=None, **options):
     """Runs a command and captures its output as text. With `check`, any other exit status fails."""
     options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("env", environment())
     if "input" in options:
         del options["stdin"]
     done = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -40,9 +47,9 @@ def run(args, check=None, **options):
 
 
 def environment(**changes):
-    """The environment without anything that steers the recorder, plus `changes`."""
+    """The environment without anything that steers the recorder or malloc, plus `changes`."""
     env = {k: v for k, v in os.environ.items()
-           if not k.startswith("SEEP_") and k != "LD_PRELOAD"}
+           if not k.startswith(("SEEP_", "MALLOC_", "GLIBC_TUNABLES", "LD_"))}
     env["LC_ALL"] = "C.UTF-8"
     env.update(changes)
     return env
@@ -88,7 +95,6 @@ class TestCase(unittest.TestCase):
 
     def record(self, args, trace="out.seep", options=(), check=0, **more):
         """Runs `args` under `seep run`; returns a Recording. A negative status means a signal."""
-        more.setdefault("env", environment())
         path = self.path(trace)
         done = run([SEEP, "run", "-f", "-o", path, *options, "--", *args], **more)
         if check is not None:
@@ -118,10 +124,14 @@ class Recording:
         """The result of `seep leaks`, as a dict."""
         return report("leaks", self.trace, *options)["result"]
 
+    def sites(self, *options):
+        """Every call site of `seep leaks`, a Site each; nothing is hidden or left out."""
+        return [Site(s) for s in self.leaks(*EVERYTHING, *options)["sites"]]
+
     def dump(self):
         """Every event of the trace, a dict each."""
-        lines = run([SEEP, "dump", "--format=json", self.trace], check=0,
-                    env=environment()).stdout.splitlines()
+        lines = run([SEEP, "dump", "--format=json", self.trace],
+                    check=0).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
     def children(self):
@@ -130,25 +140,33 @@ class Recording:
         return sorted(set(glob.glob(glob.escape(stem) + ".*.seep")) - {self.trace})
 
 
+class Site:
+    """A call site of `seep leaks`: blocks live at the end with one stack, youngest frame first."""
+
+    def __init__(self, told):
+        self.blocks = told["blocks"]
+        self.bytes = told["bytes"]
+        self.frames = told["frames"]
+        while self.frames and self.frames[0]["function"].startswith("operator new"):
+            self.frames = self.frames[1:]
+        # without the return type that templates carry, and without parameters
+        self.functions = [re.sub(r"\(.*$", "", f["function"]).split(" ")[-1] for f in self.frames]
+
+    def starts_with(self, functions):
+        return self.functions[:len(functions)] == functions
+
+    def __str__(self):
+        return f"{self.blocks} blocks, {self.bytes} bytes: {' < '.join(self.functions[:12])}"
+
+
 def report(command, trace, *options):
     """The whole JSON document of an analysis."""
-    done = run([SEEP, command, "--format=json", *options, trace], check=0, env=environment())
+    done = run([SEEP, command, "--format=json", *options, trace], check=0)
     return json.loads(done.stdout)
 
 
-def valgrind_totals(args, **options):
-    """What valgrind counts: dict of allocations, frees, bytes ("total heap usage")."""
-    need("valgrind", "valgrind")
-    options.setdefault("env", environment())
-    handle, log = tempfile.mkstemp(prefix="seep-valgrind-")
-    os.close(handle)
-    try:
-        run(["valgrind", "--leak-check=no", "--run-libc-freeres=no", "--run-cxx-freeres=no",
-             f"--log-file={log}", "--", *args], check=0, **options)
-        with open(log, encoding="utf-8", errors="replace") as lines:
-            text = lines.read()
-    finally:
-        os.unlink(log)
+def heap_usage(text):
+    """What valgrind counts ("total heap usage" in its log): dict of allocations, frees, bytes."""
     found = re.search(r"total heap usage: ([\d,]+) allocs, ([\d,]+) frees, ([\d,]+) bytes", text)
     if not found:
         raise AssertionError("valgrind reported no heap usage:\n" + text[-4000:])
