@@ -15,7 +15,7 @@
  *                    "1,204 events lost after recording stopped: the disk was full", ...
  *   lost_events      count, all reasons together; a lower bound where `damaged` or `truncated`
  *   lost             object: nested, stopped, early, no_lane, damaged: counts
- *   stop_reason      text: "disk full", ..., or null
+ *   stop_reason      text: "the disk was full", ..., or null
  *   truncated        bool: the file ends too early
  *   damaged          bool: checksums failed
  *

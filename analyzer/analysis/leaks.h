@@ -67,7 +67,8 @@ struct leaks_options {
  *     suppressed    null, or text: the rule, where show_builtin or show_suppressed lists it
  *     builtin       bool: that rule is a built-in one
  *     cut           bool: the stack's older frames were not recorded
- *     hidden_frames [count] frames not shown because of `depth`
+ *     hidden_frames [count] frames not shown because of `depth`; what was inlined into the
+ *                   addresses behind the last shown one is not looked up and not counted
  *     frames        array, innermost first, of the site's heaviest stack:
  *       function    text
  *       file        text or null;  line  integer or null
@@ -79,13 +80,14 @@ struct leaks_options {
  *       named       bool: false where `function` is only an address
  *   hidden          object {sites [count], blocks [count], bytes [bytes]}: matched but not shown
  *   filtered_out    object {blocks [count], bytes [bytes]}
- *   suppressed      object {sites [count], blocks [count], bytes [bytes],
+ *   suppressed      object {sites [count], blocks [count], bytes [bytes], shown bool,
  *                   rules array of {pattern, file texts, line integer, sites, blocks, bytes},
  *                   unused array of {pattern, file, line}}: by suppression files
  *   builtin         object {sites, blocks, bytes, shown bool,
  *                   rules array of {pattern, reason texts, sites, blocks, bytes}}: only rules hit
  *
- * A suppressed or built-in site that is shown counts in `matched` as well.
+ * In `suppressed` and `builtin`, `sites` are stacks, however the others are merged. One that is
+ * shown counts in `matched` as well.
  */
 enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
                             struct symbols *symbols, const struct leaks_options *options,

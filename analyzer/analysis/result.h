@@ -10,24 +10,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum result_type { RESULT_OBJECT, RESULT_ARRAY, RESULT_INTEGER, RESULT_REAL, RESULT_TEXT,
-                   RESULT_BOOL, RESULT_NULL };
+enum result_type {
+    RESULT_OBJECT,
+    RESULT_ARRAY,
+    RESULT_INTEGER,
+    RESULT_REAL,
+    RESULT_TEXT,
+    RESULT_BOOL,
+    RESULT_NULL
+};
 
 /* How a leaf is shown to people; machines get the plain value. */
 enum result_unit {
-    UNIT_NONE, UNIT_COUNT, UNIT_BYTES, UNIT_NS /* a duration or time since start */,
-    UNIT_PERCENT /* a real 0 .. 100 */, UNIT_ADDRESS /* JSON: "0x..." text */,
+    UNIT_NONE,
+    UNIT_COUNT,
+    UNIT_BYTES,
+    UNIT_NS /* a duration or time since start */,
+    UNIT_PERCENT /* a real 0 .. 100 */,
+    UNIT_ADDRESS /* JSON: "0x..." text */,
 };
 
 struct result {
     enum result_type type;
     enum result_unit unit;
-    char *name;             /* field name within an object, snake_case; owned; NULL in arrays */
+    char *name; /* field name within an object, snake_case; owned; NULL in arrays */
     union {
         int64_t integer;
-        uint64_t count;     /* UNIT_BYTES, UNIT_COUNT, UNIT_NS, UNIT_ADDRESS */
+        uint64_t count; /* UNIT_BYTES, UNIT_COUNT, UNIT_NS, UNIT_ADDRESS */
         double real;
-        char *text;         /* owned */
+        char *text; /* owned */
         bool boolean;
         struct {
             struct result **items; /* owned */

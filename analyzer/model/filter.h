@@ -3,8 +3,15 @@
  * The filters that all analyses take, one struct and one table of options.
  *
  * Filters of different options are all to hold; of several values of one option (given again, or
- * with commas where that is said) one has to. A value that begins with `!` excludes: it is to hold
- * for none. Name patterns are those of pattern.h.
+ * with commas for threads and calls) one has to. A value that begins with `!` excludes: it is to
+ * hold for none. Name patterns are those of pattern.h; they are looked for in every frame of the
+ * stack, modules and sources by path and by base name.
+ *
+ *   from, to     a moment: a duration since the start (250ms, 3s), the name of a mark (NAME, or
+ *                NAME@2 for the second of that name; mark:NAME where it looks like something else),
+ *                or #N, the event number N
+ *   size, lifetime   a range: MIN..MAX, MIN.., ..MAX, or one value; ends included
+ *   thread       its number in the trace, tid:N, or a pattern of its name
  *
  *   filter_init -> filter_set per option given -> filter_bind once the trace is open ->
  *   filter_window per event, filter_block per block -> filter_release
@@ -16,7 +23,8 @@
 #include "trace/trace_event.h"
 #include "util/err.h"
 
-/* One row per option; the command line builds its own table from this one. All may be repeated. */
+/* One row per option; the command line builds its own table from this one. All may be repeated; of
+ * from, to, size and lifetime the last one given holds. */
 struct filter_option {
     const char *name;  /* long name without dashes */
     const char *value; /* what the value is called in help; never NULL */
@@ -32,7 +40,7 @@ struct filter_moment {
     char *text;       /* as given, owned; NULL: not given */
     bool by_number;   /* `number` decides, else `time_ns` */
     uint64_t number;  /* events with a smaller number are before it */
-    uint64_t time_ns; /* since the start; for marks and event numbers their own time where known */
+    uint64_t time_ns; /* since the start; 0 for event numbers */
 };
 
 struct filter_range {

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "analysis/info.h"
+
+#include "analysis/completeness.h"
+#include "model/heap.h"
+#include "util/strbuf.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define PROGRESS_EVENTS 65536 /* events, or stack nodes, between two calls of progress */
+#define READING_SHARE 0.7     /* of the work; the rest is proving frames */
+
+/* ------------------------------------------------------------------ the process */
+
+static void add_text(struct result *r, const char *name, const char *text)
+{
+    result_text(r, name, text && *text ? text : NULL);
+}
+
+static void add_known(struct result *r, const char *name, uint32_t value)
+{
+    if (value)
+        result_integer(r, name, value);
+    else
+        result_null(r, name);
+}
+
+static void add_list(struct result *r, const char *name, char **list)
+{
+    struct result *array = result_array(r, name);
+    for (; list && *list; list++)
+        result_text(array, NULL, *list);
+}
+
+/* One argument as a shell takes it back. */
+static void add_quoted(struct strbuf *b, const char *argument)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./=:,+@%^";
+    if (*argument && strspn(argument, plain) == strlen(argument)) {
+        strbuf_adds(b, argument);
+        return;
+    }
+    strbuf_addc(b, '\'');
+    for (; *argument; argument++) {
+        if (*argument == '\'')
+            strbuf_adds(b, "'\\''");
+        else
+            strbuf_addc(b, *argument);
+    }
+    strbuf_addc(b, '\'');
+}
+
+static void add_command(struct result *r, char **command)
+{
+    struct strbuf b = {0};
+    for (char **argument = command; argument && *argument; argument++) {
+        if (argument != command)
+            strbuf_addc(&b, ' ');
+        add_quoted(&b, *argument);
+    }
+    result_text(r, "command", b.text);
+    strbuf_release(&b);
+    add_list(r, "arguments", command);
+}
+
+static void add_start(struct result *r, uint64_t realtime_ns)
+{
+    time_t seconds = (time_t)(realtime_ns / 1000000000u);
+    struct tm tm;
+    char text[40];
+    if (!realtime_ns || !gmtime_r(&seconds, &tm) ||
+        !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
+        result_null(r, "start_realtime_ns");
+        result_null(r, "start");
+        return;
+    }
+    result_integer(r, "start_realtime_ns", (int64_t)realtime_ns);
+    result_text(r, "start", text);
+}
+
+static void add_process(struct result *parent, const struct trace_facts *f)
+{
+    struct result *r = result_object(parent, "process");
+    add_command(r, f->command);
+    add_text(r, "exe", f->exe);
+    add_text(r, "working_directory", f->working_directory);
+    add_known(r, "pid", f->pid);
+    add_known(r, "parent_pid", f->parent_pid);
+    result_integer(r, "image", f->image);
+    add_known(r, "fork_parent_pid", f->fork_parent_pid);
+    add_text(r, "host", f->host);
+    add_text(r, "kernel", f->kernel);
+    add_text(r, "libc", f->libc);
+    add_known(r, "cpus", f->cpus);
+    if (f->page_bytes)
+        result_bytes(r, "page_bytes", f->page_bytes);
+    else
+        result_null(r, "page_bytes");
+    add_text(r, "thp", f->thp);
+    add_start(r, f->start_realtime_ns);
+    add_text(r, "run_id", f->run_id);
+    add_text(r, "recorder_version", f->recorder_version);
+    add_list(r, "options", f->options);
+    add_list(r, "environment", f->environment);
+}
+
+/* ------------------------------------------------------------------ its end */
+
+static const char *signal_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},
+        {SIGTRAP, "SIGTRAP"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+        {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"}, {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"},
+        {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"}, {SIGXCPU, "SIGXCPU"},
+        {SIGXFSZ, "SIGXFSZ"}, {SIGSYS, "SIGSYS"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == number)
+            return names[i].name;
+    return NULL;
+}
+
+static void add_exit(struct result *parent, const struct trace_summary *s)
+{
+    struct result *r = result_object(parent, "exit");
+    struct strbuf word = {0};
+    bool known = s->wait_status != -1;
+    bool exited = known && WIFEXITED(s->wait_status), killed = known && WIFSIGNALED(s->wait_status);
+    if (exited) {
+        strbuf_addf(&word, "exited with status %d", WEXITSTATUS(s->wait_status));
+    } else if (killed) {
+        int number = WTERMSIG(s->wait_status);
+        const char *name = signal_name(number);
+        strbuf_addf(&word, "killed by signal %d", number);
+        if (name)
+            strbuf_addf(&word, " (%s)", name);
+    } else {
+        strbuf_adds(&word, "not known");
+    }
+    result_text(r, "word", word.text);
+    strbuf_release(&word);
+    if (exited)
+        result_integer(r, "status", WEXITSTATUS(s->wait_status));
+    else
+        result_null(r, "status");
+    if (killed)
+        result_integer(r, "signal", WTERMSIG(s->wait_status));
+    else
+        result_null(r, "signal");
+    switch ((enum seep_spool_state)s->spool_state) {
+    case SEEP_SPOOL_OPEN:
+        result_text(r, "recording", "open");
+        break;
+    case SEEP_SPOOL_CLOSED:
+        result_text(r, "recording", "closed");
+        break;
+    case SEEP_SPOOL_STOPPED:
+        result_text(r, "recording", "stopped");
+        break;
+    default:
+        result_null(r, "recording");
+    }
+}
+
+/* ------------------------------------------------------------------ the events */
+
+static bool go_on(const struct info_options *options, double fraction)
+{
+    return !options->progress || options->progress(options->progress_arg, fraction);
+}
+
+static enum seep_err read_events(struct heap *heap, struct trace_reader *reader,
+                                 const struct info_options *options, struct err *err)
+{
+    struct trace_event ev;
+    enum seep_err code;
+    for (uint64_t n = 1; !(code = trace_reader_next(reader, &ev, err)); n++) {
+        heap_apply(heap, &ev);
+        if (ev.type == TRACE_GAP)
+            heap_resync(heap, reader);
+        if (n % PROGRESS_EVENTS == 0 &&
+            !go_on(options, READING_SHARE * trace_reader_progress(reader)))
+            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+    }
+    return code == SEEP_END ? SEEP_OK : code;
+}
+
+struct frame_counts {
+    uint64_t nodes, suspect, unprovable;
+};
+
+static enum seep_err prove_frames(struct frame_counts *counts, const struct trace_dict *dict,
+                                  struct symbols *symbols, const struct info_options *options,
+                                  struct err *err)
+{
+    for (uint32_t node = 1; node <= dict->stack_count; node++) {
+        if (dict->stacks[node].flags & SEEP_ROW_ROOT)
+            continue;
+        counts->nodes++;
+        if (!symbols)
+            continue;
+        enum symbol_suspicion suspicion = symbols_of_node(symbols, node)->suspicion;
+        counts->suspect += suspicion == SYMBOL_SUSPECT;
+        counts->unprovable += suspicion == SYMBOL_UNPROVABLE;
+        double share = (1 - READING_SHARE) * node / dict->stack_count;
+        if (node % (PROGRESS_EVENTS / 64) == 0 && !go_on(options, READING_SHARE + share))
+            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+    }
+    return SEEP_OK;
+}
+
+static void add_totals(struct result *r, const struct heap_totals *t)
+{
+    result_count(r, "events", heap_events(t));
+    result_count(r, "allocations", t->allocations);
+    result_count(r, "frees", t->frees);
+    result_count(r, "reallocations", t->reallocations);
+    result_count(r, "failed", t->failed);
+    result_count(r, "temporary", t->temporary);
+    result_count(r, "mismatched_frees", t->mismatched);
+    result_bytes(r, "allocated_bytes", t->allocated_bytes);
+    result_bytes(r, "peak_live_bytes", t->peak_live_bytes);
+    result_count(r, "peak_live_blocks", t->peak_live_blocks);
+    result_ns(r, "peak_time_ns", t->peak_time_ns);
+    result_count(r, "live_blocks", t->live_blocks);
+    result_bytes(r, "live_bytes", t->live_bytes);
+    result_bytes(r, "live_usable_bytes", t->live_usable_bytes);
+    result_count(r, "inherited_blocks", t->inherited_blocks);
+    result_bytes(r, "inherited_bytes", t->inherited_bytes);
+}
+
+static void add_frames(struct result *r, const struct frame_counts *counts, bool proved,
+                       const struct trace_dict *dict, const struct trace_summary *s)
+{
+    result_count(r, "stacks", counts->nodes);
+    result_count(r, "modules", dict->module_count);
+    result_count(r, "cut_stacks", s->cut_stacks);
+    result_count(r, "guessed_frames", s->guessed_frames);
+    if (proved) {
+        result_count(r, "suspect_frames", counts->suspect);
+        result_count(r, "unprovable_frames", counts->unprovable);
+    } else {
+        result_null(r, "suspect_frames");
+        result_null(r, "unprovable_frames");
+    }
+}
+
+static void add_recording(struct result *r, const struct heap_totals *t,
+                          const struct trace_dict *dict, const struct trace_facts *facts,
+                          const struct trace_summary *s)
+{
+    uint64_t events = heap_events(t);
+    result_count(r, "lost_events", completeness_lost(s));
+    result_count(r, "raced", s->raced);
+    result_count(r, "repaired", s->repaired);
+    result_count(r, "unknown_frees", s->unknown_frees);
+    result_count(r, "threads", dict->thread_count);
+    result_ns(r, "duration_ns", s->duration_ns ? s->duration_ns : t->last_time_ns);
+    result_bytes(r, "trace_bytes", s->trace_bytes);
+    if (events)
+        result_real(r, "bytes_per_event", (double)s->trace_bytes / (double)events);
+    else
+        result_null(r, "bytes_per_event");
+    if (s->peak_rss_bytes)
+        result_bytes(r, "peak_rss_bytes", s->peak_rss_bytes);
+    else
+        result_null(r, "peak_rss_bytes");
+    result_bytes(r, "recorder_bytes", s->recorder_bytes);
+    add_text(r, "allocator", facts->allocator);
+    add_text(r, "allocator_version", facts->allocator_version);
+    add_text(r, "allocator_path", facts->allocator_path);
+}
+
+static void add_marks(struct result *r, const struct trace_dict *dict)
+{
+    struct result *marks = result_array(r, "marks");
+    for (size_t i = 0; i < dict->mark_count; i++) {
+        struct result *m = result_object(marks, NULL);
+        result_text(m, "name", dict->marks[i].name);
+        result_ns(m, "time_ns", dict->marks[i].time_ns);
+        result_count(m, "event", dict->marks[i].number);
+        result_integer(m, "thread", dict->marks[i].thread);
+    }
+}
+
+enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
+                           struct symbols *symbols, const struct info_options *options,
+                           struct err *err)
+{
+    static const struct info_options none = {0};
+    const struct trace_dict *dict = trace_reader_dict(reader);
+    struct frame_counts frames = {0};
+    struct heap heap;
+    if (!options)
+        options = &none;
+    heap_init(&heap);
+    enum seep_err code = read_events(&heap, reader, options, err);
+    if (!code)
+        code = prove_frames(&frames, dict, symbols, options, err);
+    if (code)
+        goto done;
+    const struct trace_summary *summary = trace_reader_summary(reader);
+    const struct trace_facts *facts = trace_reader_facts(reader);
+    struct result *r = result_new_object();
+    add_totals(r, &heap.totals);
+    add_recording(r, &heap.totals, dict, facts, summary);
+    add_frames(r, &frames, symbols != NULL, dict, summary);
+    add_process(r, facts);
+    add_exit(r, summary);
+    completeness_add(r, "completeness", summary);
+    add_marks(r, dict);
+    *out = r;
+done:
+    heap_release(&heap);
+    return code;
+}

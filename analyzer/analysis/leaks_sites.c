@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "analysis/leaks_sites.h"
+
+#include "model/wrappers.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ grouping by name */
+
+/* What makes two stacks the same site when merging by name. The texts are the symboliser's. */
+struct key {
+    const char *name;
+    const char
+        *module; /* tells functions of one name apart; NULL when grouping by something else */
+    const struct suppression *rule;
+};
+
+struct key_slot {
+    struct key key;
+    uint32_t site; /* number + 1; 0: free */
+};
+
+struct key_table {
+    struct key_slot *slots;
+    size_t count, capacity; /* a power of two */
+};
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+    for (; text && *text; text++)
+        h = (h ^ (uint8_t)*text) * 0x100000001b3ull; /* FNV-1a */
+    return h;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static struct key_slot *key_slot(const struct key_table *t, const struct key *k)
+{
+    uint64_t h = hash_text(hash_text(0xcbf29ce484222325ull, k->name), k->module);
+    h = (h ^ (uintptr_t)k->rule) * 0x9e3779b97f4a7c15ull;
+    for (size_t at = (size_t)(h >> 20);; at++) {
+        struct key_slot *slot = &t->slots[at & (t->capacity - 1)];
+        if (!slot->site || (slot->key.rule == k->rule && same_text(slot->key.name, k->name) &&
+                            same_text(slot->key.module, k->module)))
+            return slot;
+    }
+}
+
+static struct key_slot *key_find(struct key_table *t, const struct key *k)
+{
+    if ((t->count + 1) * 2 > t->capacity) {
+        struct key_table old = *t;
+        t->capacity = old.capacity ? old.capacity * 2 : 256;
+        t->slots = mem_zalloc(t->capacity, sizeof *t->slots);
+        for (size_t i = 0; i < old.capacity; i++)
+            if (old.slots[i].site)
+                *key_slot(t, &old.slots[i].key) = old.slots[i];
+        free(old.slots);
+    }
+    return key_slot(t, k);
+}
+
+static const char *module_or_unknown(const char *module)
+{
+    return module ? module : "(unknown module)";
+}
+
+static struct key key_of(uint32_t node, enum leaks_by by, const struct suppression *rule,
+                         const struct trace_dict *dict, struct symbols *symbols)
+{
+    const struct symbol_frame *f = wrapper_caller(dict, symbols, node);
+    struct key k = {.name = "(unknown)", .rule = rule};
+    if (!f)
+        return k;
+    switch (by) {
+    case LEAKS_BY_STACK:
+    case LEAKS_BY_FUNCTION:
+        k.name = f->function;
+        k.module = f->module;
+        break;
+    case LEAKS_BY_MODULE:
+        k.name = module_or_unknown(f->module);
+        break;
+    case LEAKS_BY_SOURCE: /* without debug info the module is the nearest there is */
+        k.name = f->file ? f->file : module_or_unknown(f->module);
+        break;
+    }
+    return k;
+}
+
+/* ------------------------------------------------------------------ sites */
+
+static struct leaks_site *add_site(struct leaks_sites *s, const struct suppression *rule)
+{
+    MEM_GROW(s->items, s->capacity, s->count + 1);
+    struct leaks_site *site = &s->items[s->count];
+    *site = (struct leaks_site){.rule = rule, .number = (uint32_t)s->count};
+    s->count++;
+    return site;
+}
+
+static void add_node(struct leaks_site *site, uint32_t node, const struct live_use *use)
+{
+    struct live_use *sum = &site->use;
+    if (!site->stacks || use->first_ns < sum->first_ns)
+        sum->first_ns = use->first_ns;
+    if (use->last_ns > sum->last_ns)
+        sum->last_ns = use->last_ns;
+    sum->blocks += use->blocks;
+    sum->bytes += use->bytes;
+    sum->usable_bytes += use->usable_bytes;
+    sum->made_blocks += use->made_blocks;
+    sum->made_bytes += use->made_bytes;
+    if (!site->stacks || use->bytes > site->heaviest_bytes) {
+        site->heaviest = node;
+        site->heaviest_bytes = use->bytes;
+    }
+    site->stacks++;
+}
+
+static void add_to_sum(struct leaks_sum *sum, const struct live_use *use)
+{
+    sum->sites++;
+    sum->blocks += use->blocks;
+    sum->bytes += use->bytes;
+}
+
+/* True if the node is left out; counts it either way. */
+static bool suppress(struct leaks_sites *s, const struct leaks_options *options,
+                     struct suppression *rule, const struct live_use *use)
+{
+    if (!rule)
+        return false;
+    suppressions_count(rule, use->blocks, use->bytes);
+    add_to_sum(rule->file ? &s->suppressed : &s->builtin, use);
+    return rule->file ? !options->show_suppressed : !options->show_builtin;
+}
+
+void leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
+                       const struct leaks_options *options, const struct trace_dict *dict,
+                       struct symbols *symbols)
+{
+    struct key_table keys = {0};
+    s->dict = dict;
+    s->symbols = symbols;
+    s->node_site = mem_zalloc((size_t)dict->stack_count + 1, sizeof *s->node_site);
+    for (uint32_t node = 0; node <= dict->stack_count; node++) {
+        const struct live_use *use = &set->nodes[node];
+        if (!use->blocks)
+            continue;
+        struct suppression *rule =
+            options->suppressions ? suppressions_match(options->suppressions, node) : NULL;
+        if (suppress(s, options, rule, use))
+            continue;
+        struct leaks_site *site;
+        if (options->by == LEAKS_BY_STACK) {
+            site = add_site(s, rule);
+        } else {
+            struct key key = key_of(node, options->by, rule, dict, symbols);
+            struct key_slot *slot = key_find(&keys, &key);
+            if (!slot->site) {
+                site = add_site(s, rule);
+                site->name = mem_strdup(key.name);
+                *slot = (struct key_slot){.key = key, .site = site->number + 1};
+                keys.count++;
+            }
+            site = &s->items[slot->site - 1];
+        }
+        add_node(site, node, use);
+        s->node_site[node] = site->number + 1;
+    }
+    free(keys.slots);
+}
+
+/* ------------------------------------------------------------------ order */
+
+static int by_number(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* Heaviest first; ties by the other measure, then by age, then by number, so that two runs over
+ * one trace agree. */
+static int compare_bytes(const void *a, const void *b)
+{
+    const struct leaks_site *x = a, *y = b;
+    int c = by_number(y->use.bytes, x->use.bytes);
+    if (!c)
+        c = by_number(y->use.blocks, x->use.blocks);
+    if (!c)
+        c = by_number(x->use.first_ns, y->use.first_ns);
+    return c ? c : by_number(x->number, y->number);
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+    const struct leaks_site *x = a, *y = b;
+    int c = by_number(y->use.blocks, x->use.blocks);
+    return c ? c : compare_bytes(a, b);
+}
+
+static int compare_time(const void *a, const void *b)
+{
+    const struct leaks_site *x = a, *y = b;
+    int c = by_number(x->use.first_ns, y->use.first_ns);
+    return c ? c : compare_bytes(a, b);
+}
+
+size_t leaks_sites_order(struct leaks_sites *s, const struct leaks_options *options,
+                         struct leaks_sum *matched, struct leaks_sum *hidden)
+{
+    static int (*const compare[])(const void *, const void *) = {
+        [LEAKS_ORDER_BYTES] = compare_bytes,
+        [LEAKS_ORDER_BLOCKS] = compare_blocks,
+        [LEAKS_ORDER_TIME] = compare_time,
+    };
+    /* those that are too small go to the end, whatever the order */
+    size_t large = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        struct leaks_site *site = &s->items[i];
+        add_to_sum(matched, &site->use);
+        if (site->use.bytes < options->min_bytes || site->use.blocks < options->min_blocks)
+            continue;
+        struct leaks_site other = s->items[large];
+        s->items[large++] = *site;
+        *site = other;
+    }
+    if (large)
+        qsort(s->items, large, sizeof *s->items, compare[options->order]);
+    size_t shown = options->top && options->top < large ? options->top : large;
+    s->place = mem_zalloc(s->count + 1, sizeof *s->place);
+    for (size_t i = 0; i < s->count; i++) {
+        struct leaks_site *site = &s->items[i];
+        s->place[site->number] = (uint32_t)i;
+        if (i >= shown)
+            add_to_sum(hidden, &site->use);
+        else if (!site->name)
+            site->name =
+                mem_strdup(key_of(site->heaviest, LEAKS_BY_STACK, NULL, s->dict, s->symbols).name);
+    }
+    return shown;
+}
+
+uint32_t leaks_sites_of_node(const struct leaks_sites *s, uint32_t node)
+{
+    if (node > s->dict->stack_count)
+        node = 0;
+    return s->node_site[node] ? s->place[s->node_site[node] - 1] : UINT32_MAX;
+}
+
+void leaks_sites_release(struct leaks_sites *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->count; i++)
+        free(s->items[i].name);
+    free(s->items);
+    free(s->node_site);
+    free(s->place);
+    memset(s, 0, sizeof *s);
+}

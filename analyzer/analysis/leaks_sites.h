@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Call sites of live blocks: from uses per stack node to groups of them. Private to leaks.c. */
+#ifndef ANALYSIS_LEAKS_SITES_H
+#define ANALYSIS_LEAKS_SITES_H
+
+#include "analysis/leaks.h"
+#include "analysis/live_set.h"
+
+struct leaks_site {
+    char *name;                     /* owned; set for all sites unless grouped by stack, where only
+                                       shown ones are named */
+    const struct suppression *rule; /* NULL: not suppressed. Not owned */
+    struct live_use use;            /* of all its stacks */
+    uint64_t stacks;
+    uint32_t heaviest; /* stack node with the most live bytes */
+    uint64_t heaviest_bytes;
+    uint32_t number; /* in order of being met */
+};
+
+struct leaks_sum {
+    uint64_t sites, blocks, bytes;
+};
+
+struct leaks_sites {
+    struct leaks_site *items; /* owned */
+    size_t count, capacity;
+    uint32_t *node_site; /* per stack node: its site's number + 1, 0: none; owned */
+    uint32_t *place;     /* per number: place in `items` after ordering; owned */
+    struct leaks_sum suppressed, builtin; /* by files and by the built-in list; sites are stacks */
+    const struct trace_dict *dict;        /* not owned */
+    struct symbols *symbols;              /* not owned */
+};
+
+/* Groups the set's nodes by options->by; leaves out what is suppressed and not to be shown. */
+void leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
+                       const struct leaks_options *options, const struct trace_dict *dict,
+                       struct symbols *symbols);
+
+/* Puts the sites to be shown first, in options->order, and returns how many they are; names them;
+ * sums up all sites in *matched and those not shown in *hidden. */
+size_t leaks_sites_order(struct leaks_sites *s, const struct leaks_options *options,
+                         struct leaks_sum *matched, struct leaks_sum *hidden);
+
+/* The place in `items` of the node's site, UINT32_MAX if it has none. After ordering. */
+uint32_t leaks_sites_of_node(const struct leaks_sites *s, uint32_t node);
+
+void leaks_sites_release(struct leaks_sites *s);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Nothing is kept per block: the reader already holds the live ones. A window's end is noticed by
+ * the first event behind it, which the reader has then applied; it is undone in the view. */
+#include "analysis/live_set.h"
+
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_EVENTS 65536
+
+static bool enters(const struct trace_event *ev)
+{
+    return ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN;
+}
+
+/* Undoes in the view the event that the reader has applied last. */
+static void step_back(struct live_set *s, const struct trace_event *ev)
+{
+    if (enters(ev))
+        s->skip_slot = ev->slot;
+    if (ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT) {
+        s->has_extra = true;
+        s->extra = ev->before;
+    }
+}
+
+static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
+{
+    return b->stack <= trace_reader_dict(s->reader)->stack_count ? b->stack : 0;
+}
+
+static void count_made(struct live_set *s, const struct trace_event *ev)
+{
+    if (s->filter && !filter_block(s->filter, &ev->after))
+        return;
+    struct live_use *use = &s->nodes[node_of(s, &ev->after)];
+    use->made_blocks++;
+    use->made_bytes += ev->after.size;
+}
+
+/* Takes the events of the window and before in. */
+static enum seep_err read_events(struct live_set *s, struct heap *heap,
+                                 bool (*progress)(void *arg, double fraction), void *progress_arg,
+                                 struct err *err)
+{
+    struct trace_event ev;
+    enum seep_err code;
+    bool entered = false;
+    for (uint64_t n = 1; !(code = trace_reader_next(s->reader, &ev, err)); n++) {
+        if (n % PROGRESS_EVENTS == 0 && progress &&
+            !progress(progress_arg, trace_reader_progress(s->reader)))
+            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+        if (ev.type == TRACE_BESIDE) {
+            heap_apply(heap, &ev);
+            continue;
+        }
+        if (ev.type == TRACE_GAP) {
+            heap_apply(heap, &ev);
+            heap_resync(heap, s->reader);
+            continue;
+        }
+        enum filter_place place =
+            s->filter ? filter_window(s->filter, ev.number, ev.time_ns) : FILTER_INSIDE;
+        if (place == FILTER_AFTER) {
+            step_back(s, &ev);
+            s->at_exit = false;
+            return SEEP_OK;
+        }
+        heap_apply(heap, &ev);
+        if (place != FILTER_INSIDE)
+            continue;
+        if (!entered)
+            s->from_ns = ev.time_ns;
+        entered = true;
+        if (enters(&ev))
+            count_made(s, &ev);
+    }
+    return code == SEEP_END ? SEEP_OK : code;
+}
+
+static bool passes(const struct live_set *s, const struct trace_block *b)
+{
+    struct filter *f = s->filter;
+    return !f || (filter_window(f, b->birth, b->time_ns) == FILTER_INSIDE &&
+                  filter_lifetime(f, s->end_ns > b->time_ns ? s->end_ns - b->time_ns : 0) &&
+                  filter_block(f, b));
+}
+
+/* All live blocks, filters aside. */
+static const struct trace_block *next_live(const struct live_set *s, uint32_t *position)
+{
+    uint32_t slots = trace_reader_slot_count(s->reader);
+    for (; *position < slots; ++*position) {
+        const struct trace_block *b = trace_reader_block(s->reader, *position);
+        if (b && *position != s->skip_slot) {
+            ++*position;
+            return b;
+        }
+    }
+    if (s->has_extra && *position == slots) {
+        ++*position;
+        return &s->extra;
+    }
+    return NULL;
+}
+
+const struct trace_block *live_set_next(const struct live_set *s, uint32_t *position)
+{
+    const struct trace_block *b;
+    while ((b = next_live(s, position)) && !passes(s, b))
+        ;
+    return b;
+}
+
+static void count_live(struct live_set *s)
+{
+    const struct trace_block *b;
+    for (uint32_t position = 0; (b = next_live(s, &position));) {
+        if (!passes(s, b)) {
+            s->filtered_blocks++;
+            s->filtered_bytes += b->size;
+            continue;
+        }
+        struct live_use *use = &s->nodes[node_of(s, b)];
+        if (!use->blocks || b->time_ns < use->first_ns)
+            use->first_ns = b->time_ns;
+        if (!use->blocks || b->time_ns > use->last_ns)
+            use->last_ns = b->time_ns;
+        use->blocks++;
+        use->bytes += b->size;
+        use->usable_bytes += b->usable;
+    }
+}
+
+/* Says when the window begins and ends, in time. A trace may be over, or silent, before that. */
+static void find_ends(struct live_set *s)
+{
+    uint64_t duration_ns = trace_reader_summary(s->reader)->duration_ns;
+    s->end_ns = s->totals.last_time_ns;
+    if (s->at_exit && duration_ns > s->end_ns)
+        s->end_ns = duration_ns;
+    if (!s->filter)
+        return;
+    const struct filter_moment *from = &s->filter->from, *to = &s->filter->to;
+    if (from->text && from->time_ns)
+        s->from_ns = from->time_ns;
+    if (to->text && to->time_ns && (!s->at_exit || to->time_ns < s->end_ns)) {
+        s->end_ns = to->time_ns;
+        s->at_exit = false;
+    }
+}
+
+enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
+                            bool (*progress)(void *arg, double fraction), void *progress_arg,
+                            struct err *err)
+{
+    memset(s, 0, sizeof *s);
+    s->reader = reader;
+    s->filter = filter && filter_active(filter) ? filter : NULL;
+    s->skip_slot = UINT32_MAX;
+    s->at_exit = true;
+    s->nodes = mem_zalloc((size_t)trace_reader_dict(reader)->stack_count + 1, sizeof *s->nodes);
+    struct heap heap;
+    heap_init(&heap);
+    enum seep_err code = read_events(s, &heap, progress, progress_arg, err);
+    if (code)
+        goto done;
+    s->totals = heap.totals;
+    find_ends(s);
+    count_live(s);
+done:
+    heap_release(&heap);
+    return code;
+}
+
+void live_set_release(struct live_set *s)
+{
+    if (!s)
+        return;
+    free(s->nodes);
+    memset(s, 0, sizeof *s);
+}

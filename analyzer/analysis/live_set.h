@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The blocks that are live at one moment, by stack: what the events before it leave. */
+#ifndef ANALYSIS_LIVE_SET_H
+#define ANALYSIS_LIVE_SET_H
+
+#include "model/filter.h"
+#include "model/heap.h"
+#include "trace/trace_reader.h"
+#include "util/err.h"
+
+/* What one stack node stands for. Sizes are requested bytes unless named usable. */
+struct live_use {
+    uint64_t blocks, bytes, usable_bytes; /* live */
+    uint64_t first_ns, last_ns; /* when the oldest and youngest of them were made or reallocated */
+    uint64_t made_blocks, made_bytes; /* made or reallocated in the window, still live or not */
+};
+
+struct live_set {
+    struct live_use *nodes;                   /* by stack id, 0 .. stack_count; owned */
+    struct heap_totals totals;                /* of the whole program at that moment, unfiltered */
+    uint64_t from_ns;                         /* the window as found: time of its first event, */
+    uint64_t end_ns;                          /* and the moment looked at */
+    bool at_exit;                             /* the trace ends before the window does */
+    uint64_t filtered_blocks, filtered_bytes; /* live, but kept out by the filter */
+    /* private: the reader is one event too far where a window's end stopped it */
+    struct trace_reader *reader; /* not owned */
+    struct filter *filter;       /* not owned; NULL: none */
+    bool has_extra;              /* `extra` is live although the reader no longer has it */
+    struct trace_block extra;
+    uint32_t skip_slot; /* not live yet although the reader has it; UINT32_MAX: none */
+};
+
+/* Reads from where the reader stands to the end of the filter's window (bound already; NULL: no
+ * filter), or of the trace. The set holds on to both: the reader must not be moved while the set is
+ * in use. Released by live_set_release(), also after an error. `progress` may be NULL; where it
+ * returns false the result is INTERRUPTED. */
+enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
+                            bool (*progress)(void *arg, double fraction), void *progress_arg,
+                            struct err *err);
+void live_set_release(struct live_set *s);
+
+/* The live blocks that pass the filter, one after the other from `*position` (0 at first). NULL
+ * past the last. */
+const struct trace_block *live_set_next(const struct live_set *s, uint32_t *position);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How to add a rule: one row. The functions are public names of libc where there are any, since a
+ * stripped libc has no others. What the caller has to free (fopen's FILE, getline's buffer,
+ * newlocale, iconv_open, getaddrinfo) does not belong here. */
+#include "model/suppressions_builtin.h"
+
+#include "model/pattern.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct builtin_rule builtin_rules[] = {
+    {"allocations of the dynamic loader",
+     "lists of modules, search paths and thread-local storage, kept while their library is loaded "
+     "or their thread lives",
+     MODULE_LOADER,
+     {NULL},
+     MODULE_OTHER},
+    {"libstdc++ initialised by the loader",
+     "the pool that lets exceptions be thrown when memory is out (72,704 bytes), made once",
+     MODULE_LIBSTDCXX,
+     {NULL},
+     MODULE_LOADER},
+    {"_IO_file_doallocate in libc",
+     "the buffer of a stdio stream, kept until the stream is closed; the stream itself is listed",
+     MODULE_LIBC,
+     {"^_IO_file_doallocate", "^_IO_wfile_doallocate", "^_IO_default_doallocate"},
+     MODULE_OTHER},
+    {"setlocale in libc",
+     "the program's locale, loaded once and kept",
+     MODULE_LIBC,
+     {"^setlocale$", "^_nl_find_locale", "^_nl_load_locale", "^_nl_make_l10nflist"},
+     MODULE_OTHER},
+    {"gettext in libc",
+     "catalogues of translated messages, loaded once and kept",
+     MODULE_LIBC,
+     {"gettext", "textdomain", "^_nl_load_domain", "^_nl_find_domain"},
+     MODULE_OTHER},
+    {"character conversion in libc",
+     "the table of character conversions, loaded once and kept",
+     MODULE_LIBC,
+     {"^__gconv_read_conf", "^__gconv_load_cache", "^__gconv_find_shlib", "^__gconv_lookup_cache",
+      "^__wcsmbs_load_conv", "^mbrtowc", "^mbstowcs$", "^mbsrtowcs", "^wcrtomb", "^wcstombs$",
+      "^wcsrtombs", "^btowc$", "^mblen$", "^mbtowc$", "^_IO_fwide"},
+     MODULE_OTHER},
+    {"time zones in libc",
+     "the time zone's rules, loaded by the first call that needs local time and kept",
+     MODULE_LIBC,
+     {"^tzset", "^__tz_convert", "^__tzfile_read", "^localtime", "^mktime", "^timelocal", "^ctime",
+      "^strftime", "^wcsftime", "^__strftime"},
+     MODULE_OTHER},
+    {"name services in libc",
+     "the configuration of name services and static results of getpwnam and its kind",
+     MODULE_LIBC,
+     {"^getpw", "^getgr", "^getsp", "^getserv", "^getproto", "^gethostby", "^getnetby", "^__nss_",
+      "^nss_", "^initgroups"},
+     MODULE_OTHER},
+    {"atexit in libc",
+     "the list of functions to be called at exit",
+     MODULE_LIBC,
+     {"^__cxa_atexit", "^__new_exitfn", "^on_exit$", "^atexit$", "^at_quick_exit$",
+      "^__cxa_at_quick_exit", "^__internal_atexit"},
+     MODULE_OTHER},
+    {"__cxa_thread_atexit_impl in libc",
+     "the list of destructors to be called when a thread ends",
+     MODULE_LIBC,
+     {"^__cxa_thread_atexit"},
+     MODULE_OTHER},
+    {"pthread_atfork in libc",
+     "the list of functions to be called at fork",
+     MODULE_LIBC,
+     {"^__register_atfork", "^pthread_atfork"},
+     MODULE_OTHER},
+    {"pthread_setspecific in libc",
+     "a thread's table of specific values beyond the first 32, kept until it ends",
+     MODULE_LIBC,
+     {"^pthread_setspecific", "^__pthread_setspecific", "^tss_set$"},
+     MODULE_OTHER},
+    {"setenv in libc",
+     "the environment",
+     MODULE_LIBC,
+     {"^setenv$", "^putenv$", "^__add_to_environ"},
+     MODULE_OTHER},
+    {"dlerror in libc",
+     "the text and state that dlerror gives out, per thread",
+     MODULE_LIBC,
+     {"^dlerror$", "^_dlerror_run", "^__libc_dlerror", "^dlopen", "^dlsym", "^dlvsym"},
+     MODULE_OTHER},
+    {"static texts in libc",
+     "the text that strerror, strsignal, ttyname or ptsname gave out, kept for the next call",
+     MODULE_LIBC,
+     {"^strerror$", "^strsignal$", "^ttyname$", "^ptsname$"},
+     MODULE_OTHER},
+    {"start of libc",
+     "what libc sets up before main",
+     MODULE_LIBC,
+     {"^__libc_start_main", "^__libc_early_init", "^__libc_init_first"},
+     MODULE_OTHER},
+    {NULL, NULL, MODULE_OTHER, {NULL}, MODULE_OTHER},
+};
+
+static const struct {
+    const char *pattern; /* of the base name */
+    enum module_kind kind;
+} kinds[] = {
+    {"^ld-linux", MODULE_LOADER},        {"^ld-2.", MODULE_LOADER},
+    {"^ld64.so", MODULE_LOADER},         {"^ld.so", MODULE_LOADER},
+    {"^libc.so.6", MODULE_LIBC},         {"^libc-2.", MODULE_LIBC},
+    {"^libpthread.so", MODULE_LIBC},     {"^libpthread-2.", MODULE_LIBC},
+    {"^libdl.so", MODULE_LIBC},          {"^libdl-2.", MODULE_LIBC},
+    {"^libnss_", MODULE_LIBC},           {"^libresolv", MODULE_LIBC},
+    {"^libstdc++.so", MODULE_LIBSTDCXX},
+};
+
+enum module_kind module_kind(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (pattern_matches(kinds[i].pattern, name))
+            return kinds[i].kind;
+    return MODULE_OTHER;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What libc, the loader and libstdc++ keep for the life of the process. Private to suppressions.c
+ * and its test.
+ *
+ * A rule looks at the innermost frames only, the run of them that lies in one kind of module: an
+ * allocation that the program makes below libc (a qsort comparison, a constructor that the loader
+ * runs) begins in the program's own code and is never touched. */
+#ifndef MODEL_SUPPRESSIONS_BUILTIN_H
+#define MODEL_SUPPRESSIONS_BUILTIN_H
+
+enum module_kind { MODULE_OTHER, MODULE_LIBC, MODULE_LOADER, MODULE_LIBSTDCXX };
+
+#define BUILTIN_FUNCTIONS 16
+
+struct builtin_rule {
+    const char *what;     /* what it looks for, in words */
+    const char *reason;   /* why it is no news */
+    enum module_kind run; /* kind of the innermost frames */
+    /* some frame of the run is one of these (pattern.h); none given: whatever they are called */
+    const char *functions[BUILTIN_FUNCTIONS + 1];
+    enum module_kind caller; /* kind of the module that called the run; OTHER: any */
+};
+
+extern const struct builtin_rule builtin_rules[]; /* ended by a NULL `what` */
+
+/* By the base name of `path`, which may be NULL. */
+enum module_kind module_kind(const char *path);
+
+#endif
