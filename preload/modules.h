@@ -13,14 +13,19 @@ struct rec_thread;
 
 /* What unwinding and naming need to know of the module around a pc. */
 struct rec_module {
-    uintptr_t start, end;    /* mapped range */
-    uintptr_t base;          /* load bias */
+    uintptr_t start, end;        /* mapped range */
+    uintptr_t base;              /* load bias */
     const uint8_t *eh_frame_hdr; /* NULL: none */
 };
 
+/* Starts afresh, with generation 1; in a forked child again. */
 bool rec_modules_init(void);
 
-/* Finds the module around `pc` without lock, system call or allocation; false if there is none. */
+/* For tests: as with a glibc before 2.35, which has no _dl_find_object. To be set before init. */
+extern bool rec_modules_by_maps;
+
+/* Finds the module around `pc` without lock, system call or allocation; false if there is none.
+ * (Without _dl_find_object it may take the cold-path lock and ask the kernel.) */
 bool rec_modules_find(uintptr_t pc, struct rec_module *out);
 
 /* Makes sure a SEEP_BESIDE_MODULE row for the module around `pc` is written, by the calling thread

@@ -19,6 +19,10 @@ bool rec_stacks_init(void);
  * thread; new pcs are told to rec_modules_note(). 0 where that fails. */
 uint32_t rec_stacks_id(struct rec_thread *t, const struct rec_walk *walk);
 
+/* Forgets all stacks: a new generation began, and every stack gets a new root. Under the cold-path
+ * lock. */
+void rec_stacks_forget(void);
+
 uint64_t rec_stacks_bytes(void);
 uint32_t rec_stacks_nodes(void);
 

@@ -5,6 +5,7 @@
 #ifndef REC_SYS_H
 #define REC_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -32,14 +33,15 @@ static inline long sys_call6(long n, long a, long b, long c, long d, long e, lon
 #define SYS_CALL2(n, a, b) sys_call6(n, (long)(a), (long)(b), 0, 0, 0, 0)
 #define SYS_CALL3(n, a, b, c) sys_call6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
 #define SYS_CALL4(n, a, b, c, d) sys_call6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-#define SYS_CALL5(n, a, b, c, d, e)                                                               \
+#define SYS_CALL5(n, a, b, c, d, e)                                                                \
     sys_call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
-#define SYS_CALL6(n, a, b, c, d, e, f)                                                            \
+#define SYS_CALL6(n, a, b, c, d, e, f)                                                             \
     sys_call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 /* sys_call(number, arguments...) */
-#define sys_call(...)                                                                             \
+#define sys_call(...)                                                                              \
     SYS_CALL_PICK(__VA_ARGS__, SYS_CALL6, SYS_CALL5, SYS_CALL4, SYS_CALL3, SYS_CALL2, SYS_CALL1,   \
-                  SYS_CALL0)(__VA_ARGS__)
+                  SYS_CALL0)                                                                       \
+    (__VA_ARGS__)
 
 static inline int sys_failed(long result)
 {
@@ -53,5 +55,9 @@ void sys_memory_free(void *p, size_t bytes);
 /* Blocks all signals of the calling thread; give the result back to sys_signals_restore(). */
 uint64_t sys_signals_block(void);
 void sys_signals_restore(uint64_t mask);
+
+/* Whether the aligned eight bytes around `p` can be read, without reading them. For addresses that
+ * come from data; a mapping that another thread removes a moment later is the caller's matter. */
+bool sys_readable(const void *p);
 
 #endif

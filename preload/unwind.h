@@ -19,16 +19,17 @@ struct rec_context {
 };
 
 /* To be used in the body of the interposed function itself, never inlined elsewhere. */
-#define REC_CONTEXT_HERE                                                                          \
-    ((struct rec_context){                                                                        \
-        .pc = (uintptr_t)__builtin_return_address(0),                                             \
-        .sp = (uintptr_t)__builtin_frame_address(0) + 16,                                         \
-        .fp = *(uintptr_t *)__builtin_frame_address(0),                                           \
+#define REC_CONTEXT_HERE                                                                           \
+    ((struct rec_context){                                                                         \
+        .pc = (uintptr_t)__builtin_return_address(0),                                              \
+        .sp = (uintptr_t)__builtin_frame_address(0) + 16,                                          \
+        .fp = *(uintptr_t *)__builtin_frame_address(0),                                            \
     })
 
 enum rec_frame_flag { /* the values of enum seep_row_flag, see trace_format.h */
-    REC_FRAME_EXACT = 0x10,   /* interrupted there by a signal: not a return address */
-    REC_FRAME_GUESSED = 0x20, /* found by frame pointer */
+                      REC_FRAME_EXACT =
+                          0x10, /* interrupted there by a signal: not a return address */
+                      REC_FRAME_GUESSED = 0x20, /* found by frame pointer */
 };
 
 struct rec_frame {

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Known modules are kept in one array, under the cold-path lock. Two ways of finding the module
+ * around a pc: _dl_find_object() (glibc 2.35), which takes no lock; and for older ones the kernel's
+ * list of mappings, asked once per module. dl_iterate_phdr() is no way: it takes a lock of the
+ * loader, and a program may call malloc while it holds another one that the loader's holder wants.
+ *
+ * An unload is noticed in time because dlclose() frees what described the module after it unmapped
+ * it, and the next dlopen() allocates before it maps: those calls come from the loader's code, and
+ * lead here (rec_modules_check) before anything can be executed at the old place. */
+#include "modules.h"
+
+#include "clock.h"
+#include "cold.h"
+#include "elf_image.h"
+#include "maps.h"
+#include "rows.h"
+#include "rules.h"
+#include "seep/trace_codec.h"
+#include "stacks.h"
+#include "sys.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <sys/auxv.h>
+
+#define PATH_LIMIT 4096u
+#define BUILD_ID_LIMIT 64u
+#define SEGMENT_LIMIT 64u
+
+/* struct dl_find_object of glibc 2.35 for x86-64, declared here so that older headers will do. */
+struct found_object {
+    unsigned long long flags;
+    void *map_start, *map_end;
+    struct link_map *link_map;
+    void *eh_frame;
+    unsigned long long reserved[7];
+};
+extern int find_object(void *pc, struct found_object *out) __asm__("_dl_find_object")
+    __attribute__((weak));
+
+enum known_state {
+    KNOWN_FOUND, /* looked up; no row yet */
+    KNOWN_NOTED, /* its row was written */
+    KNOWN_EMPTY, /* no module there (JIT code); only where lookups are expensive */
+};
+
+struct known {
+    struct rec_module module;
+    const struct link_map *link_map; /* these two tell it from another at the same place */
+    const void *dynamic;
+    uint64_t fingerprint; /* by maps: of its program headers and build ID */
+    uint8_t state;        /* enum known_state */
+};
+
+bool rec_modules_by_maps;
+static _Atomic uint32_t generation;
+static uintptr_t loader_low, loader_high;
+/* Under the lock. */
+static struct known *known; /* owned */
+static uint32_t known_count, known_room, last_hit;
+static uint8_t payload[SEEP_TAIL_MIN_BYTES / 2];
+static char path_buffer[PATH_LIMIT];
+
+static bool by_maps(void)
+{
+    return rec_modules_by_maps || !find_object;
+}
+
+bool rec_modules_init(void)
+{
+    rec_cold_reset();
+    atomic_store_explicit(&generation, 1, memory_order_relaxed);
+    known = NULL;
+    known_count = known_room = last_hit = 0;
+    loader_low = loader_high = 0;
+    struct elf_image image;
+    uintptr_t start = _r_debug.r_ldbase;
+    if (start && elf_image_open(start, UINTPTR_MAX, &image)) {
+        loader_low = start;
+        loader_high = elf_image_end(&image);
+    }
+    return true;
+}
+
+uint32_t rec_modules_generation(void)
+{
+    return atomic_load_explicit(&generation, memory_order_acquire);
+}
+
+bool rec_modules_is_loader(uintptr_t pc)
+{
+    return pc >= loader_low && pc < loader_high;
+}
+
+/* ------------------------------------------------------------------ finding */
+
+static bool find_by_loader(uintptr_t pc, struct known *out)
+{
+    struct found_object f;
+    if (find_object((void *)pc, &f) != 0)
+        return false;
+    *out = (struct known){
+        .module = {.start = (uintptr_t)f.map_start,
+                   .end = (uintptr_t)f.map_end,
+                   .base = f.link_map->l_addr,
+                   .eh_frame_hdr = f.eh_frame},
+        .link_map = f.link_map,
+        .dynamic = f.link_map->l_ld,
+    };
+    return true;
+}
+
+static uint64_t fingerprint(const struct elf_image *image)
+{
+    uint64_t h = image->count;
+    const uint8_t *id = NULL;
+    size_t length = elf_image_build_id(image, &id);
+    for (size_t i = 0; i < length; i++)
+        h = (h ^ id[i]) * 0x100000001b3ull;
+    const uint8_t *headers = (const uint8_t *)image->headers;
+    for (size_t i = 0; i < image->count * sizeof *image->headers; i++)
+        h = (h ^ headers[i]) * 0x100000001b3ull;
+    return h;
+}
+
+static struct known *known_around(uintptr_t pc)
+{
+    if (last_hit < known_count && pc - known[last_hit].module.start <
+                                      known[last_hit].module.end - known[last_hit].module.start)
+        return &known[last_hit];
+    for (uint32_t i = 0; i < known_count; i++) {
+        const struct rec_module *m = &known[i].module;
+        if (pc - m->start < m->end - m->start) {
+            last_hit = i;
+            return &known[i];
+        }
+    }
+    return NULL;
+}
+
+static struct known *add(const struct known *k)
+{
+    if (known_count == known_room) {
+        uint32_t room = known_room ? 2 * known_room : 64;
+        struct known *larger = sys_memory(room * sizeof *larger);
+        if (!larger)
+            return NULL;
+        for (uint32_t i = 0; i < known_count; i++)
+            larger[i] = known[i];
+        sys_memory_free(known, known_room * sizeof *known);
+        known = larger;
+        known_room = room;
+    }
+    known[known_count] = *k;
+    return &known[known_count++];
+}
+
+static void drop(uint32_t i)
+{
+    known[i] = known[--known_count];
+}
+
+/* Asks the kernel. What it says is remembered, that there is nothing too. */
+static struct known *learn_by_maps(uintptr_t pc)
+{
+    struct rec_mapping mapping;
+    if (!rec_maps_find(pc, &mapping))
+        return NULL;
+    struct known k = {.module = {.start = mapping.start, .end = mapping.end}, .state = KNOWN_EMPTY};
+    struct elf_image image;
+    if (mapping.image && sys_readable((const void *)mapping.image) &&
+        elf_image_open(mapping.image, UINTPTR_MAX, &image) && pc < elf_image_end(&image))
+        k = (struct known){
+            .module = {.start = mapping.image,
+                       .end = elf_image_end(&image),
+                       .base = image.base,
+                       .eh_frame_hdr = (const uint8_t *)elf_image_find(&image, PT_GNU_EH_FRAME)},
+            .fingerprint = fingerprint(&image),
+            .state = KNOWN_FOUND,
+        };
+    return add(&k);
+}
+
+static bool find_by_maps(uintptr_t pc, struct rec_module *out)
+{
+    uint64_t mask = rec_cold_lock();
+    const struct known *k = known_around(pc);
+    if (!k)
+        k = learn_by_maps(pc);
+    bool found = k && k->state != KNOWN_EMPTY;
+    if (found)
+        *out = k->module;
+    rec_cold_unlock(mask);
+    return found;
+}
+
+bool rec_modules_find(uintptr_t pc, struct rec_module *out)
+{
+    if (by_maps())
+        return find_by_maps(pc, out);
+    struct known k;
+    if (!find_by_loader(pc, &k))
+        return false;
+    *out = k.module;
+    return true;
+}
+
+/* ------------------------------------------------------------------ unloading */
+
+static bool is_still_there(const struct known *k)
+{
+    if (!by_maps()) {
+        struct known now;
+        return find_by_loader(k->module.start, &now) && now.link_map == k->link_map &&
+               now.dynamic == k->dynamic && now.module.start == k->module.start &&
+               now.module.end == k->module.end;
+    }
+    struct elf_image image;
+    return k->state != KNOWN_EMPTY && sys_readable((const void *)k->module.start) &&
+           elf_image_open(k->module.start, k->module.end, &image) &&
+           fingerprint(&image) == k->fingerprint;
+}
+
+/* Writes that the module is gone since generation `since`, and forgets what depends on it. */
+static void unload(struct rec_thread *t, uint32_t i, uint32_t since)
+{
+    const struct known *k = &known[i];
+    rec_rules_forget(k->module.start, k->module.end);
+    if (k->state == KNOWN_NOTED) {
+        uint8_t bytes[2 * SEEP_VARINT_MAX];
+        uint8_t *p = seep_put_varint(bytes, since);
+        p = seep_put_varint(p, k->module.start);
+        rec_row_beside(t, SEEP_BESIDE_UNLOAD, rec_clock_stamp(), bytes, (size_t)(p - bytes));
+    }
+    drop(i);
+}
+
+static void begin_generation(void)
+{
+    rec_stacks_forget();
+    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+}
+
+void rec_modules_check(struct rec_thread *t)
+{
+    uint64_t mask = rec_cold_lock();
+    bool noted_gone = false;
+    for (uint32_t i = known_count; i > 0; i--) {
+        if (is_still_there(&known[i - 1]))
+            continue;
+        noted_gone = noted_gone || known[i - 1].state == KNOWN_NOTED;
+        unload(t, i - 1, rec_modules_generation() + 1);
+    }
+    if (noted_gone)
+        begin_generation();
+    rec_cold_unlock(mask);
+}
+
+/* ------------------------------------------------------------------ noting */
+
+/* Absolute and short enough, or as good as it gets. A relative name of the loader's was relative to
+ * a directory that may no longer be the current one; the kernel knows better. */
+static const char *path_of(const struct known *k)
+{
+    if (k->module.start == getauxval(AT_SYSINFO_EHDR))
+        return "[vdso]";
+    const char *loader_name = k->link_map ? k->link_map->l_name : "";
+    if (loader_name[0] == '/')
+        return loader_name;
+    struct rec_mapping mapping;
+    if (rec_maps_find(k->module.start, &mapping) && mapping.name[0] == '/')
+        return mapping.name;
+    if (loader_name[0] == '\0') {
+        long n = sys_call(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path_buffer,
+                          sizeof path_buffer - 1);
+        if (!sys_failed(n)) {
+            path_buffer[n] = '\0';
+            return path_buffer;
+        }
+    }
+    return loader_name;
+}
+
+static uint8_t *put_bytes(uint8_t *p, const void *bytes, size_t length)
+{
+    p = seep_put_varint(p, length);
+    for (size_t i = 0; i < length; i++)
+        *p++ = ((const uint8_t *)bytes)[i];
+    return p;
+}
+
+/* SEEP_BESIDE_MODULE, see trace_format.h. */
+static size_t describe(const struct known *k)
+{
+    struct elf_image image = {0};
+    if (!elf_image_open(k->module.start, k->module.end, &image))
+        image.count = 0;
+    const uint8_t *id = NULL;
+    size_t id_length = image.count ? elf_image_build_id(&image, &id) : 0;
+    if (id_length > BUILD_ID_LIMIT)
+        id_length = 0;
+    const char *path = path_of(k);
+    size_t path_length = 0;
+    while (path_length < PATH_LIMIT && path[path_length])
+        path_length++;
+    unsigned segments = 0;
+    for (unsigned i = 0; i < image.count; i++)
+        segments += image.headers[i].p_type == PT_LOAD;
+    if (segments > SEGMENT_LIMIT)
+        segments = SEGMENT_LIMIT;
+
+    uint8_t *p = seep_put_varint(payload, rec_modules_generation());
+    p = seep_put_varint(p, k->module.base);
+    p = seep_put_varint(p, k->module.start);
+    p = seep_put_varint(p, k->module.end);
+    p = put_bytes(p, path, path_length);
+    p = put_bytes(p, id, id_length);
+    p = seep_put_varint(p, segments);
+    for (unsigned i = 0; segments > 0; i++) {
+        const Elf64_Phdr *h = &image.headers[i];
+        if (h->p_type != PT_LOAD)
+            continue;
+        p = seep_put_varint(p, h->p_vaddr);
+        p = seep_put_varint(p, h->p_memsz);
+        p = seep_put_varint(p, h->p_offset);
+        p = seep_put_varint(p, h->p_flags);
+        segments--;
+    }
+    return (size_t)(p - payload);
+}
+_Static_assert(sizeof payload >=
+                   PATH_LIMIT + BUILD_ID_LIMIT + (SEGMENT_LIMIT * 4 + 8) * SEEP_VARINT_MAX,
+               "every module fits");
+
+void rec_modules_note(struct rec_thread *t, uintptr_t pc)
+{
+    /* A return address may lie just behind its module. */
+    pc--;
+    struct known *k = known_around(pc);
+    if (by_maps()) {
+        if (!k)
+            k = learn_by_maps(pc);
+    } else if (!k || !is_still_there(k)) {
+        struct known now;
+        bool found = find_by_loader(pc, &now);
+        if (k) { /* replaced behind our back: nothing allocated through us meanwhile */
+            unload(t, (uint32_t)(k - known), rec_modules_generation() + 1);
+            begin_generation();
+        }
+        now.state = KNOWN_FOUND;
+        k = found ? add(&now) : NULL;
+    }
+    if (!k || k->state != KNOWN_FOUND)
+        return;
+    if (rec_row_beside(t, SEEP_BESIDE_MODULE, rec_clock_stamp(), payload, describe(k)))
+        k->state = KNOWN_NOTED;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The process-wide table of unwind rules: from a pc to how the caller of its frame is found.
+ *
+ * A rule is one 64-bit word, so that looking it up is one load and publishing it one store:
+ *
+ *   63            bits 16-62      15     14        13-5          4-0
+ *   exact pc      pc              wide   base rbp  CFA offset/8  rbp slot
+ *
+ * Nearly all code fits: CFA = rsp or rbp + a multiple of 8 up to 4088; the return address at
+ * CFA-8; rbp unchanged (slot 0) or saved at CFA - 8 * (slot + 1). What does not, is WIDE: bits 0-14
+ * name a struct eh_rule in a side table of distinct rules.
+ *
+ * Readers take no lock. Rules of an unloaded module become tombstones in place: words that match no
+ * pc. A table that grew is not unmapped (a reader may hold it) but given back to the kernel page by
+ * page: what reads as zeros is a miss, and a miss is always safe. */
+#ifndef REC_RULES_H
+#define REC_RULES_H
+
+#include "eh_frame.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RULE_WIDE 0x8000u
+#define RULE_BASE_FP 0x4000u
+#define RULE_CFA_SHIFT 5
+#define RULE_CFA_MASK 0x1ffu
+#define RULE_SLOT_MASK 0x1fu
+#define RULE_EXACT (1ull << 47) /* of a key */
+#define RULE_PC_LIMIT (1ull << 47)
+
+/* The wide rule 0: no unwind data, or none we follow. */
+#define RULE_GUESS RULE_WIDE
+
+struct rule_table {
+    _Atomic uint64_t *words;
+    unsigned shift; /* 64 - log2 of the number of words */
+    uint64_t mask;
+};
+
+extern struct rule_table *_Atomic rec_rules_current;
+extern struct eh_rule *rec_rules_wide;
+
+bool rec_rules_init(void);
+
+/* Finds the rule of a key that is not in the table, and remembers it if its code lies in a module.
+ */
+uint64_t rec_rules_miss(uint64_t key);
+
+/* Forgets the rules of code in the range. Under the cold-path lock. */
+void rec_rules_forget(uintptr_t low, uintptr_t high);
+
+uint64_t rec_rules_bytes(void);
+
+static inline uint64_t rec_rules_hash(uint64_t key, unsigned shift)
+{
+    return key * 0x9e3779b97f4a7c15ull >> shift;
+}
+
+/* `key`: a pc below RULE_PC_LIMIT, with RULE_EXACT if it is no return address. */
+static inline uint64_t rec_rules_find(uint64_t key)
+{
+    const struct rule_table *t = atomic_load_explicit(&rec_rules_current, memory_order_acquire);
+    uint64_t i = rec_rules_hash(key, t->shift);
+    for (;;) {
+        uint64_t word = atomic_load_explicit(&t->words[i], memory_order_acquire);
+        if (__builtin_expect(word >> 16 == key, 1))
+            return word;
+        if (word == 0)
+            return rec_rules_miss(key);
+        i = (i + 1) & t->mask;
+    }
+}
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A stack is known by a 64-bit hash, chained from the root to the leaf, so that each prefix of it
+ * has a hash too: its node's. Recording a known stack is one lookup of the leaf's hash; only when
+ * that fails are the inner nodes looked at.
+ *
+ * Two different nodes with one hash would be taken for one. With n nodes that happens with a
+ * probability of about n^2 / 2^65: 3e-8 for a million nodes, 3e-6 for ten million. The step of the
+ * hash is a bijection of the state for each pc and of the pc for each state, so two stacks that
+ * differ in one frame only never collide there; the value 0, which means an empty entry, is
+ * replaced by 1.
+ *
+ * Entries are added under the cold-path lock and never changed; readers take no lock. A table that
+ * was outgrown stays mapped but is given back to the kernel: a reader that still holds it finds
+ * zeros there, which is a miss, and a miss is looked up again under the lock. */
+#include "stacks.h"
+
+#include "cold.h"
+#include "modules.h"
+#include "rows.h"
+#include "sys.h"
+
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#define BITS_MIN 12
+#define BITS_MAX 33
+
+struct entry {
+    _Atomic uint64_t hash; /* 0: empty; stored after the id */
+    _Atomic uint32_t id;
+};
+
+struct table {
+    struct entry *entries;
+    unsigned shift;
+    uint64_t mask;
+};
+
+/* A descriptor per size, never reused, so that a reader may keep the one it has loaded. */
+static struct table tables[BITS_MAX + 1];
+static struct table *_Atomic current;
+static uint64_t used;
+static _Atomic uint32_t nodes;
+/* Hash of the root ([0]) and of each frame's node, root to leaf. Under the lock. */
+static uint64_t path[SEEP_FRAME_LIMIT + 1];
+
+static struct table *make_table(unsigned bits)
+{
+    if (bits > BITS_MAX)
+        return NULL;
+    struct entry *entries = sys_memory(sizeof *entries << bits);
+    if (!entries)
+        return NULL;
+    tables[bits] =
+        (struct table){.entries = entries, .shift = 64 - bits, .mask = (1ull << bits) - 1};
+    return &tables[bits];
+}
+
+bool rec_stacks_init(void)
+{
+    rec_cold_reset();
+    used = 0;
+    atomic_store_explicit(&nodes, 0, memory_order_relaxed);
+    struct table *t = make_table(BITS_MIN);
+    atomic_store_explicit(&current, t, memory_order_release);
+    return t != NULL;
+}
+
+static inline uint64_t mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 32;
+}
+
+static inline uint64_t root_hash(uint32_t generation, bool cut)
+{
+    return mix(0x5eed5eed5eed5eedull, (uint64_t)generation << 1 | cut);
+}
+
+/* The flags (0x10, 0x20) go above the 47 bits of a pc. */
+static inline uint64_t frame_value(const struct rec_walk *walk, uint32_t i)
+{
+    return walk->pc[i] | (uint64_t)walk->flags[i] << 48;
+}
+
+static inline uint64_t not_zero(uint64_t hash)
+{
+    return hash ? hash : 1;
+}
+
+/* 0: not there. */
+static inline uint32_t find(const struct table *t, uint64_t hash)
+{
+    for (uint64_t i = hash >> t->shift;; i = (i + 1) & t->mask) {
+        const struct entry *e = &t->entries[i];
+        uint64_t seen = atomic_load_explicit(&e->hash, memory_order_acquire);
+        if (seen == hash)
+            return atomic_load_explicit(&e->id, memory_order_relaxed);
+        if (seen == 0)
+            return 0;
+    }
+}
+
+static void put(const struct table *t, uint64_t hash, uint32_t id)
+{
+    uint64_t i = hash >> t->shift;
+    while (atomic_load_explicit(&t->entries[i].hash, memory_order_relaxed) != 0)
+        i = (i + 1) & t->mask;
+    atomic_store_explicit(&t->entries[i].id, id, memory_order_relaxed);
+    atomic_store_explicit(&t->entries[i].hash, hash, memory_order_release);
+}
+
+/* Gives the pages back: they read as zeros. False where the program locked its memory. */
+static bool drop(const struct table *t)
+{
+    return !sys_failed(
+        sys_call(SYS_madvise, t->entries, (t->mask + 1) * sizeof *t->entries, MADV_DONTNEED));
+}
+
+/* Room for `more` entries at a load of at most 5/8. False without memory. */
+static bool make_room(uint64_t more)
+{
+    const struct table *old = atomic_load_explicit(&current, memory_order_relaxed);
+    unsigned bits = 64 - old->shift;
+    while ((used + more) * 8 > (5ull << bits))
+        bits++;
+    if (bits == 64 - old->shift)
+        return true;
+    struct table *t = make_table(bits);
+    if (!t)
+        return false;
+    for (uint64_t i = 0; i <= old->mask; i++) {
+        uint64_t hash = atomic_load_explicit(&old->entries[i].hash, memory_order_relaxed);
+        if (hash)
+            put(t, hash, atomic_load_explicit(&old->entries[i].id, memory_order_relaxed));
+    }
+    atomic_store_explicit(&current, t, memory_order_release);
+    drop(old);
+    return true;
+}
+
+/* Fills `path` and returns how many of its nodes are known, counted from the root; *id is that of
+ * the last known one. */
+static uint32_t known_nodes(const struct rec_walk *walk, uint32_t generation, uint32_t *id)
+{
+    const struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
+    uint64_t h = root_hash(generation, walk->cut);
+    path[0] = not_zero(h);
+    for (uint32_t i = 0; i < walk->count; i++) {
+        h = mix(h, frame_value(walk, walk->count - 1 - i));
+        path[i + 1] = not_zero(h);
+    }
+    /* A node is never known before its parent, and new stacks differ near the leaf. */
+    for (uint32_t known = walk->count + 1; known > 0; known--) {
+        *id = find(t, path[known - 1]);
+        if (*id)
+            return known;
+    }
+    return 0;
+}
+
+static __attribute__((noinline, cold)) uint32_t define(struct rec_thread *t,
+                                                       const struct rec_walk *walk)
+{
+    uint32_t id = 0, known, generation;
+    uint64_t mask = rec_cold_lock();
+    do {
+        generation = rec_modules_generation();
+        known = known_nodes(walk, generation, &id);
+        /* A module may turn out to stand where another one was: then a new generation begins. */
+        for (uint32_t n = known ? known : 1; n <= walk->count; n++)
+            rec_modules_note(t, walk->pc[walk->count - n]);
+    } while (generation != rec_modules_generation());
+
+    uint32_t missing = walk->count + 1 - known;
+    uint32_t last = atomic_load_explicit(&nodes, memory_order_relaxed);
+    if (last > UINT32_MAX - missing || !make_room(missing))
+        id = known == walk->count + 1 ? id : 0;
+    else
+        for (uint32_t n = known; n <= walk->count; n++) {
+            uint32_t parent = id, frame = walk->count - n;
+            id = last + 1;
+            bool written = n == 0
+                               ? rec_row_root(t, id, generation, walk->cut ? SEEP_ROW_CUT : 0)
+                               : rec_row_stack(t, id, parent, walk->pc[frame], walk->flags[frame]);
+            if (!written) {
+                id = 0;
+                break;
+            }
+            last = id;
+            atomic_store_explicit(&nodes, last, memory_order_relaxed);
+            put(atomic_load_explicit(&current, memory_order_relaxed), path[n], id);
+            used++;
+        }
+    rec_cold_unlock(mask);
+    return id;
+}
+
+uint32_t rec_stacks_id(struct rec_thread *t, const struct rec_walk *walk)
+{
+    uint64_t h = root_hash(rec_modules_generation(), walk->cut);
+    for (uint32_t i = walk->count; i > 0; i--)
+        h = mix(h, frame_value(walk, i - 1));
+    uint32_t id = find(atomic_load_explicit(&current, memory_order_acquire), not_zero(h));
+    return __builtin_expect(id != 0, 1) ? id : define(t, walk);
+}
+
+void rec_stacks_forget(void)
+{
+    const struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
+    if (!drop(t))
+        for (uint64_t i = 0; i <= t->mask; i++)
+            atomic_store_explicit(&t->entries[i].hash, 0, memory_order_relaxed);
+    used = 0;
+}
+
+uint64_t rec_stacks_bytes(void)
+{
+    const struct table *t = atomic_load_explicit(&current, memory_order_acquire);
+    return t ? (t->mask + 1) * sizeof *t->entries : 0;
+}
+
+uint32_t rec_stacks_nodes(void)
+{
+    return atomic_load_explicit(&nodes, memory_order_relaxed);
+}
