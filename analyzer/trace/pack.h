@@ -9,13 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PACK_NOTES 8
+
 struct pack_options {
-    bool overwrite;    /* replace an existing trace */
-    bool keep_spool;   /* else the spool is removed once the trace is complete on disk */
-    bool running_ok;   /* pack what is there although the process still lives; keeps the spool */
+    bool overwrite;  /* replace an existing trace */
+    bool keep_spool; /* else the spool is removed once the trace is complete on disk */
+    bool running_ok; /* pack what is there although the process still lives; keeps the spool */
     /* called now and then with 0 .. 1; returns false to stop (SEEP_ERR_INTERRUPTED). May be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
+    /* called for each loss in the spool, the first PACK_NOTES of them, with one line that says what
+     * is missing and where. May be NULL */
+    void (*note)(void *arg, const char *text);
+    void *note_arg;
 };
 
 /* What a spool is, without reading its rows. */
@@ -23,11 +29,11 @@ struct pack_spool {
     uint32_t pid;
     uint32_t image;
     uint32_t parent_pid;
-    char exe[256];     /* base name of the executable */
+    char exe[256]; /* base name of the executable */
     char run_id[64];
-    uint32_t state;    /* enum seep_spool_state */
-    uint64_t bytes;    /* on disk */
-    bool running;      /* its process is alive */
+    uint32_t state; /* enum seep_spool_state */
+    uint64_t bytes; /* on disk */
+    bool running;   /* its process is alive */
 };
 
 /* True if `path` is a directory that holds a spool (whatever its name). */
@@ -39,6 +45,10 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
 /* Packs the spool at `spool_path` into the trace `trace_path`. The trace is written under a
  * temporary name beside it and renamed when complete, so that no half-written file is ever left
  * under the final name; on failure or interruption the temporary is removed and the spool kept.
+ * Losses in the spool are no failure: they are counted in the trace's summary. `options` may be
+ * NULL. If another process is packing the same spool, waits until it is done; SEEP_OK then too, if
+ * it left the trace at `trace_path`. BUSY: the process is alive, and options->running_ok is not
+ * set.
  * Errors: IO, NOT_TRACE, VERSION, EXISTS, BUSY, INTERRUPTED. */
 enum seep_err pack_spool(const char *spool_path, const char *trace_path,
                          const struct pack_options *options, struct err *err);

@@ -76,6 +76,9 @@ enum seep_fact {
     SEEP_FACT_FORK_STAMP = 20,      /* integer, fixed 8 bytes: was forked from, and when */
     SEEP_FACT_WORKING_DIRECTORY = 21, /* text */
     SEEP_FACT_ALLOCATOR_PATH = 22,    /* text: the file that serves malloc */
+    SEEP_FACT_CLOCK = 23, /* text, trace only: what its times rest on. "exact", "pairs": read by the
+                             recorder; "measured": rate of the machine that packed it; guessed:
+                             "snapshots", "ticks" */
 };
 
 /* Things beside the allocation events, in both forms. In the spool they are SEEP_ROW_BESIDE rows
@@ -87,7 +90,9 @@ enum seep_beside {
     SEEP_BESIDE_MARK = 4,         /* varint thread, text */
     SEEP_BESIDE_MODULE = 5,       /* a module was loaded, or seen first: layout below */
     SEEP_BESIDE_UNLOAD = 6,    /* varint generation that begins here, varint start of the module */
-    SEEP_BESIDE_CLOCK = 7,     /* spool only: fixed u64 stamp, fixed u64 monotonic ns */
+    SEEP_BESIDE_CLOCK = 7,     /* spool only: fixed u64 stamp, fixed u64 monotonic ns; counts as
+                                  the first row of a chunk of the `rows` file only, where the packer
+                                  finds it without reading the rest */
     SEEP_BESIDE_MEMORY = 8,    /* the kernel's split: varints, see enum seep_memory */
     SEEP_BESIDE_MAPPINGS = 9,  /* mappings and run-length residency: layout below */
     SEEP_BESIDE_LOST = 10,     /* varint count, varint reason (enum seep_lost) */
@@ -250,6 +255,8 @@ struct seep_rows_header {
  * STACK    varint id; varint parent id; svarint pc - previous pc. With ROOT: varint id; varint
  *          generation. Published before any row names it; the same (parent, pc) may have two ids.
  * BESIDE   varint kind (enum seep_beside); svarint stamp; varint length; bytes
+ *
+ * Stamps are deltas from the previous row's that has one, stacks from the previous stack named.
  *
  * An address or address delta is divided by 8 unless UNALIGNED says it is not a multiple. */
 enum seep_row {

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/lane_reader.h"
+
+#include "util/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "seep/trace_codec.h"
+
+_Static_assert(LANE_RING >= 2 * LANE_WINDOW, "a batch must fit");
+_Static_assert((LANE_RING & (LANE_RING - 1)) == 0, "indices are masked");
+
+static struct place *ring_at(const struct lane_reader *r, uint32_t i)
+{
+    return &r->ring[(r->head + i) & (LANE_RING - 1)];
+}
+
+void lane_reader_init(struct lane_reader *r, const struct spool *spool,
+                      const struct spool_notes *notes, struct stack_map *stacks,
+                      const struct spool_piece *pieces, size_t piece_count, size_t buffer_bytes)
+{
+    *r = (struct lane_reader){.spool = spool,
+                              .notes = notes,
+                              .stacks = stacks,
+                              .pieces = pieces,
+                              .piece_count = piece_count,
+                              .capacity = buffer_bytes};
+    r->lane = piece_count > 0 ? pieces[0].lane : 0;
+    r->buffer = mem_alloc(buffer_bytes);
+    r->ring = mem_alloc(LANE_RING * sizeof *r->ring);
+    r->p = r->end = r->buffer;
+}
+
+void lane_reader_release(struct lane_reader *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        if (ring_at(r, i)->type == PLACE_BESIDE)
+            free(ring_at(r, i)->payload);
+    }
+    free(r->buffer);
+    free(r->ring);
+    *r = (struct lane_reader){0};
+}
+
+/* ------------------------------------------------------------------ bytes */
+
+static void lose_rest(struct lane_reader *r, const char *why, uint64_t offset)
+{
+    const struct spool_piece *piece = &r->pieces[r->next_piece - 1];
+    r->lost++;
+    r->p = r->end = r->buffer;
+    r->piece_at = piece->bytes;
+    if (r->notes != NULL && r->notes->note != NULL) {
+        char text[160];
+        snprintf(text, sizeof text, "lane %u: rows of sequence %u from byte %llu on %s", r->lane,
+                 piece->sequence, (unsigned long long)offset, why);
+        r->notes->note(r->notes->arg, text);
+    }
+}
+
+/* Makes sure that the next row lies whole in the buffer. False: the lane has no more bytes. */
+static bool fill(struct lane_reader *r)
+{
+    size_t have = (size_t)(r->end - r->p);
+    while (have == 0 && (r->next_piece == 0 || r->piece_at == r->pieces[r->next_piece - 1].bytes)) {
+        if (r->next_piece == r->piece_count)
+            return false;
+        const struct spool_piece *piece = &r->pieces[r->next_piece++];
+        r->thread = piece->thread;
+        r->state = (struct row_state){.stamp = r->spool->control.start_stamp};
+        r->piece_at = 0;
+    }
+    const struct spool_piece *piece = &r->pieces[r->next_piece - 1];
+    if (have >= ROW_BYTES_LIMIT || r->piece_at == piece->bytes)
+        return true;
+    memmove(r->buffer, r->p, have);
+    size_t want = r->capacity - have;
+    if (want > piece->bytes - r->piece_at)
+        want = piece->bytes - r->piece_at;
+    ssize_t got = spool_read(r->spool, piece, r->piece_at, r->buffer + have, want);
+    r->p = r->buffer;
+    r->end = r->buffer + have + (got > 0 ? (size_t)got : 0);
+    r->piece_at += got > 0 ? (uint32_t)got : 0;
+    r->bytes_read += got > 0 ? (uint64_t)got : 0;
+    if (got < (ssize_t)want) {
+        if (r->p == r->end)
+            lose_rest(r, got < 0 ? "cannot be read" : "are cut off", r->piece_at);
+        else
+            /* decode what is there; the next call comes here again with nothing in the buffer */
+            return true;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ rows to places */
+
+static void insert(struct lane_reader *r, const struct place *place)
+{
+    uint32_t i = r->count++;
+    while (i > 0 && ring_at(r, i - 1)->stamp > place->stamp) {
+        *ring_at(r, i) = *ring_at(r, i - 1);
+        i--;
+    }
+    *ring_at(r, i) = *place;
+}
+
+static void take_beside(struct lane_reader *r, const struct row *row, struct place *place)
+{
+    if (row->beside == SEEP_BESIDE_CLOCK)
+        return;
+    if (row->beside == SEEP_BESIDE_THREAD_START) {
+        const uint8_t *p = row->payload;
+        uint64_t thread;
+        if (seep_get_varint(&p, p + row->payload_bytes, &thread) && thread <= UINT32_MAX)
+            r->thread = place->thread = (uint32_t)thread;
+    }
+    place->type = PLACE_BESIDE;
+    place->alignment = row->beside;
+    place->payload = mem_alloc(row->payload_bytes);
+    memcpy(place->payload, row->payload, row->payload_bytes);
+    place->payload_bytes = row->payload_bytes;
+    insert(r, place);
+}
+
+static void take_row(struct lane_reader *r, const struct row *row)
+{
+    struct place place = {.stamp = row->stamp,
+                          .address = row->address,
+                          .thread = r->thread,
+                          .lane = r->lane,
+                          .row = r->row,
+                          .call = row->call};
+    place.late = row->stamp < r->last_stamp;
+    switch (row->op) {
+    case SEEP_ROW_STACK:
+        stack_map_define(r->stacks, row->stack, row->parent, row->pc, row->flags);
+        return;
+    case SEEP_ROW_BESIDE: take_beside(r, row, &place); return;
+    case SEEP_ROW_REALLOC:
+        place.type = PLACE_REALLOC_START;
+        place.address = row->old_address;
+        insert(r, &place);
+        place.stamp = row->end_stamp;
+        place.late = row->end_stamp < r->last_stamp;
+        place.type = PLACE_REALLOC_END;
+        place.address = row->address;
+        break;
+    case SEEP_ROW_ALLOC: place.type = PLACE_ALLOC; break;
+    case SEEP_ROW_FREE: place.type = PLACE_FREE; break;
+    case SEEP_ROW_FAILED: place.type = PLACE_FAILED; break;
+    }
+    place.size = row->size;
+    place.usable = row->usable;
+    place.stack = row->stack;
+    place.alignment = row->alignment;
+    if (row->op == SEEP_ROW_FREE)
+        place.size = place.usable = place.alignment = 0;
+    insert(r, &place);
+}
+
+/* Decodes until the ring holds two windows, or the lane ends. */
+static void refill(struct lane_reader *r)
+{
+    struct row row = {0};
+    while (r->count + 2 <= LANE_RING) {
+        if (!fill(r)) {
+            r->ended = true;
+            return;
+        }
+        if (r->p == r->end)
+            continue;
+        enum row_result result = row_decode(&r->p, r->end, &r->state, &row);
+        if (result == ROW_OK) {
+            take_row(r, &row);
+            r->row++;
+            continue;
+        }
+        const struct spool_piece *piece = &r->pieces[r->next_piece - 1];
+        if (result == ROW_DAMAGED) {
+            lose_rest(r, "make no sense", r->piece_at - (uint64_t)(r->end - r->p));
+        } else {
+            r->p = r->end = r->buffer;
+            r->piece_at = piece->bytes;
+        }
+    }
+}
+
+struct place *lane_reader_head(struct lane_reader *r)
+{
+    if (r->count < LANE_WINDOW && !r->ended)
+        refill(r);
+    return r->count > 0 ? ring_at(r, 0) : NULL;
+}
+
+void lane_reader_pop(struct lane_reader *r)
+{
+    const struct place *place = ring_at(r, 0);
+    if (place->stamp > r->last_stamp)
+        r->last_stamp = place->stamp;
+    r->head = (r->head + 1) & (LANE_RING - 1);
+    r->count--;
+}
+
+/* ------------------------------------------------------------------ reading ahead */
+
+/* Decodes a whole piece for its definitions (where `stacks` is not NULL) and newest stamp. */
+static uint64_t scan_piece(const struct lane_reader *r, const struct spool_piece *piece,
+                           struct stack_map *stacks)
+{
+    uint8_t *bytes = mem_alloc(piece->bytes);
+    ssize_t got = spool_read(r->spool, piece, 0, bytes, piece->bytes);
+    const uint8_t *p = bytes, *end = bytes + (got > 0 ? got : 0);
+    struct row_state state = {.stamp = r->spool->control.start_stamp};
+    struct row row;
+    uint64_t newest = 0;
+    while (row_decode(&p, end, &state, &row) == ROW_OK) {
+        if (row.op == SEEP_ROW_STACK) {
+            if (stacks != NULL)
+                stack_map_define(stacks, row.stack, row.parent, row.pc, row.flags);
+        } else if (row.stamp > newest) {
+            newest = row.stamp;
+        }
+    }
+    free(bytes);
+    return newest;
+}
+
+bool lane_reader_scan(struct lane_reader *r)
+{
+    /* The piece being decoded is read again from its start: what was defined stays as it is. */
+    size_t from = r->next_piece > 0 ? r->next_piece - 1 : 0;
+    if (r->scanned_pieces < from)
+        r->scanned_pieces = from;
+    if (r->scanned_pieces >= r->piece_count)
+        return false;
+    scan_piece(r, &r->pieces[r->scanned_pieces++], r->stacks);
+    return true;
+}
+
+uint64_t lane_reader_newest(const struct lane_reader *r)
+{
+    return r->piece_count > 0 ? scan_piece(r, &r->pieces[r->piece_count - 1], NULL) : 0;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/pack.h"
+
+#include "seep/trace_codec.h"
+#include "trace/merge.h"
+#include "trace/order.h"
+#include "trace/spool.h"
+#include "util/mem.h"
+#include "util/strbuf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROGRESS_PLACES 65536
+#define LOCK_RETRY_NS 50000000
+
+struct packer {
+    const struct pack_options *options;
+    struct spool spool;
+    struct spool_notes notes;
+    unsigned noted;
+    char *temporary; /* owned; NULL: none was made */
+    struct trace_writer *writer;
+    struct stack_map stacks;
+    struct merge merge;
+    struct beside beside;
+    struct stamp_clock clock;
+    struct order order;
+};
+
+static void take_note(void *arg, const char *text)
+{
+    struct packer *p = arg;
+    if (p->options->note != NULL && p->noted++ < PACK_NOTES)
+        p->options->note(p->options->note_arg, text);
+}
+
+static bool go_on(const struct packer *p, double fraction)
+{
+    return p->options->progress == NULL || p->options->progress(p->options->progress_arg, fraction);
+}
+
+static bool go_on_indexing(void *arg)
+{
+    return go_on(arg, 0);
+}
+
+static enum seep_err interrupted(struct err *err)
+{
+    return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+}
+
+/* ------------------------------------------------------------------ probing */
+
+bool pack_is_spool(const char *path)
+{
+    uint8_t magic[8];
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return false;
+    int fd = openat(directory, "control", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    close(directory);
+    if (fd < 0)
+        return false;
+    bool is = spool_pread(fd, magic, sizeof magic, 0) &&
+              memcmp(magic, SEEP_SPOOL_MAGIC, sizeof magic) == 0;
+    close(fd);
+    return is;
+}
+
+enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct err *err)
+{
+    struct spool s;
+    *out = (struct pack_spool){0};
+    enum seep_err e = spool_open(&s, spool_path, err);
+    if (e == SEEP_OK) {
+        out->pid = s.control.pid;
+        out->image = s.image;
+        out->parent_pid = s.parent_pid;
+        memcpy(out->exe, s.exe, sizeof out->exe);
+        memcpy(out->run_id, s.run_id, sizeof out->run_id);
+        out->state = s.control.state;
+        out->bytes = s.bytes;
+        out->running = s.running;
+    }
+    spool_release(&s);
+    return e;
+}
+
+/* ------------------------------------------------------------------ files */
+
+/* Only one process packs a spool at a time. Waits for the lock; *gone tells that the other one has
+ * removed the spool meanwhile. The kernel takes the lock back from whoever dies. */
+static enum seep_err lock_spool(struct packer *p, bool *gone, struct err *err)
+{
+    while (flock(p->spool.control_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s/control: cannot be locked: %s",
+                           p->spool.path, strerror(errno));
+        if (!go_on(p, 0))
+            return interrupted(err);
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_NS}, NULL);
+    }
+    struct stat st;
+    *gone = fstat(p->spool.control_fd, &st) == 0 && st.st_nlink == 0;
+    return SEEP_OK;
+}
+
+/* A name that nobody else uses while the spool is locked: what is found under it was left by a
+ * packer that was killed. */
+static void name_temporary(struct packer *p, const char *trace_path)
+{
+    struct stat st = {0};
+    fstat(p->spool.control_fd, &st);
+    const char *slash = strrchr(trace_path, '/');
+    struct strbuf name = {0};
+    if (slash != NULL)
+        strbuf_add(&name, trace_path, (size_t)(slash + 1 - trace_path));
+    strbuf_addf(&name, ".seep-packing-%llx-%llx", (unsigned long long)st.st_dev,
+                (unsigned long long)st.st_ino);
+    p->temporary = strbuf_detach(&name);
+    unlink(p->temporary);
+}
+
+static enum seep_err exists(const char *trace_path, struct err *err)
+{
+    return err_set(err, SEEP_ERR_EXISTS, ERR_NO_OFFSET, "%s: exists already", trace_path);
+}
+
+static enum seep_err publish(struct packer *p, const char *trace_path, struct err *err)
+{
+    int result;
+    if (p->options->overwrite) {
+        result = rename(p->temporary, trace_path);
+    } else {
+        result = renameat2(AT_FDCWD, p->temporary, AT_FDCWD, trace_path, RENAME_NOREPLACE);
+        if (result != 0 && (errno == EINVAL || errno == ENOSYS)) /* not on this file system */
+            result = link(p->temporary, trace_path);
+    }
+    if (result != 0)
+        return errno == EEXIST ? exists(trace_path, err)
+                               : err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", trace_path,
+                                         strerror(errno));
+    return SEEP_OK;
+}
+
+/* ------------------------------------------------------------------ the whole */
+
+/* The process's facts, and what its times rest on. */
+static enum seep_err write_facts(struct packer *p, struct err *err)
+{
+    const struct spool *s = &p->spool;
+    const char *basis = stamp_clock_basis_name(p->clock.basis);
+    uint8_t head[2 * SEEP_VARINT_MAX];
+    uint8_t *end = seep_put_varint(head, SEEP_FACT_CLOCK);
+    end = seep_put_varint(end, strlen(basis));
+    struct strbuf facts = {0};
+    if (s->facts_bytes > 0)
+        strbuf_add(&facts, (const char *)s->facts, s->facts_bytes);
+    strbuf_add(&facts, (const char *)head, (size_t)(end - head));
+    strbuf_adds(&facts, basis);
+    enum seep_err e = trace_writer_facts(p->writer, (const uint8_t *)facts.text, facts.length, err);
+    strbuf_release(&facts);
+    return e;
+}
+
+static enum seep_err write_events(struct packer *p, struct err *err)
+{
+    struct place place;
+    double total = (double)p->spool.rows_total + 1;
+    for (uint64_t places = 1; merge_next(&p->merge, &place); places++) {
+        enum seep_err e = order_push(&p->order, &place, err);
+        if (e != SEEP_OK)
+            return e;
+        if (places % PROGRESS_PLACES == 0 && !go_on(p, (double)merge_bytes_read(&p->merge) / total))
+            return interrupted(err);
+    }
+    enum seep_err e = order_finish(&p->order, err);
+    /* those of the time after the last event; the parent's EXIT is among them */
+    return e != SEEP_OK ? e : beside_snapshots(&p->beside, UINT64_MAX, err);
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void fill_summary(const struct packer *p, struct trace_summary *out)
+{
+    const struct seep_control *c = &p->spool.control;
+    const uint64_t *lost = p->beside.lost;
+    /* A LOST record says where events are missing; the recorder counts the same ones in control. */
+    *out = (struct trace_summary){
+        .events = p->order.events,
+        .lost_nested = most(c->lost_nested, lost[SEEP_LOST_NESTED]),
+        .lost_stopped = most(c->lost_stopped, lost[SEEP_LOST_STOPPED]),
+        .lost_early = most(c->lost_early, lost[SEEP_LOST_EARLY]),
+        .lost_no_lane = most(c->lost_no_lane, lost[SEEP_LOST_NO_LANE]),
+        .lost_damaged = p->spool.missing_pieces + p->spool.damaged_pieces + merge_lost(&p->merge) +
+                        p->beside.damaged,
+        .repaired = p->order.repaired,
+        .raced = p->order.raced,
+        .unknown_frees = p->order.unknown_frees,
+        .cut_stacks = c->cut_stacks,
+        .guessed_frames = c->guessed_frames,
+        .duration_ns = most(p->beside.time_ns, stamp_clock_end_ns(&p->clock)),
+        .recorder_bytes = p->beside.recorder_bytes,
+        .peak_rss_bytes = p->beside.peak_rss_bytes,
+        .spool_state = c->state,
+        .stop_reason = c->stop_reason,
+        .wait_status = p->beside.wait_status,
+    };
+}
+
+static enum seep_err write_trace(struct packer *p, struct err *err)
+{
+    struct spool *s = &p->spool;
+    enum seep_err e = spool_index(s, &p->notes, go_on_indexing, p, err);
+    if (e == SEEP_OK)
+        e = trace_writer_open(&p->writer, p->temporary, NULL, err);
+    if (e != SEEP_OK)
+        return e;
+    p->stacks.writer = p->writer;
+    merge_init(&p->merge, s, &p->notes, &p->stacks);
+    p->stacks.more = merge_read_definitions;
+    p->stacks.more_arg = &p->merge;
+    stamp_clock_init(&p->clock, s, merge_newest(&p->merge), beside_last_snapshot_ns(s));
+    beside_init(&p->beside, p->writer, s, &p->notes);
+    order_init(&p->order, p->writer, &p->stacks, &p->beside, &p->clock, s->fork_parent_pid != 0);
+    e = write_facts(p, err);
+    if (e == SEEP_OK)
+        e = write_events(p, err);
+    if (e != SEEP_OK)
+        return e;
+    struct trace_summary summary;
+    fill_summary(p, &summary);
+    struct trace_writer *w = p->writer;
+    p->writer = NULL; /* freed by finishing it, also on error */
+    return trace_writer_finish(w, &summary, err);
+}
+
+static void release(struct packer *p)
+{
+    order_release(&p->order);
+    merge_release(&p->merge);
+    beside_release(&p->beside);
+    stamp_clock_release(&p->clock);
+    stack_map_release(&p->stacks);
+    if (p->writer != NULL)
+        trace_writer_abort(p->writer);
+    if (p->temporary != NULL)
+        unlink(p->temporary); /* gone already if it was renamed */
+    free(p->temporary);
+    spool_release(&p->spool); /* and the lock with it, once the temporary is gone */
+}
+
+enum seep_err pack_spool(const char *spool_path, const char *trace_path,
+                         const struct pack_options *options, struct err *err)
+{
+    static const struct pack_options defaults;
+    struct packer p = {.options = options != NULL ? options : &defaults};
+    p.notes = (struct spool_notes){take_note, &p};
+    bool gone = false;
+    struct stat st;
+    enum seep_err e = spool_open(&p.spool, spool_path, err);
+    if (e != SEEP_OK)
+        goto done;
+    bool was_there = lstat(trace_path, &st) == 0;
+    if (was_there && !p.options->overwrite) {
+        e = exists(trace_path, err);
+        goto done;
+    }
+    if (p.spool.running && !p.options->running_ok) {
+        e = err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET, "%s: process %u is still being recorded",
+                    spool_path, p.spool.control.pid);
+        goto done;
+    }
+    e = lock_spool(&p, &gone, err);
+    if (e != SEEP_OK)
+        goto done;
+    if (gone) {
+        if (was_there || lstat(trace_path, &st) != 0)
+            e = err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET,
+                        "%s: was packed elsewhere by another process meanwhile", spool_path);
+        goto done;
+    }
+    name_temporary(&p, trace_path);
+    stack_map_init(&p.stacks);
+    e = write_trace(&p, err);
+    if (e == SEEP_OK)
+        e = publish(&p, trace_path, err);
+    if (e == SEEP_OK && !p.options->keep_spool && !p.spool.running && !spool_remove(&p.spool))
+        take_note(&p, "the spool could not be removed");
+    if (e == SEEP_OK)
+        go_on(&p, 1);
+done:
+    release(&p);
+    return e;
+}

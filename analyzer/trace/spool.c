@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/spool.h"
+
+#include "seep/trace_codec.h"
+#include "util/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A command line and an environment fill at most a few MiB; `process` files above are refused. */
+#define FACTS_LIMIT (16u << 20)
+
+static const char *const spool_files[] = {"process", "tails", "rows", "snapshots", "control"};
+
+bool spool_pread(int fd, void *to, size_t bytes, uint64_t offset)
+{
+    uint8_t *p = to;
+    while (bytes > 0) {
+        ssize_t got = pread(fd, p, bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        p += got;
+        offset += (uint64_t)got;
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ facts */
+
+static void copy_text(char *to, size_t size, const uint8_t *text, uint64_t length)
+{
+    size_t n = length < size - 1 ? (size_t)length : size - 1;
+    memcpy(to, text, n);
+    to[n] = '\0';
+}
+
+static void take_fact(struct spool *s, uint64_t key, const uint8_t *bytes, uint64_t length)
+{
+    const uint8_t *p = bytes;
+    uint64_t number = 0;
+    switch (key) {
+    case SEEP_FACT_PARENT_PID:
+    case SEEP_FACT_IMAGE:
+    case SEEP_FACT_FORK_PARENT_PID:
+        if (!seep_get_varint(&p, bytes + length, &number))
+            return;
+        *(key == SEEP_FACT_PARENT_PID ? &s->parent_pid
+          : key == SEEP_FACT_IMAGE    ? &s->image
+                                      : &s->fork_parent_pid) = (uint32_t)number;
+        return;
+    case SEEP_FACT_EXE:
+        for (uint64_t i = length; i-- > 0;) {
+            if (bytes[i] == '/') {
+                copy_text(s->exe, sizeof s->exe, bytes + i + 1, length - i - 1);
+                return;
+            }
+        }
+        copy_text(s->exe, sizeof s->exe, bytes, length);
+        return;
+    case SEEP_FACT_RUN_ID: copy_text(s->run_id, sizeof s->run_id, bytes, length); return;
+    case SEEP_FACT_HOST: copy_text(s->host, sizeof s->host, bytes, length); return;
+    }
+}
+
+/* Keeps the leading facts that are whole: the file may be cut anywhere. */
+static void read_facts(struct spool *s)
+{
+    int fd = openat(s->directory, "process", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    uint8_t magic[8];
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 8 &&
+        st.st_size <= FACTS_LIMIT && spool_pread(fd, magic, 8, 0) &&
+        memcmp(magic, SEEP_SPOOL_MAGIC, 8) == 0) {
+        size_t bytes = (size_t)st.st_size - 8;
+        s->facts = mem_alloc(bytes);
+        if (spool_pread(fd, s->facts, bytes, 8))
+            s->facts_bytes = bytes;
+    }
+    if (fd >= 0)
+        close(fd);
+    const uint8_t *p = s->facts, *end = p + s->facts_bytes;
+    s->facts_bytes = 0;
+    while (p < end) {
+        uint64_t key, length;
+        if (!seep_get_varint(&p, end, &key) || !seep_get_varint(&p, end, &length) ||
+            length > (uint64_t)(end - p) || key == 0)
+            break;
+        take_fact(s, key, p, length);
+        p += length;
+        s->facts_bytes = (size_t)(p - s->facts);
+    }
+}
+
+/* ------------------------------------------------------------------ is it alive */
+
+/* The kernel's word on whether the process maps this very control file: a pid alone may long belong
+ * to another program. The file's inode is compared, not its path, which may have been renamed. A
+ * process whose maps cannot be read (another user's) counts as alive. Seen from another pid
+ * namespace than the recorded one, a process cannot be found, and counts as dead. */
+static bool is_running(const struct spool *s, uint64_t inode)
+{
+    if (s->control.pid == 0 || s->control.pid > INT_MAX)
+        return false;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%u/maps", s->control.pid);
+    FILE *maps = fopen(path, "re");
+    if (maps == NULL)
+        return errno == EACCES || errno == EPERM;
+    char *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+    errno = 0;
+    while (!found && getline(&line, &capacity, maps) > 0) {
+        unsigned long ino;
+        int name = 0;
+        if (sscanf(line, "%*s %*s %*s %*s %lu %n", &ino, &name) == 1 && name > 0 && ino == inode)
+            found = strstr(line + name, "/control") != NULL;
+    }
+    bool refused = errno == EACCES || errno == EPERM;
+    free(line);
+    fclose(maps);
+    return found || (refused && kill((pid_t)s->control.pid, 0) == 0);
+}
+
+/* ------------------------------------------------------------------ opening */
+
+static int open_member(struct spool *s, const char *name, uint64_t *size)
+{
+    int fd = openat(s->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat st;
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        close(fd);
+        return -1;
+    }
+    if (fd >= 0) {
+        s->bytes += (uint64_t)st.st_blocks * 512;
+        if (size != NULL)
+            *size = (uint64_t)st.st_size;
+    }
+    return fd;
+}
+
+enum seep_err spool_open(struct spool *s, const char *path, struct err *err)
+{
+    *s =
+        (struct spool){.directory = -1, .control_fd = -1, .rows = -1, .tails = -1, .snapshots = -1};
+    s->newest_stamp = UINT64_MAX;
+    s->path = mem_strdup(path);
+    s->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->directory < 0)
+        return err_set(err, errno == ENOTDIR ? SEEP_ERR_NOT_TRACE : SEEP_ERR_IO, ERR_NO_OFFSET,
+                       "%s: %s", path,
+                       errno == ENOTDIR ? "not a spool directory" : strerror(errno));
+    s->control_fd = open_member(s, "control", NULL);
+    if (s->control_fd < 0)
+        return err_set(err, errno == ENOENT ? SEEP_ERR_NOT_TRACE : SEEP_ERR_IO, ERR_NO_OFFSET,
+                       "%s/control: %s", path,
+                       errno == ENOENT ? "missing: not a spool" : strerror(errno));
+    struct seep_control *c = &s->control;
+    if (!spool_pread(s->control_fd, c, sizeof *c, 0) ||
+        memcmp(c->magic, SEEP_SPOOL_MAGIC, sizeof c->magic) != 0)
+        return err_set(err, SEEP_ERR_NOT_TRACE, 0, "%s/control: not the control file of a spool",
+                       path);
+    if (c->version != SEEP_SPOOL_VERSION)
+        return err_set(err, SEEP_ERR_VERSION, offsetof(struct seep_control, version),
+                       "%s/control: spool version %u is not known to this seep", path, c->version);
+    struct stat st;
+    if (fstat(s->control_fd, &st) != 0)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s/control: %s", path, strerror(errno));
+    s->rows = open_member(s, "rows", NULL);
+    s->tails = open_member(s, "tails", NULL);
+    s->snapshots = open_member(s, "snapshots", &s->snapshots_bytes);
+    read_facts(s);
+    s->running = is_running(s, (uint64_t)st.st_ino);
+    return SEEP_OK;
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void spool_release(struct spool *s)
+{
+    if (s->path == NULL)
+        return;
+    close_if_open(s->directory);
+    close_if_open(s->control_fd);
+    close_if_open(s->rows);
+    close_if_open(s->tails);
+    close_if_open(s->snapshots);
+    free(s->path);
+    free(s->facts);
+    free(s->pieces);
+    free(s->memory);
+    free(s->pairs);
+    *s = (struct spool){0};
+}
+
+ssize_t spool_read(const struct spool *s, const struct spool_piece *piece, uint32_t from, void *to,
+                   size_t bytes)
+{
+    size_t left = piece->bytes - from;
+    if (bytes > left)
+        bytes = left;
+    if (piece->file == SPOOL_MEMORY) {
+        memcpy(to, s->memory + piece->offset + from, bytes);
+        return (ssize_t)bytes;
+    }
+    int fd = piece->file == SPOOL_ROWS ? s->rows : s->tails;
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t got =
+            pread(fd, (uint8_t *)to + done, bytes - done, (off_t)(piece->offset + from + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+bool spool_remove(const struct spool *s)
+{
+    /* `control` goes last: while it is there, the directory is still known as a spool. */
+    for (size_t i = 0; i < sizeof spool_files / sizeof *spool_files; i++) {
+        if (unlinkat(s->directory, spool_files[i], 0) != 0 && errno != ENOENT)
+            return false;
+    }
+    return rmdir(s->path) == 0;
+}

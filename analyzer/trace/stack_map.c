@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/stack_map.h"
+
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STACK_UNRESOLVED UINT32_MAX
+/* A stack has at most SEEP_FRAME_LIMIT frames, a cut root and perhaps a few more for a later
+ * recorder; a longer chain is damage or a cycle. */
+#define CHAIN_LIMIT (4 * SEEP_FRAME_LIMIT)
+
+static uint64_t mix(uint64_t v)
+{
+    v *= 0x9e3779b97f4a7c15u;
+    return v ^ v >> 32;
+}
+
+void stack_map_init(struct stack_map *m)
+{
+    *m = (struct stack_map){.definition_size = 1024, .node_size = 1024};
+    m->definitions = mem_zalloc(m->definition_size, sizeof *m->definitions);
+    m->nodes = mem_zalloc(m->node_size, sizeof *m->nodes);
+}
+
+void stack_map_release(struct stack_map *m)
+{
+    free(m->definitions);
+    free(m->nodes);
+    *m = (struct stack_map){0};
+}
+
+/* The entry of `id`, or the empty one where it belongs. */
+static struct stack_definition *find_definition(const struct stack_map *m, uint32_t id)
+{
+    size_t mask = m->definition_size - 1;
+    for (size_t i = mix(id) & mask;; i = (i + 1) & mask) {
+        struct stack_definition *d = &m->definitions[i];
+        if (d->id == id || d->id == 0)
+            return d;
+    }
+}
+
+static void grow_definitions(struct stack_map *m)
+{
+    struct stack_definition *old = m->definitions;
+    size_t size = m->definition_size;
+    m->definition_size = size * 2;
+    m->definitions = mem_zalloc(m->definition_size, sizeof *m->definitions);
+    for (size_t i = 0; i < size; i++) {
+        if (old[i].id != 0)
+            *find_definition(m, old[i].id) = old[i];
+    }
+    free(old);
+}
+
+void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc, uint8_t flags)
+{
+    if (id == 0)
+        return;
+    struct stack_definition *d = find_definition(m, id);
+    if (d->id != 0)
+        return;
+    *d = (struct stack_definition){
+        .pc = pc, .id = id, .parent = parent, .trace = STACK_UNRESOLVED, .flags = flags};
+    if (++m->definition_count * 2 > m->definition_size)
+        grow_definitions(m);
+}
+
+static uint64_t node_hash(uint32_t parent, uint64_t pc, uint8_t flags)
+{
+    return mix(mix(pc) + ((uint64_t)parent << 8 | flags));
+}
+
+static struct stack_node_key *find_node(const struct stack_map *m, uint32_t parent, uint64_t pc,
+                                        uint8_t flags)
+{
+    size_t mask = m->node_size - 1;
+    for (size_t i = node_hash(parent, pc, flags) & mask;; i = (i + 1) & mask) {
+        struct stack_node_key *n = &m->nodes[i];
+        if (n->id == 0 || (n->pc == pc && n->parent == parent && n->flags == flags))
+            return n;
+    }
+}
+
+static uint32_t fold_node(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags)
+{
+    struct stack_node_key *n = find_node(m, parent, pc, flags);
+    if (n->id != 0)
+        return n->id;
+    uint32_t id = trace_writer_stack(m->writer, parent, pc, flags);
+    *n = (struct stack_node_key){.pc = pc, .parent = parent, .id = id, .flags = flags};
+    if (++m->node_count * 2 > m->node_size) {
+        struct stack_node_key *old = m->nodes;
+        size_t size = m->node_size;
+        m->node_size = size * 2;
+        m->nodes = mem_zalloc(m->node_size, sizeof *m->nodes);
+        for (size_t i = 0; i < size; i++) {
+            if (old[i].id != 0)
+                *find_node(m, old[i].parent, old[i].pc, old[i].flags) = old[i];
+        }
+        free(old);
+    }
+    return id;
+}
+
+/* Reads definitions until `id` has one. What is never defined is entered as stack 0. */
+static bool is_defined(struct stack_map *m, uint32_t id)
+{
+    while (find_definition(m, id)->id == 0) {
+        if (m->more == NULL || !m->more(m->more_arg)) {
+            stack_map_define(m, id, 0, 0, 0);
+            find_definition(m, id)->trace = 0;
+            m->undefined++;
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
+{
+    if (id == 0)
+        return 0;
+    uint32_t chain[CHAIN_LIMIT];
+    size_t length = 0;
+    uint32_t trace = 0;
+    bool whole = false;
+    for (uint32_t at = id; length < CHAIN_LIMIT && is_defined(m, at);) {
+        const struct stack_definition *d = find_definition(m, at);
+        if (d->trace != STACK_UNRESOLVED) {
+            trace = d->trace;
+            whole = trace != 0;
+            break;
+        }
+        chain[length++] = at;
+        if (d->flags & SEEP_ROW_ROOT) {
+            whole = true;
+            break;
+        }
+        if (d->parent == 0)
+            break; /* only a root has no parent */
+        at = d->parent;
+    }
+    while (length > 0) {
+        struct stack_definition *d = find_definition(m, chain[--length]);
+        /* a node met twice is part of a cycle, which `whole` excludes */
+        trace = d->trace = whole ? fold_node(m, trace, d->pc, d->flags) : 0;
+    }
+    return trace;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Recorder's stack ids to the trace's. The recorder may give two ids to the same (parent, pc,
+ * flags); the trace has one. Nodes are told to the writer when an event first needs them, so that a
+ * trace holds no stack that nothing refers to, and parents always come before children. */
+#ifndef TRACE_STACK_MAP_H
+#define TRACE_STACK_MAP_H
+
+#include "trace/trace_writer.h"
+
+struct stack_definition {
+    uint64_t pc;
+    uint32_t id;     /* recorder's; 0: the entry is empty */
+    uint32_t parent; /* recorder's */
+    uint32_t trace;  /* the trace's id once told; STACK_UNRESOLVED before */
+    uint8_t flags;
+};
+
+struct stack_node_key {
+    uint64_t pc;
+    uint32_t parent; /* the trace's */
+    uint32_t id;     /* the trace's; 0: the entry is empty */
+    uint8_t flags;
+};
+
+struct stack_map {
+    struct stack_definition *definitions; /* owned; open addressing by id */
+    size_t definition_count, definition_size;
+    struct stack_node_key *nodes; /* owned; open addressing by content */
+    size_t node_count, node_size;
+    struct trace_writer *writer;
+    /* Reads more definitions; false: there are no more. Called for an id that is not defined yet.
+     */
+    bool (*more)(void *arg);
+    void *more_arg;
+    uint64_t undefined; /* distinct ids nobody defined: rows that named them got stack 0 */
+};
+
+void stack_map_init(struct stack_map *m);
+void stack_map_release(struct stack_map *m);
+
+/* A definition was read. The first one of an id counts. */
+void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc,
+                      uint8_t flags);
+
+/* The trace's id for the recorder's; 0 for 0 and where the id or an ancestor was never defined. */
+uint32_t stack_map_resolve(struct stack_map *m, uint32_t id);
+
+#endif

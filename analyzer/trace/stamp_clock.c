@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/stamp_clock.h"
+
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+/* Pairs nearer to each other than this say little about the rate: reading one takes up to some
+ * hundred nanoseconds, and a virtual machine may be descheduled in the middle. */
+#define PAIR_SPAN_NS 1000000u
+#define MEASURE_NS 10000000
+
+/* Counters run at 10 MHz to 10 GHz. */
+static bool rate_is_sane(double rate)
+{
+    return rate > 0.1 && rate < 100;
+}
+
+#if defined(__x86_64__)
+static uint64_t monotonic_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Reads both clocks together: of several tries the one that was interrupted least. */
+static struct spool_clock_pair read_pair(void)
+{
+    struct spool_clock_pair best = {0};
+    uint64_t best_took = UINT64_MAX;
+    for (int i = 0; i < 20; i++) {
+        uint64_t before = __rdtsc(), ns = monotonic_ns(), took = __rdtsc() - before;
+        if (took < best_took) {
+            best_took = took;
+            best = (struct spool_clock_pair){before + took / 2, ns};
+        }
+    }
+    return best;
+}
+#endif
+
+/* ns per tick of this machine's counter, measured against the clock the recorder uses: the kernel
+ * tells its own estimate to privileged readers only. Good to some 10 ppm. 0: there is none. */
+static double measure_rate(void)
+{
+#if defined(__x86_64__)
+    struct spool_clock_pair a = read_pair();
+    nanosleep(&(struct timespec){.tv_nsec = MEASURE_NS}, NULL);
+    struct spool_clock_pair b = read_pair();
+    if (b.stamp > a.stamp && b.ns > a.ns)
+        return (double)(b.ns - a.ns) / (double)(b.stamp - a.stamp);
+#endif
+    return 0;
+}
+
+static bool made_here(const struct spool *spool)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    return spool->host[0] != '\0' && strcmp(host, spool->host) == 0;
+}
+
+static int compare_pairs(const void *a, const void *b)
+{
+    const struct spool_clock_pair *x = a, *y = b;
+    return x->stamp < y->stamp ? -1 : x->stamp > y->stamp;
+}
+
+static double rate_between(const struct spool_clock_pair *a, const struct spool_clock_pair *b)
+{
+    return (double)(b->ns - a->ns) / (double)(b->stamp - a->stamp);
+}
+
+static bool is_later(const struct spool_clock_pair *p, const struct spool_clock_pair *than)
+{
+    return p->stamp > than->stamp && p->ns > than->ns && rate_is_sane(rate_between(than, p));
+}
+
+/* Only pairs after the start whose times rise with their stamps, at a believable rate. Returns the
+ * rate up to the last pair even where all are too near to be kept; 0: none. */
+static double take_pairs(struct stamp_clock *c, const struct spool *spool)
+{
+    double short_rate = 0;
+    const struct seep_control *control = &spool->control;
+    size_t count = spool->pair_count;
+    struct spool_clock_pair *all = mem_zalloc(count + 1, sizeof *all);
+    if (count > 0)
+        memcpy(all, spool->pairs, count * sizeof *all);
+    if (control->last_seq % 2 == 0 && control->last_ns != 0)
+        all[count++] = (struct spool_clock_pair){control->last_stamp, control->last_ns};
+    qsort(all, count, sizeof *all, compare_pairs);
+    c->pairs = mem_zalloc(count + 1, sizeof *c->pairs);
+    c->pairs[c->pair_count++] = (struct spool_clock_pair){control->start_stamp, control->start_ns};
+    for (size_t i = 0; i < count; i++) {
+        const struct spool_clock_pair *last = &c->pairs[c->pair_count - 1], *p = &all[i];
+        if (!is_later(p, last))
+            continue;
+        if (c->pair_count == 1)
+            short_rate = rate_between(last, p);
+        if (p->ns - last->ns >= PAIR_SPAN_NS)
+            c->pairs[c->pair_count++] = *p;
+    }
+    free(all);
+    return short_rate;
+}
+
+void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t newest_stamp,
+                      uint64_t last_snapshot_ns)
+{
+    const struct seep_control *control = &spool->control;
+    *c = (struct stamp_clock){.rate = 1};
+    if (control->clock == SEEP_CLOCK_MONOTONIC) {
+        c->basis = STAMP_CLOCK_EXACT;
+        c->pairs = mem_alloc(sizeof *c->pairs);
+        c->pairs[c->pair_count++] =
+            (struct spool_clock_pair){control->start_stamp, control->start_ns};
+        return;
+    }
+    double short_rate = take_pairs(c, spool);
+    const struct spool_clock_pair *first = &c->pairs[0], *last = &c->pairs[c->pair_count - 1];
+    if (c->pair_count > 1) {
+        c->basis = STAMP_CLOCK_PAIRS;
+        c->rate = rate_between(first, last);
+        return;
+    }
+    c->rate = made_here(spool) ? measure_rate() : 0;
+    c->basis = STAMP_CLOCK_MEASURED;
+    if (rate_is_sane(c->rate))
+        return;
+    if (short_rate > 0) {
+        c->rate = short_rate;
+        c->basis = STAMP_CLOCK_PAIRS;
+        return;
+    }
+    if (newest_stamp > first->stamp && last_snapshot_ns > first->ns) {
+        c->rate = (double)(last_snapshot_ns - first->ns) / (double)(newest_stamp - first->stamp);
+        c->basis = STAMP_CLOCK_SNAPSHOTS;
+        if (rate_is_sane(c->rate))
+            return;
+    }
+    c->rate = 1;
+    c->basis = STAMP_CLOCK_TICKS;
+}
+
+void stamp_clock_release(struct stamp_clock *c)
+{
+    free(c->pairs);
+    *c = (struct stamp_clock){0};
+}
+
+/* 2^63 and more would overflow where a time is stored signed. */
+static uint64_t to_ns(double ns)
+{
+    return ns >= 9e18 ? (uint64_t)9e18 : (uint64_t)ns;
+}
+
+uint64_t stamp_clock_ns(struct stamp_clock *c, uint64_t stamp)
+{
+    const struct spool_clock_pair *pairs = c->pairs;
+    if (stamp <= pairs[0].stamp)
+        return 0;
+    size_t i = c->at;
+    while (i > 0 && stamp < pairs[i].stamp)
+        i--;
+    while (i + 1 < c->pair_count && stamp >= pairs[i + 1].stamp)
+        i++;
+    c->at = i;
+    double rate = c->rate;
+    if (i + 1 < c->pair_count)
+        rate = rate_between(&pairs[i], &pairs[i + 1]);
+    uint64_t since = pairs[i].ns - pairs[0].ns;
+    return to_ns((double)since + (double)(stamp - pairs[i].stamp) * rate);
+}
+
+uint64_t stamp_clock_end_ns(const struct stamp_clock *c)
+{
+    return c->pairs[c->pair_count - 1].ns - c->pairs[0].ns;
+}
+
+const char *stamp_clock_basis_name(enum stamp_clock_basis basis)
+{
+    switch (basis) {
+    case STAMP_CLOCK_EXACT: return "exact";
+    case STAMP_CLOCK_PAIRS: return "pairs";
+    case STAMP_CLOCK_MEASURED: return "measured";
+    case STAMP_CLOCK_SNAPSHOTS: return "snapshots";
+    case STAMP_CLOCK_TICKS: return "ticks";
+    }
+    return "unknown";
+}

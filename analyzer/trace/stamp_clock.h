@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stamps to nanoseconds since the start of recording. */
+#ifndef TRACE_STAMP_CLOCK_H
+#define TRACE_STAMP_CLOCK_H
+
+#include "trace/spool.h"
+
+/* What the times rest on. */
+enum stamp_clock_basis {
+    STAMP_CLOCK_EXACT,     /* stamps are nanoseconds */
+    STAMP_CLOCK_PAIRS,     /* stamps and monotonic times that the recorder read together */
+    STAMP_CLOCK_MEASURED,  /* the rate of this machine's counter: the recording was made here */
+    STAMP_CLOCK_SNAPSHOTS, /* newest stamp and time of the last snapshot: roughly right */
+    STAMP_CLOCK_TICKS,     /* nothing is known: a tick counts as a nanosecond */
+};
+
+struct stamp_clock {
+    struct spool_clock_pair *pairs; /* owned; both rise; the first is the start */
+    size_t pair_count;
+    size_t at;   /* segment used last */
+    double rate; /* ns per tick behind the last pair */
+    enum stamp_clock_basis basis;
+};
+
+/* `newest_stamp` and `last_snapshot_ns` (monotonic) are 0 where unknown; they serve where the
+ * process died before a second pair was written and the recording comes from another machine. */
+void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t newest_stamp,
+                      uint64_t last_snapshot_ns);
+void stamp_clock_release(struct stamp_clock *c);
+
+/* Linear between pairs, on from the last one; 0 before the start. */
+uint64_t stamp_clock_ns(struct stamp_clock *c, uint64_t stamp);
+
+/* Time of the last pair: the recording lasted at least that long. */
+uint64_t stamp_clock_end_ns(const struct stamp_clock *c);
+
+/* A word for the facts. */
+const char *stamp_clock_basis_name(enum stamp_clock_basis basis);
+
+#endif
