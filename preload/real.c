@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <gnu/libc-version.h>
 #include <stdatomic.h>
 
@@ -131,6 +132,20 @@ static void identify(const void *real_malloc)
     }
 }
 
+/* True if the program's calls of malloc come to us. A program at a fixed address that takes malloc's
+ * address has an undefined symbol with a value, that of its PLT entry, and the look-up finds that;
+ * the entry leads to whoever is first, as all calls do. */
+static bool first_in_line(void)
+{
+    Dl_info found;
+    const ElfW(Sym) *symbol = NULL;
+    void *seen = dlsym(RTLD_DEFAULT, "malloc");
+    if (seen == NULL || dladdr1(seen, &found, (void **)&symbol, RTLD_DL_SYMENT) == 0)
+        return false;
+    return found.dli_fbase == base_of((const void *)rec_real_resolve, NULL) ||
+           (symbol && symbol->st_shndx == SHN_UNDEF);
+}
+
 static void refuse(void)
 {
     static const struct {
@@ -144,8 +159,7 @@ static void refuse(void)
     for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++)
         if (dlsym(RTLD_DEFAULT, sanitizers[i].symbol))
             refusal = sanitizers[i].reason;
-    void *ours = base_of((const void *)rec_real_resolve, NULL);
-    if (!refusal && base_of(dlsym(RTLD_DEFAULT, "malloc"), NULL) != ours)
+    if (!refusal && !first_in_line())
         refusal = "another library serves malloc before the recorder: libseep.so must come first "
                   "in LD_PRELOAD";
 }

@@ -28,7 +28,8 @@ EXCEPTIONS = {
 # an allocation.
 IMPORTS = {
     # looked up once, at the start, or once per form of operator new
-    "dladdr", "dlopen", "dlclose", "gnu_get_libc_version", "pthread_key_create", "_r_debug",
+    "dladdr", "dladdr1", "dlopen", "dlclose", "gnu_get_libc_version", "pthread_key_create",
+    "_r_debug",
     # once per thread: its end is to be known
     "pthread_setspecific",
     # operator new found memory out in a program without a C++ runtime to throw
