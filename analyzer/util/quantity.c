@@ -44,7 +44,8 @@ static const struct unit time_units[] = {
 
 /* Digits, and an optional fraction that is scaled by `units`. Whole numbers stay exact; strtod()
  * would take signs, exponents, hexadecimal and the locale's decimal comma. */
-static bool parse(const char *text, const struct unit *units, uint64_t *out)
+static bool parse(const char *text, const struct unit *units,
+                  int (*compare)(const char *, const char *), uint64_t *out)
 {
     if (!text || !isdigit((unsigned char)*text))
         return false;
@@ -64,7 +65,7 @@ static bool parse(const char *text, const struct unit *units, uint64_t *out)
     while (*text == ' ')
         text++;
     for (; units->name; units++) {
-        if (strcasecmp(text, units->name) != 0)
+        if (compare(text, units->name) != 0)
             continue;
         uint64_t total, part = (uint64_t)(fraction * (double)units->factor + 0.5);
         if (__builtin_mul_overflow(whole, units->factor, &total) ||
@@ -78,15 +79,16 @@ static bool parse(const char *text, const struct unit *units, uint64_t *out)
 
 bool quantity_count(const char *text, uint64_t *out)
 {
-    return text && strspn(text, "0123456789") == strlen(text) && parse(text, byte_units, out);
+    return text && strspn(text, "0123456789") == strlen(text) &&
+           parse(text, byte_units, strcmp, out);
 }
 
 bool quantity_bytes(const char *text, uint64_t *out)
 {
-    return parse(text, byte_units, out);
+    return parse(text, byte_units, strcasecmp, out);
 }
 
 bool quantity_ns(const char *text, uint64_t *out)
 {
-    return parse(text, time_units, out);
+    return parse(text, time_units, strcmp, out); /* 5M is no duration */
 }

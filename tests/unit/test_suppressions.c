@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Suppression files as LeakSanitizer reads them, and the built-in list. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fake_trace.h"
+#include "model/suppressions.h"
+#include "model/suppressions_builtin.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define LIBC "/lib/x86_64-linux-gnu/libc.so.6"
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+#define LIBSTDCXX "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30"
+#define PROGRAM "/usr/bin/prog"
+
+/* ------------------------------------------------------------------ files */
+
+static void reads_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *patterns; /* joined by | ; NULL: refused */
+        int line;             /* of the refusal */
+    } cases[] = {
+        {"", "", 0},
+        {"\n\n", "", 0},
+        {"leak:foo", "foo", 0},
+        {"leak:foo\nleak:bar\n", "foo|bar", 0},
+        {"# This is a known leak.\nleak:libfoo.so\n\n# and another\nleak:Bar", "libfoo.so|Bar", 0},
+        {" \tleak:foo\t \n", "foo", 0},
+        {"leak:foo\r\nleak:bar\r\n", "foo|bar", 0},
+        {"  # indented\nleak:a b* *c\n", "a b* *c", 0},
+        {"leak:foo # kept", "foo # kept", 0}, /* no comments behind patterns */
+        {"leak:a:b", "a:b", 0},
+        {"leak:^foo$", "^foo$", 0},
+        {"leak", NULL, 1},
+        {"leak:", NULL, 1},
+        {"leak:foo\n\nleak: \n", NULL, 3},
+        {"leak:foo\nrace:bar\n", NULL, 2},
+        {"foo\n", NULL, 1},
+        {"Leak:foo\n", NULL, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct suppressions *s = suppressions_new();
+        struct err err = {0};
+        char joined[200] = "", where[40];
+        enum seep_err code =
+            suppressions_parse(s, cases[i].text, strlen(cases[i].text), "known.supp", &err);
+        assert_int_equal(code, cases[i].patterns ? SEEP_OK : SEEP_ERR_USAGE);
+        if (cases[i].patterns) {
+            for (size_t k = 0; suppressions_at(s, k)->file; k++) {
+                strcat(joined, k ? "|" : "");
+                strcat(joined, suppressions_at(s, k)->pattern);
+            }
+            assert_string_equal(joined, cases[i].patterns);
+        } else {
+            snprintf(where, sizeof where, "known.supp:%d:", cases[i].line);
+            assert_memory_equal(err.message, where, strlen(where));
+        }
+        suppressions_free(s);
+    }
+    struct suppressions *s = suppressions_new();
+    assert_int_equal(suppressions_parse(s, "leak:a\0b\n", 9, "x", NULL), SEEP_ERR_USAGE);
+    suppressions_free(s);
+    suppressions_free(NULL);
+}
+
+static void loads_files(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/seep-supp-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    static const char text[] = "leak:one\nleak:two\n";
+    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    struct suppressions *s = suppressions_new();
+    struct err err = {0};
+    assert_int_equal(suppressions_load(s, path, &err), SEEP_OK);
+    assert_string_equal(suppressions_at(s, 1)->pattern, "two");
+    assert_string_equal(suppressions_at(s, 1)->file, path);
+    assert_int_equal(suppressions_at(s, 1)->line, 2);
+    assert_null(suppressions_at(s, 2)->file); /* built in */
+    unlink(path);
+    assert_int_equal(suppressions_load(s, path, &err), SEEP_ERR_IO);
+    assert_non_null(strstr(err.message, path));
+    assert_int_equal(suppressions_load(s, "/tmp", &err), SEEP_ERR_IO);
+    assert_non_null(strstr(err.message, "/tmp"));
+    suppressions_free(s);
+}
+
+/* ------------------------------------------------------------------ stacks */
+
+struct scene {
+    struct trace_reader trace;
+    struct symbols symbols;
+};
+
+static void make_scene(struct scene *s)
+{
+    memset(s, 0, sizeof *s);
+    fake_init(&s->trace, 1);
+    s->symbols.dict = &s->trace.dict;
+    fake_module(&s->trace, PROGRAM);
+    fake_module(&s->trace, LIBC);
+    fake_module(&s->trace, LOADER);
+    fake_module(&s->trace, LIBSTDCXX);
+    fake_module(&s->trace, "/usr/lib/libfoo.so.1");
+}
+
+static void release_scene(struct scene *s)
+{
+    fake_symbols_release(&s->symbols);
+    fake_release(&s->trace);
+}
+
+static const char *path_of(char letter)
+{
+    switch (letter) {
+    case 'c': return LIBC;
+    case 'l': return LOADER;
+    case 's': return LIBSTDCXX;
+    case 'f': return "/usr/lib/libfoo.so.1";
+    case 'p': return PROGRAM;
+    default: return NULL;
+    }
+}
+
+/* "c:setlocale p:main", innermost first: the letter is the module. Names must stay. */
+static uint32_t make_stack(struct scene *s, const char *stack, char *names, size_t size)
+{
+    const char *frames[16];
+    size_t count = 0;
+    char *save = NULL;
+    snprintf(names, size, "%s", stack);
+    for (char *f = strtok_r(names, " ", &save); f; f = strtok_r(NULL, " ", &save))
+        frames[count++] = f;
+    uint32_t node = fake_node(&s->trace, 0, 1, SEEP_ROW_ROOT);
+    while (count--)
+        node = fake_node(
+            &s->trace, node,
+            fake_function(&s->symbols, frames[count] + 2, NULL, path_of(frames[count][0])), 0);
+    return node;
+}
+
+static void matches_every_frame(void **state)
+{
+    (void)state;
+    struct scene s;
+    make_scene(&s);
+    struct symbol_frame inlined[] = {
+        {.function = "Inner::make()",
+         .file = "/src/inner.h",
+         .line = 1,
+         .module = "/usr/lib/libfoo.so.1",
+         .inlined = true,
+         .named = true},
+        {.function = "Outer::run(int)",
+         .file = "/src/outer.cc",
+         .line = 2,
+         .module = "/usr/lib/libfoo.so.1",
+         .named = true},
+    };
+    uint64_t at_main = fake_function(&s.symbols, "main", "/src/main.c", PROGRAM);
+    uint32_t root = fake_node(&s.trace, 0, 1, SEEP_ROW_ROOT);
+    uint32_t main_node = fake_node(&s.trace, root, at_main, 0);
+    uint32_t leaf =
+        fake_node(&s.trace, main_node, fake_place(&s.symbols, inlined, 2, SYMBOL_PROVED), 0);
+    static const struct {
+        const char *rules;
+        const char *leaf, *main; /* the pattern that matches, NULL: none */
+    } cases[] = {
+        {"leak:Inner::make", "Inner::make", NULL},
+        {"leak:Outer", "Outer", NULL},
+        {"leak:main", "main", "main"}, /* main.c, too */
+        {"leak:^main$", "^main$", "^main$"},
+        {"leak:inner.h", "inner.h", NULL},
+        {"leak:/src/", "/src/", "/src/"},
+        {"leak:libfoo.so", "libfoo.so", NULL},
+        {"leak:^libfoo", NULL, NULL}, /* paths, not base names */
+        {"leak:^/usr/bin/prog$", "^/usr/bin/prog$", "^/usr/bin/prog$"},
+        {"leak:Inner*run", NULL, NULL}, /* within one frame */
+        {"leak:O*run", "O*run", NULL},
+        {"leak:main\nleak:Outer", "Outer", "main"},  /* the innermost frame decides */
+        {"leak:Outer\nleak:libfoo", "libfoo", NULL}, /* in it the module comes first */
+        {"leak:run\nleak:Outer", "run", NULL},       /* then the first rule */
+        {"leak:nothing", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct suppressions *set = suppressions_new();
+        assert_int_equal(suppressions_parse(set, cases[i].rules, strlen(cases[i].rules), "x", NULL),
+                         SEEP_OK);
+        suppressions_bind(set, &s.trace.dict, &s.symbols);
+        for (int again = 0; again < 2; again++) {
+            const struct suppression *l = suppressions_match(set, leaf);
+            const struct suppression *m = suppressions_match(set, main_node);
+            if (!l != !cases[i].leaf || !m != !cases[i].main)
+                fail_msg("%s", cases[i].rules);
+            if (l)
+                assert_string_equal(l->pattern, cases[i].leaf);
+            if (m)
+                assert_string_equal(m->pattern, cases[i].main);
+        }
+        assert_null(suppressions_match(set, 0));
+        suppressions_free(set);
+    }
+    release_scene(&s);
+}
+
+static void counts_per_rule(void **state)
+{
+    (void)state;
+    struct scene s;
+    make_scene(&s);
+    char names[64];
+    uint32_t stack = make_stack(&s, "p:foo p:main", names, sizeof names);
+    struct suppressions *set = suppressions_new();
+    assert_int_equal(suppressions_parse(set, "leak:foo\nleak:bar\n", 18, "x", NULL), SEEP_OK);
+    suppressions_bind(set, &s.trace.dict, &s.symbols);
+    suppressions_count(suppressions_match(set, stack), 3, 300);
+    suppressions_count(suppressions_match(set, stack), 1, 10);
+    assert_int_equal(suppressions_at(set, 0)->blocks, 4);
+    assert_int_equal(suppressions_at(set, 0)->bytes, 310);
+    assert_int_equal(suppressions_at(set, 0)->stacks, 2);
+    assert_int_equal(suppressions_at(set, 1)->stacks, 0);
+    suppressions_bind(set, &s.trace.dict, &s.symbols); /* another trace */
+    assert_int_equal(suppressions_at(set, 0)->blocks, 0);
+    suppressions_free(set);
+    release_scene(&s);
+}
+
+/* Stacks as glibc and libstdc++ make them, and ones of programs that look alike. */
+static void knows_what_libc_keeps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *stack; /* innermost first */
+        const char *what;  /* start of the rule's words; NULL: none */
+    } cases[] = {
+        {"l:_dl_new_object l:_dl_map_object l:dl_open_worker p:main", "allocations of the dynamic"},
+        {"l:allocate_dtv l:_dl_allocate_tls c:pthread_create p:main", "allocations of the dynamic"},
+        {"s:pool l:call_init l:_dl_init l:_dl_start_user", "libstdc++ initialised"},
+        {"s:operator_new p:main", NULL},
+        {"s:operator_new p:init_function l:call_init", NULL}, /* the program's own constructor */
+        {"p:init_function l:call_init l:_dl_init", NULL},
+        {"c:_IO_file_doallocate c:_IO_doallocbuf c:puts p:main", "_IO_file_doallocate"},
+        {"c:fopen p:main", NULL},
+        {"c:_nl_load_locale c:setlocale p:main", "setlocale"},
+        {"c:libc.so.6+0x1234 c:setlocale p:main", "setlocale"}, /* stripped */
+        {"c:newlocale p:main", NULL},
+        {"c:strdup c:__dcigettext c:dcgettext p:main", "gettext"},
+        {"c:__gconv_read_conf c:iconv_open p:main", "character conversion"},
+        {"c:iconv_open p:main", NULL}, /* the program closes it */
+        {"c:tzfile c:tzset_internal c:localtime p:main", "time zones"},
+        {"c:x c:getpwnam p:main", "name services"},
+        {"c:getaddrinfo p:main", NULL}, /* the program's: freeaddrinfo */
+        {"c:__new_exitfn c:__cxa_atexit p:main", "atexit"},
+        {"c:__cxa_thread_atexit_impl p:main", "__cxa_thread_atexit_impl"},
+        {"c:__pthread_setspecific p:main", "pthread_setspecific"},
+        {"c:__register_atfork p:main", "pthread_atfork"},
+        {"c:__add_to_environ c:setenv p:main", "setenv"},
+        {"c:_dlerror_run c:dlopen p:main", "dlerror"},
+        {"c:strerror p:main", "static texts"},
+        {"c:x c:__libc_start_main p:_start", "start of libc"},
+        {"c:strdup p:main c:__libc_start_main p:_start", NULL},
+        {"c:getline p:main", NULL},
+        {"p:compare c:qsort p:main", NULL},
+        {"p:callback c:setlocale p:main", NULL}, /* not libc's own allocation */
+        {"f:setlocale p:main", NULL},            /* somebody else's function of that name */
+        {"p:setlocale", NULL},
+        {"?:setlocale", NULL}, /* module unknown */
+    };
+    struct scene s;
+    make_scene(&s);
+    bool hit[64] = {false};
+    size_t rules = 0;
+    char names[sizeof cases / sizeof cases[0]][200];
+    uint32_t stacks[sizeof cases / sizeof cases[0]];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        stacks[i] = make_stack(&s, cases[i].stack, names[i], sizeof names[i]);
+    struct suppressions *set = suppressions_new();
+    suppressions_bind(set, &s.trace.dict, &s.symbols);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct suppression *rule = suppressions_match(set, stacks[i]);
+        if (!rule != !cases[i].what)
+            fail_msg("%s: %s", cases[i].stack, rule ? rule->pattern : "no rule");
+        if (!rule)
+            continue;
+        assert_memory_equal(rule->pattern, cases[i].what, strlen(cases[i].what));
+        suppressions_count(rule, 1, 1);
+    }
+    /* every rule was met, says why, and says where it looks */
+    for (; suppressions_at(set, rules); rules++) {
+        const struct suppression *rule = suppressions_at(set, rules);
+        hit[rules] = rule->stacks > 0;
+        if (!hit[rules] || !rule->reason || strlen(rule->reason) < 10 || rule->file)
+            fail_msg("built-in rule '%s'", rule->pattern);
+    }
+    assert_true(rules > 10);
+    suppressions_free(set);
+    release_scene(&s);
+}
+
+static void prefers_files_to_the_list(void **state)
+{
+    (void)state;
+    struct scene s;
+    make_scene(&s);
+    char names[64];
+    uint32_t stack = make_stack(&s, "c:setlocale p:main", names, sizeof names);
+    struct suppressions *set = suppressions_new();
+    assert_int_equal(suppressions_parse(set, "leak:main", 9, "x", NULL), SEEP_OK);
+    suppressions_bind(set, &s.trace.dict, &s.symbols);
+    assert_string_equal(suppressions_match(set, stack)->file, "x");
+    suppressions_free(set);
+    release_scene(&s);
+}
+
+static void tells_modules(void **state)
+{
+    (void)state;
+    assert_int_equal(module_kind("/lib/x86_64-linux-gnu/libc.so.6"), MODULE_LIBC);
+    assert_int_equal(module_kind("/lib/libc-2.31.so"), MODULE_LIBC);
+    assert_int_equal(module_kind("/lib/libpthread-2.31.so"), MODULE_LIBC);
+    assert_int_equal(module_kind("/lib64/ld-linux-x86-64.so.2"), MODULE_LOADER);
+    assert_int_equal(module_kind("/lib/ld-2.31.so"), MODULE_LOADER);
+    assert_int_equal(module_kind("/lib/ld-linux-aarch64.so.1"), MODULE_LOADER);
+    assert_int_equal(module_kind("libstdc++.so.6"), MODULE_LIBSTDCXX);
+    assert_int_equal(module_kind("/usr/lib/libc++.so.1"), MODULE_OTHER);
+    assert_int_equal(module_kind("/usr/lib/libcrypto.so.3"), MODULE_OTHER);
+    assert_int_equal(module_kind("/usr/lib/libldap.so"), MODULE_OTHER);
+    assert_int_equal(module_kind("/home/libc.so.6/prog"), MODULE_OTHER);
+    assert_int_equal(module_kind("[vdso]"), MODULE_OTHER);
+    assert_int_equal(module_kind(NULL), MODULE_OTHER);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_lines),           cmocka_unit_test(loads_files),
+        cmocka_unit_test(matches_every_frame),   cmocka_unit_test(counts_per_rule),
+        cmocka_unit_test(knows_what_libc_keeps), cmocka_unit_test(prefers_files_to_the_list),
+        cmocka_unit_test(tells_modules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
