@@ -18,9 +18,9 @@ struct symbol_frame {
 };
 
 enum symbol_suspicion {
-    SYMBOL_PROVED = 0,   /* a call instruction ends at the return address, or pc is exact */
-    SYMBOL_SUSPECT,      /* no call precedes it */
-    SYMBOL_UNPROVABLE,   /* the code is not at hand */
+    SYMBOL_PROVED = 0, /* a call instruction ends at the return address, or pc is exact */
+    SYMBOL_SUSPECT,    /* no call precedes it */
+    SYMBOL_UNPROVABLE, /* the code is not at hand */
 };
 
 /* All frames of one address, innermost inline frame first; count >= 1. */
@@ -33,7 +33,7 @@ struct symbol_address {
 struct symbol_options {
     const char *sysroot;    /* prefix of module paths, or NULL */
     const char *debug_dirs; /* colon-separated, beside the usual ones; or NULL */
-    /* called now and then while many addresses are resolved; may be NULL */
+    /* called now and then by symbols_resolve(); false interrupts it; may be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
 };
@@ -48,6 +48,11 @@ void symbols_free(struct symbols *s);
 
 /* Names of stack node `stack` (not a root). Cached per (module, address); never NULL. */
 const struct symbol_address *symbols_of_node(struct symbols *s, uint32_t stack);
+
+/* Resolves `count` nodes ahead, in an order that suits the files and with calls of the progress
+ * function; symbols_of_node() finds them at once afterwards. Roots and 0 are passed over. Errors:
+ * INTERRUPTED if the progress function returned false; what was resolved stays. */
+enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t count);
 
 /* The module a stack node's address lies in, in its generation; NULL if none. */
 const struct trace_module *symbols_module_of_node(struct symbols *s, uint32_t stack);
