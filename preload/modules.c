@@ -48,9 +48,9 @@ enum known_state {
 
 struct known {
     struct rec_module module;
-    const struct link_map *link_map; /* these two tell it from another at the same place */
+    const struct link_map *link_map; /* these two tell it from most others at the same place */
     const void *dynamic;
-    uint64_t fingerprint; /* by maps: of its program headers and build ID */
+    uint64_t fingerprint; /* of its build ID, or else its program headers; 0: none */
     uint8_t state;        /* enum known_state */
 };
 
@@ -112,16 +112,20 @@ static bool find_by_loader(uintptr_t pc, struct known *out)
     return true;
 }
 
-static uint64_t fingerprint(const struct elf_image *image)
+static uint64_t fingerprint(const struct rec_module *m)
 {
-    uint64_t h = image->count;
-    const uint8_t *id = NULL;
-    size_t length = elf_image_build_id(image, &id);
-    for (size_t i = 0; i < length; i++)
-        h = (h ^ id[i]) * 0x100000001b3ull;
-    const uint8_t *headers = (const uint8_t *)image->headers;
-    for (size_t i = 0; i < image->count * sizeof *image->headers; i++)
-        h = (h ^ headers[i]) * 0x100000001b3ull;
+    struct elf_image image;
+    if (!elf_image_open(m->start, m->end, &image))
+        return 0;
+    const uint8_t *bytes = NULL;
+    size_t length = elf_image_build_id(&image, &bytes);
+    if (length == 0) {
+        bytes = (const uint8_t *)image.headers;
+        length = image.count * sizeof *image.headers;
+    }
+    uint64_t h = length;
+    for (size_t i = 0; i < length; i++) /* FNV-1a */
+        h = (h ^ bytes[i]) * 0x100000001b3ull;
     return h;
 }
 
@@ -177,9 +181,9 @@ static struct known *learn_by_maps(uintptr_t pc)
                        .end = elf_image_end(&image),
                        .base = image.base,
                        .eh_frame_hdr = (const uint8_t *)elf_image_find(&image, PT_GNU_EH_FRAME)},
-            .fingerprint = fingerprint(&image),
             .state = KNOWN_FOUND,
         };
+    k.fingerprint = k.state == KNOWN_FOUND ? fingerprint(&k.module) : 0;
     return add(&k);
 }
 
@@ -217,10 +221,8 @@ static bool is_still_there(const struct known *k)
                now.dynamic == k->dynamic && now.module.start == k->module.start &&
                now.module.end == k->module.end;
     }
-    struct elf_image image;
     return k->state != KNOWN_EMPTY && sys_readable((const void *)k->module.start) &&
-           elf_image_open(k->module.start, k->module.end, &image) &&
-           fingerprint(&image) == k->fingerprint;
+           fingerprint(&k->module) == k->fingerprint;
 }
 
 /* Writes that the module is gone since generation `since`, and forgets what depends on it. */
@@ -342,14 +344,15 @@ void rec_modules_note(struct rec_thread *t, uintptr_t pc)
     if (by_maps()) {
         if (!k)
             k = learn_by_maps(pc);
-    } else if (!k || !is_still_there(k)) {
-        struct known now;
+    } else if (!k || !is_still_there(k) || fingerprint(&k->module) != k->fingerprint) {
+        struct known now = {0};
         bool found = find_by_loader(pc, &now);
-        if (k) { /* replaced behind our back: nothing allocated through us meanwhile */
+        if (k) { /* replaced unseen: the loader did not allocate through us meanwhile */
             unload(t, (uint32_t)(k - known), rec_modules_generation() + 1);
             begin_generation();
         }
         now.state = KNOWN_FOUND;
+        now.fingerprint = found ? fingerprint(&now.module) : 0;
         k = found ? add(&now) : NULL;
     }
     if (!k || k->state != KNOWN_FOUND)

@@ -144,9 +144,17 @@ static void decode(uint64_t key, const struct rec_module *module, struct eh_rule
     uintptr_t pc = key & (RULE_EXACT - 1);
     uintptr_t hdr = (uintptr_t)module->eh_frame_hdr;
     struct eh_range range;
-    if (hdr && segment_of(&image, hdr, &range))
-        eh_frame_rule(module->eh_frame_hdr, range, segment_of, &image,
-                      key & RULE_EXACT ? pc : pc - 1, rule);
+    if (hdr && segment_of(&image, hdr, &range)) {
+        bool exact = key & RULE_EXACT;
+        enum eh_result result = eh_frame_rule(module->eh_frame_hdr, range, segment_of, &image,
+                                              exact ? pc : pc - 1, rule);
+        /* A function begins there, and none ends before: no call can return to it. It was put on
+         * the stack by hand, as the end of a fibre's. */
+        if (result == EH_NO_ENTRY && !exact &&
+            eh_frame_rule(module->eh_frame_hdr, range, segment_of, &image, pc, rule) == EH_OK &&
+            !rule->signal)
+            *rule = (struct eh_rule){.kind = EH_OUTERMOST};
+    }
     if (rule->kind == EH_NONE && is_sigreturn(&image, pc))
         *rule = signal_frame;
 }
