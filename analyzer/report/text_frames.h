@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef REPORT_TEXT_FRAMES_H
+#define REPORT_TEXT_FRAMES_H
+
+#include "report/text.h"
+
+/* The stack of a call site (see `frames` in analysis/leaks.h), a line per frame. */
+void text_frames(struct text *t, const struct result *site, size_t indent);
+
+/* Appends where a frame's code stands: "src/cache.c:88", else the module's base name, else
+ * nothing. Escaped. */
+void text_frame_place(struct strbuf *out, const struct result *frame);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `seep info` for people: a sheet of facts, the figures under each other. */
+#include "report/text.h"
+
+#include "util/human.h"
+#include "util/utf8.h"
+
+#include <string.h>
+
+#define LABEL 18  /* columns of the labels */
+#define FIGURE 13 /* and of the figures behind them */
+
+static const struct result *field(const struct result *object, const char *name)
+{
+    return result_get(object, name);
+}
+
+/* ------------------------------------------------------------------ lines of the sheet */
+
+static void print_heading(struct text *t, const char *heading)
+{
+    strbuf_addc(t->out, '\n');
+    text_add(t, LOOK_NAME, heading);
+    strbuf_addc(t->out, '\n');
+}
+
+static void print_label(struct text *t, const char *label)
+{
+    text_pad(t, 2);
+    text_left(t, LOOK_DIM, label, LABEL);
+}
+
+/* A figure, and what is to be said about it. */
+static void print_figure(struct text *t, const char *label, const char *figure, const char *about)
+{
+    print_label(t, label);
+    text_right(t, LOOK_PLAIN, figure, FIGURE);
+    if (about && about[0])
+        text_addf(t, LOOK_DIM, "   %s", about);
+    strbuf_addc(t->out, '\n');
+}
+
+static void print_count(struct text *t, const struct result *r, const char *name,
+                        const char *label, const char *about)
+{
+    print_figure(t, label, human_count(text_number(r, name)).text, about);
+}
+
+/* The same where zero is what everyone expects. */
+static void print_count_if(struct text *t, const struct result *r, const char *name,
+                           const char *label, const char *about)
+{
+    if (text_number(r, name) > 0)
+        print_count(t, r, name, label, about);
+}
+
+/* Words, wrapped below themselves. Nothing is printed for an empty text. */
+static void print_words(struct text *t, const char *label, const char *words)
+{
+    if (!words || !words[0])
+        return;
+    print_label(t, label);
+    struct text_style style = t->style;
+    struct strbuf *out = t->out, lines = {0};
+    t->out = &lines;
+    text_paragraph(t, words, 0, LABEL + 2);
+    t->out = out;
+    t->style = style;
+    strbuf_add(out, lines.text, lines.length);
+    strbuf_release(&lines);
+}
+
+static void print_foreign(struct text *t, const char *label, const char *value)
+{
+    struct strbuf words = {0};
+    utf8_add_visible(&words, value, strlen(value));
+    print_words(t, label, words.text);
+    strbuf_release(&words);
+}
+
+/* ------------------------------------------------------------------ the sections */
+
+static void print_title(struct text *t, const struct result *r)
+{
+    const struct result *process = field(r, "process");
+    const char *command = text_text(process, "command");
+    size_t columns = t->style.cut ? t->style.width : 0;
+    text_add_foreign(t, LOOK_STRONG, command[0] ? command : text_text(process, "exe"), columns);
+    strbuf_addc(t->out, '\n');
+    struct strbuf words = {0};
+    const char *start = text_text(process, "start"), *host = text_text(process, "host");
+    strbuf_adds(&words, "recorded");
+    if (start[0])
+        strbuf_addf(&words, " %.10s %.8s UTC", start, strlen(start) > 11 ? start + 11 : "");
+    if (host[0]) {
+        strbuf_adds(&words, " on ");
+        text_words_foreign(&words, host);
+    }
+    strbuf_addf(&words, ", ran %s", human_ns(text_number(r, "duration_ns")).text);
+    const char *exit = text_text(field(r, "exit"), "word");
+    if (strcmp(exit, "not known") == 0)
+        strbuf_adds(&words, ", how it ended is not known");
+    else if (exit[0]) {
+        strbuf_adds(&words, ", ");
+        text_words_foreign(&words, exit); /* in one piece */
+    }
+    text_paragraph(t, words.text, 0, 0);
+    strbuf_release(&words);
+}
+
+static void print_completeness(struct text *t, const struct result *r)
+{
+    const struct result *completeness = field(r, "completeness");
+    struct strbuf words = {0};
+    if (text_bool(completeness, "complete")) {
+        strbuf_adds(&words, "complete: no event was lost");
+    } else {
+        const struct result *reasons = field(completeness, "reasons");
+        strbuf_adds(&words, TEXT_WARN "incomplete" TEXT_OFF);
+        for (size_t i = 0; i < result_length(reasons); i++)
+            strbuf_addf(&words, "%s%s", i ? "; " : ": ", result_at(reasons, i)->u.text);
+    }
+    if (strcmp(text_text(field(r, "exit"), "recording"), "open") == 0)
+        strbuf_adds(&words, " (the process ended without a word)");
+    print_words(t, "recording", words.text);
+    strbuf_release(&words);
+}
+
+static void print_process(struct text *t, const struct result *r)
+{
+    const struct result *process = field(r, "process");
+    print_heading(t, "Process");
+    print_completeness(t, r);
+    struct strbuf words = {0};
+    text_words_foreign(&words, text_text(process, "exe"));
+    if (text_has(process, "pid"))
+        strbuf_addf(&words, "%spid %d", words.length ? ", " : "",
+                    (int)text_number(process, "pid"));
+    if (text_has(process, "fork_parent_pid"))
+        strbuf_addf(&words, ", forked from %d", (int)text_number(process, "fork_parent_pid"));
+    print_words(t, "program", words.text);
+    print_foreign(t, "directory", text_text(process, "working_directory"));
+    strbuf_reset(&words);
+    text_words_foreign(&words, text_text(r, "allocator"));
+    if (text_has(r, "allocator_version")) {
+        strbuf_addc(&words, ' ');
+        text_words_foreign(&words, text_text(r, "allocator_version"));
+    }
+    if (text_has(r, "allocator_path")) {
+        strbuf_adds(&words, " (");
+        text_words_foreign(&words, text_text(r, "allocator_path"));
+        strbuf_adds(&words, ")");
+    }
+    print_words(t, "malloc by", words.text);
+    strbuf_reset(&words);
+    text_words_foreign(&words, text_text(process, "kernel"));
+    const char *libc = text_text(process, "libc");
+    if (libc[0]) {
+        strbuf_adds(&words, words.length ? ", " : "");
+        text_words_foreign(&words, libc);
+    }
+    if (text_has(process, "cpus"))
+        strbuf_addf(&words, ", %d CPU%s", (int)text_number(process, "cpus"),
+                    text_number(process, "cpus") == 1 ? "" : "s");
+    print_words(t, "system", words.text);
+    const struct result *options = field(process, "options");
+    strbuf_reset(&words);
+    for (size_t i = 0; i < result_length(options); i++) {
+        strbuf_adds(&words, i ? " " : "");
+        text_words_foreign(&words, result_at(options, i)->u.text);
+    }
+    print_words(t, "options", words.length ? words.text : NULL);
+    strbuf_release(&words);
+}
+
+/* "in 1,204 blocks, at 1.24 s" */
+static void print_bytes(struct text *t, const char *label, uint64_t bytes, const char *about)
+{
+    print_figure(t, label, human_bytes(bytes).text, about);
+}
+
+static void print_heap(struct text *t, const struct result *r)
+{
+    struct strbuf about = {0};
+    print_heading(t, "Heap");
+    uint64_t allocations = text_number(r, "allocations"), ns = text_number(r, "duration_ns");
+    if (ns > 0 && text_number(r, "events") > 0)
+        strbuf_addf(&about, "%s a second",
+                    human_count((uint64_t)((double)text_number(r, "events") * 1e9 / (double)ns)).text);
+    print_count(t, r, "events", "events", about.text);
+    strbuf_reset(&about);
+    print_count(t, r, "allocations", "allocations", NULL);
+    print_count(t, r, "frees", "frees", NULL);
+    print_count(t, r, "reallocations", "reallocations", NULL);
+    print_count_if(t, r, "failed", "failed calls", "returned NULL");
+    if (allocations > 0)
+        strbuf_addf(&about, "%s of the allocations: freed before the next one",
+                    human_percent(100. * (double)text_number(r, "temporary") /
+                                  (double)allocations).text);
+    print_count_if(t, r, "temporary", "temporary", about.text);
+    print_count_if(t, r, "mismatched_frees", "mismatched frees",
+                   "new given to free, malloc to delete, ...");
+    print_bytes(t, "requested", text_number(r, "allocated_bytes"), "in all");
+    strbuf_reset(&about);
+    strbuf_adds(&about, "in ");
+    text_plural(&about, text_number(r, "peak_live_blocks"), "block", "blocks");
+    strbuf_addf(&about, ", at %s", human_ns(text_number(r, "peak_time_ns")).text);
+    print_bytes(t, "peak live", text_number(r, "peak_live_bytes"), about.text);
+    strbuf_reset(&about);
+    strbuf_adds(&about, "in ");
+    text_plural(&about, text_number(r, "live_blocks"), "block", "blocks");
+    if (text_number(r, "live_usable_bytes") > text_number(r, "live_bytes"))
+        strbuf_addf(&about, ", %s usable",
+                    human_bytes(text_number(r, "live_usable_bytes")).text);
+    print_bytes(t, "live at exit", text_number(r, "live_bytes"), about.text);
+    if (text_number(r, "inherited_blocks") > 0) {
+        strbuf_reset(&about);
+        strbuf_adds(&about, "in ");
+        text_plural(&about, text_number(r, "inherited_blocks"), "block", "blocks");
+        strbuf_adds(&about, ", made before the fork");
+        print_bytes(t, "inherited", text_number(r, "inherited_bytes"), about.text);
+    }
+    if (text_has(r, "peak_rss_bytes")) {
+        strbuf_reset(&about);
+        if (text_number(r, "recorder_bytes") > 0)
+            strbuf_addf(&about, "%s of it the recorder's",
+                        human_bytes(text_number(r, "recorder_bytes")).text);
+        print_bytes(t, "peak RSS", text_number(r, "peak_rss_bytes"), about.text);
+    }
+    print_count(t, r, "threads", "threads", NULL);
+    strbuf_release(&about);
+}
+
+static void print_trace(struct text *t, const struct result *r)
+{
+    struct strbuf about = {0};
+    print_heading(t, "Trace");
+    if (text_number(r, "events") > 0)
+        strbuf_addf(&about, "%.2f bytes an event", text_real(r, "bytes_per_event"));
+    print_bytes(t, "size", text_number(r, "trace_bytes"), about.text);
+    print_count_if(t, r, "lost_events", "lost events", NULL);
+    print_count_if(t, r, "repaired", "repaired", "events whose place in the order was corrected");
+    print_count_if(t, r, "raced", "raced", "frees that were not recorded but must have been");
+    print_count_if(t, r, "unknown_frees", "unknown frees", "of blocks made before recording began");
+    strbuf_reset(&about);
+    strbuf_adds(&about, "through ");
+    text_plural(&about, text_number(r, "modules"), "module", "modules");
+    print_count(t, r, "stacks", "stack frames", about.text);
+    print_count_if(t, r, "cut_stacks", "cut stacks", "whose outermost frames are not known");
+    print_count_if(t, r, "guessed_frames", "guessed frames", "for want of unwind data");
+    print_count_if(t, r, "suspect_frames", "suspect frames", "no call stands before the address");
+    print_count_if(t, r, "unprovable_frames", "unproved frames",
+                   "their code is not on this machine");
+    strbuf_release(&about);
+}
+
+static void print_marks(struct text *t, const struct result *r)
+{
+    const struct result *marks = field(r, "marks");
+    if (result_length(marks) == 0)
+        return;
+    print_heading(t, "Marks");
+    size_t shown = result_length(marks) <= 20 ? result_length(marks) : 15;
+    for (size_t i = 0; i < shown; i++) {
+        const struct result *mark = result_at(marks, i);
+        text_pad(t, 2);
+        text_right(t, LOOK_PLAIN, human_ns(text_number(mark, "time_ns")).text, LABEL - 4);
+        text_pad(t, 2);
+        text_add_foreign(t, LOOK_PLAIN, text_text(mark, "name"),
+                         t->style.cut ? t->style.width - LABEL : 0);
+        strbuf_addc(t->out, '\n');
+    }
+    if (result_length(marks) > shown)
+        text_addf(t, LOOK_DIM, "  %zu more; --format=json has them all\n",
+                  result_length(marks) - shown);
+}
+
+void text_info(struct text *t, const struct result *result, const struct result *completeness)
+{
+    text_completeness(t, completeness);
+    print_title(t, result);
+    print_process(t, result);
+    print_heap(t, result);
+    print_trace(t, result);
+    print_marks(t, result);
+}
