@@ -1,20 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/options.h"
 
+#include "cmd/progress.h"
+#include "util/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 const struct cli_option options_output[] = {
     {"", 0, NULL, "Output"},
-    {"format", 0, "text|json", "text for people, or JSON for programs"},
+    {"format", 0, "text|json", "Text for people, or JSON for programs."},
     {"color", 0, "auto|always|never",
-     "colours: on a terminal unless NO_COLOR is set (auto), or as said"},
+     "Colours: on a terminal unless NO_COLOR is set (auto), or as said."},
     {NULL},
 };
 
+const struct cli_option options_symbols[] = {
+    {"", 0, NULL, "Names"},
+    {"sysroot", 0, "DIR", "Look for programs and libraries under DIR."},
+    {"debug-dir", 0, "DIR",
+     "Look for separate debug files in DIR too, before /usr/lib/debug. May be given again."},
+    {NULL},
+};
+
+#define FILTERS_MAX 32
+struct cli_option options_filters[FILTERS_MAX + 2] = {{"", 0, NULL, "Filters"}};
+
 void options_init(void)
 {
+    size_t count = 1;
+    for (const struct filter_option *f = filter_options; f->name && count <= FILTERS_MAX; f++)
+        options_filters[count++] = (struct cli_option){f->name, 0, f->value, f->help};
 }
 
 bool options_colour(const struct cli *cli)
@@ -34,4 +51,85 @@ bool options_json(const struct cli *cli)
 {
     const char *format = cli_value(cli, "format");
     return format && strcmp(format, "json") == 0;
+}
+
+enum seep_err options_filter(const struct cli *cli, struct filter *f, struct err *err)
+{
+    filter_init(f);
+    for (const struct filter_option *option = filter_options; option->name; option++) {
+        size_t position = 0;
+        const char *value;
+        while ((value = cli_next_value(cli, option->name, &position))) {
+            enum seep_err code = filter_set(f, option->name, value, err);
+            if (code != SEEP_OK)
+                return code;
+        }
+    }
+    return SEEP_OK;
+}
+
+struct symbols *options_new_symbols(const struct cli *cli, const struct trace_dict *dict,
+                                    struct strbuf *debug_dirs, struct progress *progress)
+{
+    size_t position = 0;
+    const char *directory;
+    while ((directory = cli_next_value(cli, "debug-dir", &position)))
+        strbuf_addf(debug_dirs, "%s%s", debug_dirs->length ? ":" : "", directory);
+    struct symbol_options options = {
+        .sysroot = cli_value(cli, "sysroot"),
+        .debug_dirs = debug_dirs->text,
+        .progress = progress ? progress_step : NULL,
+        .progress_arg = progress,
+    };
+    return symbols_new(dict, &options);
+}
+
+void options_print_problems(const struct cli *cli, const struct symbols *symbols)
+{
+    enum { SHOWN = 3 };
+    size_t count = 0;
+    for (const char *problem; (problem = symbols_problem(symbols, count)); count++) {
+        if (count >= SHOWN)
+            continue;
+        struct strbuf shown = {0};
+        utf8_add_visible(&shown, problem, strlen(problem));
+        cli_error(cli, "%s", shown.text ? shown.text : "");
+        strbuf_release(&shown);
+    }
+    if (count > SHOWN)
+        cli_error(cli, "%zu more modules whose code could not be named", count - SHOWN);
+}
+
+size_t options_choice(const struct cli *cli, const char *name, const char *const *names,
+                      size_t missing)
+{
+    const char *value = cli_value(cli, name);
+    for (size_t i = 0; value && names[i]; i++)
+        if (strcmp(value, names[i]) == 0)
+            return i;
+    return missing;
+}
+
+bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *out)
+{
+    const char *value = cli_value(cli, name);
+    if (!value)
+        return true;
+    if (all && strcmp(value, "all") == 0) {
+        *out = 0;
+        return true;
+    }
+    if (cli_parse_count(value, out))
+        return true;
+    cli_usage_error(cli, "--%s=%s: a number%s is wanted", name, value, all ? " or 'all'" : "");
+    return false;
+}
+
+bool options_bytes(const struct cli *cli, const char *name, uint64_t *out)
+{
+    const char *value = cli_value(cli, name);
+    if (!value || cli_parse_bytes(value, out))
+        return true;
+    cli_usage_error(cli, "--%s=%s: a size is wanted, like 4096, 4k or 1.5M", name, value);
+    return false;
 }

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Options that several commands share. */
+ * Options that several commands share: their tables, and what is made of them. */
 #ifndef CMD_OPTIONS_H
 #define CMD_OPTIONS_H
 
 #include "cli.h"
 
-/* --format and --color. */
-extern const struct cli_option options_output[];
+#include "model/filter.h"
+#include "model/symbols.h"
+#include "util/strbuf.h"
+
+extern const struct cli_option options_output[];  /* --format and --color */
+extern const struct cli_option options_symbols[]; /* --sysroot and --debug-dir */
+extern struct cli_option options_filters[];       /* made of filter_options by options_init() */
 
 /* Fills the tables that are made of the lower layers' lists. To be called before anything else. */
 void options_init(void);
@@ -18,5 +23,28 @@ bool options_colour(const struct cli *cli);
 
 /* True for --format=json. */
 bool options_json(const struct cli *cli);
+
+/* Takes the filters given into `f`, which is initialised here and released by the caller, also on
+ * error. USAGE with a message. */
+enum seep_err options_filter(const struct cli *cli, struct filter *f, struct err *err);
+
+/* A symboliser as the options want it, owned by the caller, or NULL where memory fails; `debug_dirs`
+ * holds what it refers to and is released by the caller after it. `progress` (a struct progress, or
+ * NULL) is shown while it works. */
+struct progress;
+struct symbols *options_new_symbols(const struct cli *cli, const struct trace_dict *dict,
+                                    struct strbuf *debug_dirs, struct progress *progress);
+
+/* Tells on standard error, in a few lines, which modules could not be named and why. */
+void options_print_problems(const struct cli *cli, const struct symbols *symbols);
+
+/* The place of an option's value among `names` (NULL-ended), or `missing` if it was not given. */
+size_t options_choice(const struct cli *cli, const char *name, const char *const *names,
+                      size_t missing);
+
+/* The number that an option gives, in *out, which is left alone where it was not given. "all" is
+ * taken for 0 if `all`. Prints the usage error and returns false where it is no number. */
+bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *out);
+bool options_bytes(const struct cli *cli, const char *name, uint64_t *out);
 
 #endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CMD_PRINT_H
+#define CMD_PRINT_H
+
+#include "cli.h"
+
+#include "report/report.h"
+
+/* Writes the report to standard output in the format that was asked for. Returns the exit status. */
+int print_report(const struct cli *cli, const struct report *report);
+
+#endif
