@@ -14,12 +14,12 @@ enum module_kind { MODULE_OTHER, MODULE_LIBC, MODULE_LOADER, MODULE_LIBSTDCXX };
 #define BUILTIN_FUNCTIONS 16
 
 struct builtin_rule {
-    const char *what;     /* what it looks for, in words */
-    const char *reason;   /* why it is no news */
-    enum module_kind run; /* kind of the innermost frames */
+    const char *what;        /* what it looks for, in words */
+    const char *reason;      /* why it is no news */
+    enum module_kind run;    /* kind of the innermost frames */
+    enum module_kind caller; /* kind of the module that called the run; OTHER: any */
     /* some frame of the run is one of these (pattern.h); none given: whatever they are called */
     const char *functions[BUILTIN_FUNCTIONS + 1];
-    enum module_kind caller; /* kind of the module that called the run; OTHER: any */
 };
 
 extern const struct builtin_rule builtin_rules[]; /* ended by a NULL `what` */

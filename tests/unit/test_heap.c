@@ -214,7 +214,7 @@ static void agrees_with_oracle(void **state)
         struct heap heap;
         heap_init(&heap);
         struct heap_totals expected = {0};
-        struct trace_event ev;
+        struct trace_event ev = {0};
         for (int i = 0; i < p->count; i++) {
             assert_int_equal(trace_reader_next(&p->trace, &ev, NULL), SEEP_OK);
             heap_apply(&heap, &ev);

@@ -177,12 +177,12 @@ static void release_program(struct program *p)
 
 /* What a test asks for, said in both languages. */
 struct question {
-    enum leaks_by by;
+    const char *through;     /* function in the stack */
     uint64_t from_ns, to_ns; /* 0: not given */
     uint64_t from, to;       /* event numbers, [from, to); to 0: not given */
     uint64_t min_size;
-    uint32_t thread;     /* 0: any */
-    const char *through; /* function in the stack */
+    uint32_t thread; /* 0: any */
+    enum leaks_by by;
 };
 
 static bool answers(const struct program *p, const struct life *l, const struct question *q)

@@ -10,6 +10,7 @@
 #include "fake_trace.h"
 #include "model/suppressions.h"
 #include "model/suppressions_builtin.h"
+#include "util/strbuf.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -50,16 +51,17 @@ static void reads_lines(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct suppressions *s = suppressions_new();
         struct err err = {0};
-        char joined[200] = "", where[40];
+        char where[40];
+        struct strbuf joined = {0};
         enum seep_err code =
             suppressions_parse(s, cases[i].text, strlen(cases[i].text), "known.supp", &err);
         assert_int_equal(code, cases[i].patterns ? SEEP_OK : SEEP_ERR_USAGE);
         if (cases[i].patterns) {
             for (size_t k = 0; suppressions_at(s, k)->file; k++) {
-                strcat(joined, k ? "|" : "");
-                strcat(joined, suppressions_at(s, k)->pattern);
+                strbuf_addf(&joined, "%s%s", k ? "|" : "", suppressions_at(s, k)->pattern);
             }
-            assert_string_equal(joined, cases[i].patterns);
+            assert_string_equal(joined.text ? joined.text : "", cases[i].patterns);
+            strbuf_release(&joined);
         } else {
             snprintf(where, sizeof where, "known.supp:%d:", cases[i].line);
             assert_memory_equal(err.message, where, strlen(where));
