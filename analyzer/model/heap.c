@@ -74,14 +74,12 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
         break;
     case TRACE_FREE:
         t->frees++;
-        if (ev->before.thread == ev->thread && ev->thread < h->thread_capacity &&
+        if (ev->thread < h->thread_capacity &&
             h->last_allocation[ev->thread] == ev->before.birth + 1)
             t->temporary++;
         leave(h, ev);
         break;
-    case TRACE_REALLOC_OUT:
-        leave(h, ev);
-        break;
+    case TRACE_REALLOC_OUT: leave(h, ev); break;
     case TRACE_REALLOC:
         leave(h, ev);
         /* fall through */
@@ -91,13 +89,10 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
         note_allocation(h, ev);
         enter(h, ev);
         break;
-    case TRACE_FAILED:
-        t->failed++;
-        break;
+    case TRACE_FAILED: t->failed++; break;
     case TRACE_FREE_UNKNOWN:
     case TRACE_BESIDE:
-    case TRACE_GAP:
-        break;
+    case TRACE_GAP: break;
     }
 }
 

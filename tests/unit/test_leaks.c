@@ -530,6 +530,26 @@ static void describes_a_site(void **state)
     release_small(&s);
 }
 
+/* Merged by function, the frames are those of the stack that weighs most. */
+static void shows_the_heaviest_stack(void **state)
+{
+    (void)state;
+    struct small s;
+    make_small(&s);
+    uint32_t light[2], heavy = fake_node(&s.trace, s.stack[2], FAKE_PC + 1, 0); /* main < b < a */
+    light[0] = s.stack[1];                                                      /* main < a */
+    light[1] = fake_node(&s.trace, s.stack[1], FAKE_PC + 1, 0);                 /* main < a < a */
+    fake_alloc(&s.trace, 1, 1, light[0], 10, SEEP_CALL_MALLOC, 0);
+    fake_alloc(&s.trace, 1, 1, heavy, 100, SEEP_CALL_MALLOC, 0);
+    fake_alloc(&s.trace, 1, 1, light[1], 20, SEEP_CALL_MALLOC, 0);
+    struct result *r = analyse(&s, &(struct leaks_options){.by = LEAKS_BY_FUNCTION});
+    assert_int_equal(result_length(get(r, "sites")), 1);
+    assert_int_equal(number(site(r, 0), "stacks"), 3);
+    assert_string_equal(text(result_at(get(site(r, 0), "frames"), 1), "function"), "b");
+    result_free(r);
+    release_small(&s);
+}
+
 static void flags_frames_and_cuts_depth(void **state)
 {
     (void)state;
@@ -784,6 +804,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_naive_side),
         cmocka_unit_test(describes_a_site),
+        cmocka_unit_test(shows_the_heaviest_stack),
         cmocka_unit_test(flags_frames_and_cuts_depth),
         cmocka_unit_test(hides_what_is_small_or_too_much),
         cmocka_unit_test(suppresses),
