@@ -66,19 +66,19 @@ static uint64_t pack_narrow(const struct eh_rule *r)
 {
     if (r->kind != EH_FRAME || r->cfa_deref || r->signal || r->cfa_add != 0 ||
         r->pc_from != EH_CFA || r->pc_offset != -8 || r->cfa_offset < 8 || r->cfa_offset % 8 ||
-        (uint32_t)r->cfa_offset / 8 > RULE_CFA_MASK)
+        (uint32_t)r->cfa_offset > RULE_CFA_MASK)
         return RULE_WIDE;
     uint64_t slot = 0;
     if (r->fp_from == EH_CFA) {
         if (r->fp_offset > -16 || r->fp_offset % 8 ||
-            (uint32_t)-r->fp_offset / 8 > RULE_SLOT_MASK + 1)
+            (uint32_t)-r->fp_offset / 8 > RULE_SLOT_MAX + 1)
             return RULE_WIDE;
         slot = (uint32_t)-r->fp_offset / 8 - 1;
     } else if (r->fp_from != EH_SAME) {
         return RULE_WIDE;
     }
     return (r->cfa_base == EH_FP ? RULE_BASE_FP : 0) |
-           (uint64_t)r->cfa_offset / 8 << RULE_CFA_SHIFT | slot;
+           (uint64_t)r->cfa_offset | (slot & 7) | (slot & 0x18) << 9;
 }
 
 /* Under the lock. A full side table (there are some hundred distinct rules in a large program)

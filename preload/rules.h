@@ -4,11 +4,12 @@
  *
  * A rule is one 64-bit word, so that looking it up is one load and publishing it one store:
  *
- *   63            bits 16-62      15     14        13-5          4-0
- *   exact pc      pc              wide   base rbp  CFA offset/8  rbp slot
+ *   63        62-16   15    14        13-12     11-3        2-0
+ *   exact pc  pc      wide  base rbp  rbp slot  CFA offset  rbp slot
+ *                                     (bits 4-3)            (bits 2-0)
  *
- * Nearly all code fits: CFA = rsp or rbp + a multiple of 8 up to 4088; the return address at
- * CFA-8; rbp unchanged (slot 0) or saved at CFA - 8 * (slot + 1). What does not, is WIDE: bits 0-14
+ * Nearly all code fits: CFA = rsp or rbp + a multiple of 8 up to 4088 (in place, for a step waits
+ * for it); the return address at CFA-8; rbp unchanged (slot 0) or saved at CFA - 8 * (slot + 1). What does not, is WIDE: bits 0-14
  * name a struct eh_rule in a side table of distinct rules.
  *
  * Readers take no lock. Rules of an unloaded module become tombstones in place: words that match no
@@ -25,9 +26,8 @@
 
 #define RULE_WIDE 0x8000u
 #define RULE_BASE_FP 0x4000u
-#define RULE_CFA_SHIFT 5
-#define RULE_CFA_MASK 0x1ffu
-#define RULE_SLOT_MASK 0x1fu
+#define RULE_CFA_MASK 0xff8u
+#define RULE_SLOT_MAX 31u
 #define RULE_EXACT (1ull << 47) /* of a key */
 #define RULE_PC_LIMIT (1ull << 47)
 
@@ -53,6 +53,11 @@ uint64_t rec_rules_miss(uint64_t key);
 void rec_rules_forget(uintptr_t low, uintptr_t high);
 
 uint64_t rec_rules_bytes(void);
+
+static inline uint64_t rec_rules_slot(uint64_t word)
+{
+    return (word & 7) | (word >> 9 & 0x18);
+}
 
 static inline uint64_t rec_rules_hash(uint64_t key, unsigned shift)
 {

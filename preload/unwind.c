@@ -23,46 +23,53 @@ struct cursor {
 /* The stack that is read: from the youngest frame on it up. */
 struct stack {
     uintptr_t low;
+    uintptr_t high; /* bounds->high, kept in a register */
     struct rec_stack_bounds *bounds;
 };
 
 enum step { STEP_CALLER, STEP_OUTERMOST, STEP_CUT };
 
-static inline bool read_word(const struct stack *s, uintptr_t address, uintptr_t *out)
+static inline bool read_word(struct stack *s, uintptr_t address, uintptr_t *out)
 {
     if (__builtin_expect(address < s->low, 0))
         return false;
-    if (__builtin_expect(address + 8 > s->bounds->high, 0) &&
-        !rec_stack_bounds_reach(s->bounds, address))
-        return false;
+    if (__builtin_expect(address + 8 > s->high, 0)) {
+        if (!rec_stack_bounds_reach(s->bounds, address))
+            return false;
+        s->high = s->bounds->high;
+    }
     __builtin_memcpy(out, (const void *)address, sizeof *out);
     return true;
 }
 
-static enum step arrive(struct cursor *c, uintptr_t pc, uintptr_t sp, uintptr_t fp, uint8_t flags)
+static inline enum step arrive(struct cursor *c, uintptr_t pc, uintptr_t sp, uintptr_t fp,
+                               uint8_t flags)
 {
-    if (pc == 0)
+    if (__builtin_expect(pc == 0, 0))
         return STEP_OUTERMOST; /* as the ABI marks the outermost frame */
-    if (pc < PC_MIN || pc >= RULE_PC_LIMIT)
+    if (__builtin_expect(pc - PC_MIN >= RULE_PC_LIMIT - PC_MIN, 0))
         return STEP_CUT;
-    *c = (struct cursor){.pc = pc, .sp = sp, .fp = fp, .flags = flags};
+    c->pc = pc;
+    c->sp = sp;
+    c->fp = fp;
+    c->flags = flags;
     return STEP_CALLER;
 }
 
 /* Without unwind data: if the function keeps a frame pointer, rbp points to the caller's, with the
  * return address above it. */
-static enum step step_by_guess(struct cursor *c, const struct stack *s)
+static enum step step_by_guess(struct cursor *c, struct stack *s)
 {
     uintptr_t pc, fp;
     if (c->fp < c->sp || c->fp % 8 != 0 || !read_word(s, c->fp, &fp) ||
         !read_word(s, c->fp + 8, &pc))
         return STEP_CUT;
-    if (pc >= s->low && pc < s->bounds->high)
+    if (pc >= s->low && pc < s->high)
         return STEP_CUT; /* a pointer into the stack is not code */
     return arrive(c, pc, c->fp + 16, fp, REC_FRAME_GUESSED);
 }
 
-static bool read_place(const struct stack *s, const struct cursor *c, uintptr_t cfa, uint8_t from,
+static bool read_place(struct stack *s, const struct cursor *c, uintptr_t cfa, uint8_t from,
                        int32_t offset, uintptr_t *out)
 {
     uintptr_t base = from == EH_CFA ? cfa : from == EH_SP ? c->sp : c->fp;
@@ -70,7 +77,7 @@ static bool read_place(const struct stack *s, const struct cursor *c, uintptr_t 
 }
 
 static __attribute__((noinline)) enum step step_by_wide_rule(struct cursor *c, uint64_t rule,
-                                                             const struct stack *s)
+                                                             struct stack *s)
 {
     const struct eh_rule *r = &rec_rules_wide[rule & (RULE_WIDE - 1)];
     if (r->kind == EH_NONE)
@@ -94,42 +101,57 @@ static __attribute__((noinline)) enum step step_by_wide_rule(struct cursor *c, u
 }
 
 /* From a frame to its caller's. */
-static inline enum step step(struct cursor *c, uint64_t rule, const struct stack *s)
+static inline enum step step(struct cursor *c, uint64_t rule, struct stack *s)
 {
-    if (__builtin_expect(rule & RULE_WIDE, 0))
-        return step_by_wide_rule(c, rule, s);
-    uintptr_t cfa =
-        (rule & RULE_BASE_FP ? c->fp : c->sp) + ((rule >> RULE_CFA_SHIFT & RULE_CFA_MASK) << 3);
+    if (__builtin_expect(rule & RULE_WIDE, 0)) {
+        /* Through copies: what has its address taken is not kept in registers. */
+        struct cursor cursor = *c;
+        struct stack stack = *s;
+        enum step result = step_by_wide_rule(&cursor, rule, &stack);
+        *c = cursor;
+        *s = stack;
+        return result;
+    }
+    uintptr_t cfa = (rule & RULE_BASE_FP ? c->fp : c->sp) + (rule & RULE_CFA_MASK);
     uintptr_t pc, fp = c->fp;
     if (__builtin_expect(cfa <= c->sp, 0) || !read_word(s, cfa - 8, &pc))
         return STEP_CUT;
-    uintptr_t slot = rule & RULE_SLOT_MASK;
+    uintptr_t slot = rec_rules_slot(rule);
     if (slot && !read_word(s, cfa - 8 * (slot + 1), &fp))
         return STEP_CUT;
     return arrive(c, pc, cfa, fp, 0);
+}
+
+/* The stack around `sp`, for which `bounds` may not hold yet. */
+static inline struct stack stack_around(uintptr_t sp, struct rec_stack_bounds *bounds)
+{
+    if (__builtin_expect(sp < bounds->low || sp > bounds->high, 0))
+        rec_stack_bounds_enter(bounds, sp);
+    return (struct stack){.low = sp, .high = bounds->high, .bounds = bounds};
 }
 
 void rec_unwind(struct rec_walk *walk, struct rec_context at, struct rec_stack_bounds *bounds)
 {
     struct cursor c = {.pc = at.pc, .sp = at.sp, .fp = at.fp};
     struct rec_stack_bounds interrupted = {0};
-    struct stack s = {.low = at.sp, .bounds = bounds};
-    if (__builtin_expect(at.sp < bounds->low || at.sp > bounds->high, 0))
-        rec_stack_bounds_enter(bounds, at.sp);
+    struct stack s = stack_around(at.sp, bounds);
     uint32_t count = 0, guessed = 0;
-    enum step result = STEP_CUT;
+    enum step result;
     do {
         walk->pc[count] = c.pc;
         walk->flags[count] = c.flags;
         count++;
-        guessed += c.flags == REC_FRAME_GUESSED;
-        if (__builtin_expect(c.flags & REC_FRAME_EXACT, 0) &&
-            (c.sp < s.low || c.sp > s.bounds->high)) {
-            /* Interrupted on another stack. The thread's bounds stay those of the one it is on. */
-            rec_stack_bounds_enter(&interrupted, c.sp);
-            s = (struct stack){.low = c.sp, .bounds = &interrupted};
+        uint64_t key = c.pc;
+        if (__builtin_expect(c.flags, 0)) {
+            guessed += c.flags == REC_FRAME_GUESSED;
+            if (c.flags & REC_FRAME_EXACT) {
+                key |= RULE_EXACT;
+                /* Perhaps interrupted on another stack. The thread's bounds stay those of the one
+                 * it is on. */
+                if (c.sp < s.low || c.sp > s.high)
+                    s = stack_around(c.sp, &interrupted);
+            }
         }
-        uint64_t key = c.pc | (c.flags & REC_FRAME_EXACT ? RULE_EXACT : 0);
         result = step(&c, rec_rules_find(key), &s);
     } while (result == STEP_CALLER && count < SEEP_FRAME_LIMIT);
     walk->count = count;
