@@ -2,16 +2,18 @@
 #include "analysis/info.h"
 
 #include "analysis/completeness.h"
+#include "analysis/resolve.h"
 #include "model/heap.h"
+#include "util/mem.h"
 #include "util/strbuf.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#define PROGRESS_EVENTS 65536 /* events, or stack nodes, between two calls of progress */
-#define READING_SHARE 0.7     /* of the work; the rest is proving frames */
+#define PROGRESS_EVENTS 65536 /* between two calls of progress */
 
 /* ------------------------------------------------------------------ the process */
 
@@ -156,17 +158,10 @@ static void add_exit(struct result *parent, const struct trace_summary *s)
     else
         result_null(r, "signal");
     switch ((enum seep_spool_state)s->spool_state) {
-    case SEEP_SPOOL_OPEN:
-        result_text(r, "recording", "open");
-        break;
-    case SEEP_SPOOL_CLOSED:
-        result_text(r, "recording", "closed");
-        break;
-    case SEEP_SPOOL_STOPPED:
-        result_text(r, "recording", "stopped");
-        break;
-    default:
-        result_null(r, "recording");
+    case SEEP_SPOOL_OPEN: result_text(r, "recording", "open"); break;
+    case SEEP_SPOOL_CLOSED: result_text(r, "recording", "closed"); break;
+    case SEEP_SPOOL_STOPPED: result_text(r, "recording", "stopped"); break;
+    default: result_null(r, "recording");
     }
 }
 
@@ -186,8 +181,7 @@ static enum seep_err read_events(struct heap *heap, struct trace_reader *reader,
         heap_apply(heap, &ev);
         if (ev.type == TRACE_GAP)
             heap_resync(heap, reader);
-        if (n % PROGRESS_EVENTS == 0 &&
-            !go_on(options, READING_SHARE * trace_reader_progress(reader)))
+        if (n % PROGRESS_EVENTS == 0 && !go_on(options, trace_reader_progress(reader)))
             return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
     }
     return code == SEEP_END ? SEEP_OK : code;
@@ -198,10 +192,13 @@ struct frame_counts {
 };
 
 static enum seep_err prove_frames(struct frame_counts *counts, const struct trace_dict *dict,
-                                  struct symbols *symbols, const struct info_options *options,
-                                  struct err *err)
+                                  struct symbols *symbols, struct err *err)
 {
-    for (uint32_t node = 1; node <= dict->stack_count; node++) {
+    uint8_t *marks = mem_alloc((size_t)dict->stack_count + 1);
+    memset(marks, 1, (size_t)dict->stack_count + 1);
+    enum seep_err code = symbols ? resolve_marked(symbols, dict, marks, false, err) : SEEP_OK;
+    free(marks);
+    for (uint32_t node = 1; node <= dict->stack_count && !code; node++) {
         if (dict->stacks[node].flags & SEEP_ROW_ROOT)
             continue;
         counts->nodes++;
@@ -210,11 +207,8 @@ static enum seep_err prove_frames(struct frame_counts *counts, const struct trac
         enum symbol_suspicion suspicion = symbols_of_node(symbols, node)->suspicion;
         counts->suspect += suspicion == SYMBOL_SUSPECT;
         counts->unprovable += suspicion == SYMBOL_UNPROVABLE;
-        double share = (1 - READING_SHARE) * node / dict->stack_count;
-        if (node % (PROGRESS_EVENTS / 64) == 0 && !go_on(options, READING_SHARE + share))
-            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
     }
-    return SEEP_OK;
+    return code;
 }
 
 static void add_totals(struct result *r, const struct heap_totals *t)
@@ -235,6 +229,7 @@ static void add_totals(struct result *r, const struct heap_totals *t)
     result_bytes(r, "live_usable_bytes", t->live_usable_bytes);
     result_count(r, "inherited_blocks", t->inherited_blocks);
     result_bytes(r, "inherited_bytes", t->inherited_bytes);
+    result_count(r, "inherited_frees", t->inherited_frees);
 }
 
 static void add_frames(struct result *r, const struct frame_counts *counts, bool proved,
@@ -304,7 +299,7 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     heap_init(&heap);
     enum seep_err code = read_events(&heap, reader, options, err);
     if (!code)
-        code = prove_frames(&frames, dict, symbols, options, err);
+        code = prove_frames(&frames, dict, symbols, err);
     if (code)
         goto done;
     const struct trace_summary *summary = trace_reader_summary(reader);

@@ -10,7 +10,8 @@
 #include "util/err.h"
 
 struct info_options {
-    /* Called now and then with 0 .. 1; returns false to stop (INTERRUPTED). May be NULL. */
+    /* Called now and then while events are read, with 0 .. 1; returns false to stop (INTERRUPTED).
+     * May be NULL. The symboliser has its own for the time after. */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
 };
@@ -26,6 +27,7 @@ struct info_options {
  *   peak_live_bytes        [bytes] requested;  peak_live_blocks [count];  peak_time_ns [ns]
  *   live_blocks, live_bytes, live_usable_bytes             at the end
  *   inherited_blocks, inherited_bytes   made by the parent before the fork; not allocations
+ *   inherited_frees        [count] of such blocks where the trace does not hold them; not frees
  *   lost_events            [count];  raced, repaired, unknown_frees  [count]
  *   threads                [count]
  *   duration_ns            [ns]

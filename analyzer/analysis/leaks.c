@@ -40,10 +40,11 @@ static int compare_thread(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Goes over the live blocks once more for the first `shown` sites; sorts sizes and threads. */
-static void details_collect(struct details *d, const struct leaks_sites *sites, size_t shown,
+/* Goes over the live blocks once more for the shown sites; sorts sizes and threads. */
+static void details_collect(struct details *d, const struct leaks_sites *sites,
                             const struct live_set *set)
 {
+    size_t shown = sites->shown;
     size_t total = 0;
     d->sites = mem_zalloc(shown + 1, sizeof *d->sites);
     for (size_t i = 0; i < shown; i++) {
@@ -249,25 +250,23 @@ static void add_suppressions(struct result *r, const struct leaks_sites *sites,
     }
 }
 
-static struct result *make_tree(struct leaks_sites *sites, const struct live_set *set,
+static struct result *make_tree(const struct leaks_sites *sites, const struct live_set *set,
                                 const struct leaks_options *options, const struct trace_dict *dict,
                                 struct symbols *symbols)
 {
-    struct leaks_sum matched = {0}, hidden = {0};
-    size_t shown = leaks_sites_order(sites, options, &matched, &hidden);
     struct details details;
-    details_collect(&details, sites, shown, set);
+    details_collect(&details, sites, set);
 
     struct result *r = result_new_object();
     add_window(r, set, options->filter);
     result_text(r, "by", leaks_by_names[options->by]);
     result_text(r, "order", leaks_order_names[options->order]);
     add_total(r, &set->totals);
-    add_sum(r, "matched", &matched);
+    add_sum(r, "matched", &sites->matched);
     struct result *list = result_array(r, "sites");
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < sites->shown; i++)
         add_site(list, &sites->items[i], &details, i, set, options, dict, symbols);
-    add_sum(r, "hidden", &hidden);
+    add_sum(r, "hidden", &sites->hidden);
     struct result *out = result_object(r, "filtered_out");
     result_count(out, "blocks", set->filtered_blocks);
     result_bytes(out, "bytes", set->filtered_bytes);
@@ -294,8 +293,11 @@ enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
         live_set_read(&set, reader, options->filter, options->progress, options->progress_arg, err);
     if (code)
         goto done;
-    leaks_sites_group(&sites, &set, options, dict, symbols);
-    *out = make_tree(&sites, &set, options, dict, symbols);
+    code = leaks_sites_group(&sites, &set, options, dict, symbols, err);
+    if (!code)
+        code = leaks_sites_order(&sites, options, err);
+    if (!code)
+        *out = make_tree(&sites, &set, options, dict, symbols);
 done:
     leaks_sites_release(&sites);
     live_set_release(&set);

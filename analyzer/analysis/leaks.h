@@ -34,7 +34,8 @@ struct leaks_options {
     bool show_suppressed;              /* the same for suppression files */
     struct filter *filter;             /* not yet bound; NULL: none. Not owned */
     struct suppressions *suppressions; /* not yet bound; NULL: none. Not owned */
-    /* Called now and then with 0 .. 1; returns false to stop (INTERRUPTED). May be NULL. */
+    /* Called now and then while events are read, with 0 .. 1; returns false to stop (INTERRUPTED).
+     * May be NULL. The symboliser has its own for the time after. */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
 };

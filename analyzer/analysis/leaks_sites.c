@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/leaks_sites.h"
 
+#include "analysis/resolve.h"
 #include "model/wrappers.h"
 #include "util/mem.h"
 
@@ -83,9 +84,7 @@ static struct key key_of(uint32_t node, enum leaks_by by, const struct suppressi
         k.name = f->function;
         k.module = f->module;
         break;
-    case LEAKS_BY_MODULE:
-        k.name = module_or_unknown(f->module);
-        break;
+    case LEAKS_BY_MODULE: k.name = module_or_unknown(f->module); break;
     case LEAKS_BY_SOURCE: /* without debug info the module is the nearest there is */
         k.name = f->file ? f->file : module_or_unknown(f->module);
         break;
@@ -141,13 +140,32 @@ static bool suppress(struct leaks_sites *s, const struct leaks_options *options,
     return rule->file ? !options->show_suppressed : !options->show_builtin;
 }
 
-void leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
-                       const struct leaks_options *options, const struct trace_dict *dict,
-                       struct symbols *symbols)
+/* Names ahead what grouping will ask for: whole stacks for the rules of files, the innermost frame
+ * for merging. */
+static enum seep_err resolve_live(struct leaks_sites *s, const struct live_set *set,
+                                  const struct leaks_options *options, struct err *err)
+{
+    bool rules = options->suppressions && suppressions_need_names(options->suppressions);
+    if (!rules && options->by == LEAKS_BY_STACK)
+        return SEEP_OK;
+    uint8_t *marks = mem_zalloc((size_t)s->dict->stack_count + 1, 1);
+    for (uint32_t node = 0; node <= s->dict->stack_count; node++)
+        marks[node] = set->nodes[node].blocks != 0;
+    enum seep_err code = resolve_marked(s->symbols, s->dict, marks, rules, err);
+    free(marks);
+    return code;
+}
+
+enum seep_err leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
+                                const struct leaks_options *options, const struct trace_dict *dict,
+                                struct symbols *symbols, struct err *err)
 {
     struct key_table keys = {0};
     s->dict = dict;
     s->symbols = symbols;
+    enum seep_err code = resolve_live(s, set, options, err);
+    if (code)
+        return code;
     s->node_site = mem_zalloc((size_t)dict->stack_count + 1, sizeof *s->node_site);
     for (uint32_t node = 0; node <= dict->stack_count; node++) {
         const struct live_use *use = &set->nodes[node];
@@ -175,6 +193,7 @@ void leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
         s->node_site[node] = site->number + 1;
     }
     free(keys.slots);
+    return SEEP_OK;
 }
 
 /* ------------------------------------------------------------------ order */
@@ -211,8 +230,24 @@ static int compare_time(const void *a, const void *b)
     return c ? c : compare_bytes(a, b);
 }
 
-size_t leaks_sites_order(struct leaks_sites *s, const struct leaks_options *options,
-                         struct leaks_sum *matched, struct leaks_sum *hidden)
+/* Names the frames that the shown sites will show. */
+static enum seep_err resolve_shown(struct leaks_sites *s, unsigned depth, struct err *err)
+{
+    uint8_t *marks = mem_zalloc((size_t)s->dict->stack_count + 1, 1);
+    for (size_t i = 0; i < s->shown; i++) {
+        uint32_t node = s->items[i].heaviest;
+        for (unsigned n = 0; node && (!depth || n < depth); n++) {
+            marks[node] = 1;
+            node = s->dict->stacks[node].parent;
+        }
+    }
+    enum seep_err code = resolve_marked(s->symbols, s->dict, marks, false, err);
+    free(marks);
+    return code;
+}
+
+enum seep_err leaks_sites_order(struct leaks_sites *s, const struct leaks_options *options,
+                                struct err *err)
 {
     static int (*const compare[])(const void *, const void *) = {
         [LEAKS_ORDER_BYTES] = compare_bytes,
@@ -223,7 +258,7 @@ size_t leaks_sites_order(struct leaks_sites *s, const struct leaks_options *opti
     size_t large = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct leaks_site *site = &s->items[i];
-        add_to_sum(matched, &site->use);
+        add_to_sum(&s->matched, &site->use);
         if (site->use.bytes < options->min_bytes || site->use.blocks < options->min_blocks)
             continue;
         struct leaks_site other = s->items[large];
@@ -232,18 +267,22 @@ size_t leaks_sites_order(struct leaks_sites *s, const struct leaks_options *opti
     }
     if (large)
         qsort(s->items, large, sizeof *s->items, compare[options->order]);
-    size_t shown = options->top && options->top < large ? options->top : large;
+    s->shown = options->top && options->top < large ? options->top : large;
     s->place = mem_zalloc(s->count + 1, sizeof *s->place);
     for (size_t i = 0; i < s->count; i++) {
         struct leaks_site *site = &s->items[i];
         s->place[site->number] = (uint32_t)i;
-        if (i >= shown)
-            add_to_sum(hidden, &site->use);
-        else if (!site->name)
+        if (i >= s->shown)
+            add_to_sum(&s->hidden, &site->use);
+    }
+    enum seep_err code = resolve_shown(s, options->depth, err);
+    for (size_t i = 0; i < s->shown && !code; i++) {
+        struct leaks_site *site = &s->items[i];
+        if (!site->name)
             site->name =
                 mem_strdup(key_of(site->heaviest, LEAKS_BY_STACK, NULL, s->dict, s->symbols).name);
     }
-    return shown;
+    return code;
 }
 
 uint32_t leaks_sites_of_node(const struct leaks_sites *s, uint32_t node)

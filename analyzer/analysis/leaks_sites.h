@@ -25,22 +25,25 @@ struct leaks_sum {
 struct leaks_sites {
     struct leaks_site *items; /* owned */
     size_t count, capacity;
-    uint32_t *node_site; /* per stack node: its site's number + 1, 0: none; owned */
-    uint32_t *place;     /* per number: place in `items` after ordering; owned */
+    uint32_t *node_site;              /* per stack node: its site's number + 1, 0: none; owned */
+    uint32_t *place;                  /* per number: place in `items` after ordering; owned */
+    size_t shown;                     /* the first so many of `items` are, after ordering */
+    struct leaks_sum matched, hidden; /* all sites, and those not shown */
     struct leaks_sum suppressed, builtin; /* by files and by the built-in list; sites are stacks */
     const struct trace_dict *dict;        /* not owned */
     struct symbols *symbols;              /* not owned */
 };
 
-/* Groups the set's nodes by options->by; leaves out what is suppressed and not to be shown. */
-void leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
-                       const struct leaks_options *options, const struct trace_dict *dict,
-                       struct symbols *symbols);
+/* Groups the set's nodes by options->by; leaves out what is suppressed and not to be shown. Errors:
+ * INTERRUPTED by the symboliser's progress function. */
+enum seep_err leaks_sites_group(struct leaks_sites *s, const struct live_set *set,
+                                const struct leaks_options *options, const struct trace_dict *dict,
+                                struct symbols *symbols, struct err *err);
 
-/* Puts the sites to be shown first, in options->order, and returns how many they are; names them;
- * sums up all sites in *matched and those not shown in *hidden. */
-size_t leaks_sites_order(struct leaks_sites *s, const struct leaks_options *options,
-                         struct leaks_sum *matched, struct leaks_sum *hidden);
+/* Puts the sites to be shown first, in options->order, and sets `shown`; names them and the frames
+ * they will show. Errors: INTERRUPTED. */
+enum seep_err leaks_sites_order(struct leaks_sites *s, const struct leaks_options *options,
+                                struct err *err);
 
 /* The place in `items` of the node's site, UINT32_MAX if it has none. After ordering. */
 uint32_t leaks_sites_of_node(const struct leaks_sites *s, uint32_t node);

@@ -4,6 +4,7 @@
  * the first event behind it, which the reader has then applied; it is undone in the view. */
 #include "analysis/live_set.h"
 
+#include "analysis/resolve.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -32,6 +33,7 @@ static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
     return b->stack <= trace_reader_dict(s->reader)->stack_count ? b->stack : 0;
 }
 
+/* By stack, so that the filter's names can be left for those that have live blocks. */
 static void count_made(struct live_set *s, const struct trace_event *ev)
 {
     if (s->filter && !filter_block(s->filter, &ev->after))
@@ -86,7 +88,7 @@ static bool passes(const struct live_set *s, const struct trace_block *b)
     struct filter *f = s->filter;
     return !f || (filter_window(f, b->birth, b->time_ns) == FILTER_INSIDE &&
                   filter_lifetime(f, s->end_ns > b->time_ns ? s->end_ns - b->time_ns : 0) &&
-                  filter_block(f, b));
+                  filter_block(f, b) && filter_stack(f, b->stack));
 }
 
 /* All live blocks, filters aside. */
@@ -113,6 +115,21 @@ const struct trace_block *live_set_next(const struct live_set *s, uint32_t *posi
     while ((b = next_live(s, position)) && !passes(s, b))
         ;
     return b;
+}
+
+/* Names the stacks of all live blocks ahead, if the filter will ask for names. */
+static enum seep_err resolve_names(struct live_set *s, struct err *err)
+{
+    if (!s->filter || !filter_needs_names(s->filter))
+        return SEEP_OK;
+    const struct trace_dict *dict = trace_reader_dict(s->reader);
+    uint8_t *marks = mem_zalloc((size_t)dict->stack_count + 1, 1);
+    const struct trace_block *b;
+    for (uint32_t position = 0; (b = next_live(s, &position));)
+        marks[node_of(s, b)] = 1;
+    enum seep_err code = resolve_marked(s->filter->symbols, dict, marks, true, err);
+    free(marks);
+    return code;
 }
 
 static void count_live(struct live_set *s)
@@ -170,7 +187,9 @@ enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, str
         goto done;
     s->totals = heap.totals;
     find_ends(s);
-    count_live(s);
+    code = resolve_names(s, err);
+    if (!code)
+        count_live(s);
 done:
     heap_release(&heap);
     return code;

@@ -13,7 +13,8 @@
 struct live_use {
     uint64_t blocks, bytes, usable_bytes; /* live */
     uint64_t first_ns, last_ns; /* when the oldest and youngest of them were made or reallocated */
-    uint64_t made_blocks, made_bytes; /* made or reallocated in the window, still live or not */
+    uint64_t made_blocks, made_bytes; /* made or reallocated in the window, still live or not;
+                                         filtered by all but the stack */
 };
 
 struct live_set {

@@ -293,12 +293,9 @@ static enum seep_err bind_moment(struct filter_moment *m, const struct trace_dic
 static bool thread_is(const struct filter_thread *wanted, const struct trace_thread *t)
 {
     switch (wanted->kind) {
-    case THREAD_NUMBER:
-        return t->number == wanted->number;
-    case THREAD_TID:
-        return t->tid == wanted->number;
-    case THREAD_NAME:
-        return pattern_matches(wanted->text, t->name);
+    case THREAD_NUMBER: return t->number == wanted->number;
+    case THREAD_TID: return t->tid == wanted->number;
+    case THREAD_NAME: return pattern_matches(wanted->text, t->name);
     }
     return false;
 }
@@ -381,17 +378,13 @@ static bool matches_path(const char *pattern, const char *path)
 static bool matches_frame(const struct filter_name *n, const struct symbol_frame *frame)
 {
     switch (n->field) {
-    case NAME_FUNCTION:
-        return pattern_matches(n->pattern, frame->function);
-    case NAME_MODULE:
-        return matches_path(n->pattern, frame->module);
-    case NAME_SOURCE:
-        return matches_path(n->pattern, frame->file);
+    case NAME_FUNCTION: return pattern_matches(n->pattern, frame->function);
+    case NAME_MODULE: return matches_path(n->pattern, frame->module);
+    case NAME_SOURCE: return matches_path(n->pattern, frame->file);
     case NAME_STACK:
         return pattern_matches(n->pattern, frame->function) ||
                matches_path(n->pattern, frame->file) || matches_path(n->pattern, frame->module);
-    case NAME_FIELDS:
-        break;
+    case NAME_FIELDS: break;
     }
     return false;
 }
@@ -463,17 +456,15 @@ static bool in_range(const struct filter_range *r, uint64_t value)
     return !r->given || (value >= r->low && value <= r->high);
 }
 
-bool filter_block(struct filter *f, const struct trace_block *block)
+bool filter_block(const struct filter *f, const struct trace_block *block)
 {
     if (!in_range(&f->size, block->size))
         return false;
     uint64_t call = block->call < 64 ? 1ull << block->call : 0;
     if ((f->calls_wanted && !(f->calls_wanted & call)) || (f->calls_unwanted & call))
         return false;
-    if (f->thread_passes &&
-        !f->thread_passes[block->thread <= f->dict->thread_count ? block->thread : 0])
-        return false;
-    return filter_stack(f, block->stack);
+    return !f->thread_passes ||
+           f->thread_passes[block->thread <= f->dict->thread_count ? block->thread : 0];
 }
 
 bool filter_lifetime(const struct filter *f, uint64_t lifetime_ns)

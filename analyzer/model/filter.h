@@ -87,9 +87,10 @@ enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struc
 enum filter_place { FILTER_BEFORE = -1, FILTER_INSIDE = 0, FILTER_AFTER = 1 };
 enum filter_place filter_window(const struct filter *f, uint64_t number, uint64_t time_ns);
 
-/* True if the block passes threads, size, call and stack filters (not window and lifetime). */
-bool filter_block(struct filter *f, const struct trace_block *block);
-/* The part of it that looks at the stack: memoised per node, symbolises what it must. */
+/* True if the block passes threads, size and call filters (not window, lifetime and stack). */
+bool filter_block(const struct filter *f, const struct trace_block *block);
+/* True if the stack passes: memoised per node, symbolises what it must. A stack's answer is that of
+ * all its blocks, so that it need not be asked for each of them. */
 bool filter_stack(struct filter *f, uint32_t stack);
 /* True if a block that lived so long passes. A block that is still live counts up to the window's
  * end. */

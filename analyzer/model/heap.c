@@ -90,7 +90,7 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
         enter(h, ev);
         break;
     case TRACE_FAILED: t->failed++; break;
-    case TRACE_FREE_UNKNOWN:
+    case TRACE_FREE_UNKNOWN: t->inherited_frees += (ev->flags & TRACE_INHERITED) != 0; break;
     case TRACE_BESIDE:
     case TRACE_GAP: break;
     }

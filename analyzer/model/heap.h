@@ -18,8 +18,9 @@ struct heap_totals {
     uint64_t temporary;  /* freed by the thread that made them, with no other allocation or
                             reallocation by it between */
     uint64_t mismatched; /* ended by a call of another family than made them: calls.h */
-    uint64_t inherited_blocks, inherited_bytes;
-    uint64_t allocated_bytes;         /* requested: of allocations + new sizes of reallocations */
+    uint64_t inherited_blocks, inherited_bytes; /* made by the parent before the fork */
+    uint64_t inherited_frees; /* of such blocks where the trace does not hold them; not in frees */
+    uint64_t allocated_bytes; /* requested: of allocations + new sizes of reallocations */
     uint64_t live_blocks, live_bytes; /* requested, now */
     uint64_t live_usable_bytes;
     uint64_t peak_live_bytes;  /* most requested bytes live at once */

@@ -311,6 +311,11 @@ void suppressions_count(struct suppression *rule, uint64_t blocks, uint64_t byte
     rule->stacks++;
 }
 
+bool suppressions_need_names(const struct suppressions *s)
+{
+    return s->file_rules != 0;
+}
+
 const struct suppression *suppressions_at(const struct suppressions *s, size_t index)
 {
     return index < s->count ? s->rules[index] : NULL;

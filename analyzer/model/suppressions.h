@@ -46,6 +46,9 @@ void suppressions_bind(struct suppressions *s, const struct trace_dict *dict,
 struct suppression *suppressions_match(struct suppressions *s, uint32_t stack);
 void suppressions_count(struct suppression *rule, uint64_t blocks, uint64_t bytes);
 
+/* True if a file's rule was added: then every stack that is asked about is symbolised whole. */
+bool suppressions_need_names(const struct suppressions *s);
+
 /* All rules, the files' in their order, then the built-in ones; NULL past the last. */
 const struct suppression *suppressions_at(const struct suppressions *s, size_t index);
 

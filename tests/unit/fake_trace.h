@@ -42,7 +42,9 @@ struct symbols {
     const struct trace_dict *dict;
     struct symbol_address *places;
     size_t count, capacity;
-    uint64_t lookups; /* calls of symbols_of_node() */
+    uint64_t lookups;  /* calls of symbols_of_node() */
+    uint64_t resolved; /* nodes given to symbols_resolve() */
+    bool interrupted;  /* symbols_resolve() says so */
 };
 
 static inline uint64_t fake_random(struct trace_reader *r, uint64_t below)
@@ -340,6 +342,14 @@ const struct symbol_address *symbols_of_node(struct symbols *s, uint32_t stack)
 {
     s->lookups++;
     return &s->places[s->dict->stacks[stack].pc - FAKE_PC];
+}
+
+enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t count)
+{
+    s->resolved += count;
+    for (size_t i = 0; i < count; i++)
+        symbols_of_node(s, stacks[i]);
+    return s->interrupted ? SEEP_ERR_INTERRUPTED : SEEP_OK;
 }
 
 const struct trace_module *symbols_module_of_node(struct symbols *s, uint32_t stack)

@@ -93,6 +93,7 @@ static void tells_everything(void **state)
     fake_realloc(&t, 2, 400, outer, a, 60);
     fake_event(&t, TRACE_FAILED, 1, 500);
     fake_event(&t, TRACE_FREE_UNKNOWN, 1, 500);
+    fake_event(&t, TRACE_FREE_UNKNOWN, 1, 500)->flags = TRACE_INHERITED;
     fake_event(&t, TRACE_BESIDE, 1, 600);
 
     struct result *r = NULL;
@@ -117,6 +118,7 @@ static void tells_everything(void **state)
         {"live_usable_bytes", 72},
         {"inherited_blocks", 0},
         {"inherited_bytes", 0},
+        {"inherited_frees", 1},
         {"lost_events", 1},
         {"raced", 3},
         {"repaired", 2},
