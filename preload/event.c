@@ -4,6 +4,7 @@
 #include "modules.h"
 #include "nested.h"
 #include "recorder.h"
+#include "snapshot.h"
 #include "stacks.h"
 #include "thread.h"
 
@@ -25,12 +26,8 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *e, const stru
     }
     bool written = true;
     switch (e->row) {
-    case SEEP_ROW_ALLOC:
-        written = rec_row_alloc(t, e->call, e->stamp, stack, &e->block);
-        break;
-    case SEEP_ROW_FREE:
-        written = rec_row_free(t, e->call, e->stamp, e->old_address);
-        break;
+    case SEEP_ROW_ALLOC: written = rec_row_alloc(t, e->call, e->stamp, stack, &e->block); break;
+    case SEEP_ROW_FREE: written = rec_row_free(t, e->call, e->stamp, e->old_address); break;
     case SEEP_ROW_REALLOC:
         written =
             rec_row_realloc(t, e->call, e->stamp, e->end_stamp, stack, e->old_address, &e->block);
@@ -40,8 +37,7 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *e, const stru
         break;
     case SEEP_ROW_END:
     case SEEP_ROW_STACK:
-    case SEEP_ROW_BESIDE:
-        break;
+    case SEEP_ROW_BESIDE: break;
     }
     if (!written)
         rec_lost(SEEP_LOST_STOPPED);
@@ -71,6 +67,7 @@ void rec_record(const struct rec_event *e, struct rec_context at)
     rec_event_write(t, e, walk);
     if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0)) {
         rec_renew_clock();
+        rec_snapshot_if_due();
         t->clock_last = e->stamp;
         if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
             t->clock_wait *= 2;

@@ -126,16 +126,12 @@ static void *call_new(enum form form, void *function, size_t bytes, size_t align
 {
     switch (form) {
     case NEW:
-    case NEW_ARRAY:
-        return ((void *(*)(size_t))function)(bytes);
+    case NEW_ARRAY: return ((void *(*)(size_t))function)(bytes);
     case NEW_NOTHROW:
-    case NEW_ARRAY_NOTHROW:
-        return ((void *(*)(size_t, const nothrow *))function)(bytes, tag);
+    case NEW_ARRAY_NOTHROW: return ((void *(*)(size_t, const nothrow *))function)(bytes, tag);
     case NEW_ALIGNED:
-    case NEW_ARRAY_ALIGNED:
-        return ((void *(*)(size_t, size_t))function)(bytes, alignment);
-    default:
-        return ((void *(*)(size_t, size_t, const nothrow *))function)(bytes, alignment, tag);
+    case NEW_ARRAY_ALIGNED: return ((void *(*)(size_t, size_t))function)(bytes, alignment);
+    default: return ((void *(*)(size_t, size_t, const nothrow *))function)(bytes, alignment, tag);
     }
 }
 
@@ -159,28 +155,18 @@ static void call_delete(enum form form, void *function, void *p, size_t bytes, s
 {
     switch (form) {
     case DELETE:
-    case DELETE_ARRAY:
-        ((void (*)(void *))function)(p);
-        return;
+    case DELETE_ARRAY: ((void (*)(void *))function)(p); return;
     case DELETE_NOTHROW:
-    case DELETE_ARRAY_NOTHROW:
-        ((void (*)(void *, const nothrow *))function)(p, tag);
-        return;
+    case DELETE_ARRAY_NOTHROW: ((void (*)(void *, const nothrow *))function)(p, tag); return;
     case DELETE_SIZED:
-    case DELETE_ARRAY_SIZED:
-        ((void (*)(void *, size_t))function)(p, bytes);
-        return;
+    case DELETE_ARRAY_SIZED: ((void (*)(void *, size_t))function)(p, bytes); return;
     case DELETE_ALIGNED:
-    case DELETE_ARRAY_ALIGNED:
-        ((void (*)(void *, size_t))function)(p, alignment);
-        return;
+    case DELETE_ARRAY_ALIGNED: ((void (*)(void *, size_t))function)(p, alignment); return;
     case DELETE_ALIGNED_NOTHROW:
     case DELETE_ARRAY_ALIGNED_NOTHROW:
         ((void (*)(void *, size_t, const nothrow *))function)(p, alignment, tag);
         return;
-    default:
-        ((void (*)(void *, size_t, size_t))function)(p, bytes, alignment);
-        return;
+    default: ((void (*)(void *, size_t, size_t))function)(p, bytes, alignment); return;
     }
 }
 

@@ -132,9 +132,9 @@ static void identify(const void *real_malloc)
     }
 }
 
-/* True if the program's calls of malloc come to us. A program at a fixed address that takes malloc's
- * address has an undefined symbol with a value, that of its PLT entry, and the look-up finds that;
- * the entry leads to whoever is first, as all calls do. */
+/* True if the program's calls of malloc come to us. A program at a fixed address that takes
+ * malloc's address has an undefined symbol with a value, that of its PLT entry, and the look-up
+ * finds that; the entry leads to whoever is first, as all calls do. */
 static bool first_in_line(void)
 {
     Dl_info found;

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "real.h"
 #include "seep/trace_format.h"
+#include "snapshot.h"
 #include "spool.h"
 #include "stacks.h"
 #include "sys.h"
@@ -57,21 +58,14 @@ static void expand_out(struct text *out)
             continue;
         }
         switch (*++name) {
-        case 'p':
-            text_add_number(out, (uint64_t)sys_call(SYS_getpid));
-            break;
-        case 'e':
-            text_add(out, rec_facts_exe_name());
-            break;
+        case 'p': text_add_number(out, (uint64_t)sys_call(SYS_getpid)); break;
+        case 'e': text_add(out, rec_facts_exe_name()); break;
         case 'h':
             if (!sys_failed(sys_call(SYS_uname, &uts)))
                 text_add(out, uts.nodename);
             break;
-        case 't':
-            text_add_number(out, rec_clock_ns(CLOCK_REALTIME) / 1000000000u);
-            break;
-        default: /* %% too */
-            text_addc(out, *name);
+        case 't': text_add_number(out, rec_clock_ns(CLOCK_REALTIME) / 1000000000u); break;
+        default: /* %% too */ text_addc(out, *name);
         }
     }
     if (out->length > 5 && text_equal(out->bytes + out->length - 5, SEEP_TRACE_SUFFIX))
@@ -115,32 +109,19 @@ static long create_spool(char *scratch, struct rec_origin origin)
 static const char *error_name(long error)
 {
     switch (-error) {
-    case ENOENT:
-        return "no such directory";
-    case EACCES:
-        return "permission denied";
-    case EPERM:
-        return "not permitted";
-    case EROFS:
-        return "read-only file system";
-    case ENOSPC:
-        return "disk full";
-    case EDQUOT:
-        return "quota exceeded";
-    case ENOTDIR:
-        return "not a directory";
-    case ENAMETOOLONG:
-        return "name too long";
-    case EMFILE:
-        return "too many open files";
-    case ENOMEM:
-        return "no memory";
-    case EFBIG:
-        return "file size limit";
-    case EEXIST:
-        return "exists";
-    default:
-        return "cannot be created";
+    case ENOENT: return "no such directory";
+    case EACCES: return "permission denied";
+    case EPERM: return "not permitted";
+    case EROFS: return "read-only file system";
+    case ENOSPC: return "disk full";
+    case EDQUOT: return "quota exceeded";
+    case ENOTDIR: return "not a directory";
+    case ENAMETOOLONG: return "name too long";
+    case EMFILE: return "too many open files";
+    case ENOMEM: return "no memory";
+    case EFBIG: return "file size limit";
+    case EEXIST: return "exists";
+    default: return "cannot be created";
     }
 }
 
@@ -178,6 +159,7 @@ static bool start_parts(struct rec_origin origin)
     }
     rec_nested_init();
     rec_threads_init();
+    rec_snapshot_init();
     return true;
 }
 
@@ -347,6 +329,7 @@ __attribute__((destructor)) static void image_ends(void)
     }
     note_memory();
     rec_renew_clock();
+    rec_snapshot_last();
     rec_spool_control()->state = SEEP_SPOOL_CLOSED;
     sys_signals_restore(mask);
 }

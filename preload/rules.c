@@ -77,8 +77,8 @@ static uint64_t pack_narrow(const struct eh_rule *r)
     } else if (r->fp_from != EH_SAME) {
         return RULE_WIDE;
     }
-    return (r->cfa_base == EH_FP ? RULE_BASE_FP : 0) |
-           (uint64_t)r->cfa_offset | (slot & 7) | (slot & 0x18) << 9;
+    return (r->cfa_base == EH_FP ? RULE_BASE_FP : 0) | (uint64_t)r->cfa_offset | (slot & 7) |
+           (slot & 0x18) << 9;
 }
 
 /* Under the lock. A full side table (there are some hundred distinct rules in a large program)

@@ -9,8 +9,8 @@
  *                                     (bits 4-3)            (bits 2-0)
  *
  * Nearly all code fits: CFA = rsp or rbp + a multiple of 8 up to 4088 (in place, for a step waits
- * for it); the return address at CFA-8; rbp unchanged (slot 0) or saved at CFA - 8 * (slot + 1). What does not, is WIDE: bits 0-14
- * name a struct eh_rule in a side table of distinct rules.
+ * for it); the return address at CFA-8; rbp unchanged (slot 0) or saved at CFA - 8 * (slot + 1).
+ * What does not, is WIDE: bits 0-14 name a struct eh_rule in a side table of distinct rules.
  *
  * Readers take no lock. Rules of an unloaded module become tombstones in place: words that match no
  * pc. A table that grew is not unmapped (a reader may hold it) but given back to the kernel page by

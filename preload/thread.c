@@ -66,7 +66,7 @@ static void thread_ends(void *arg)
 
 void rec_threads_init(void)
 {
-    atomic_store(&lock.taken, 0);
+    rec_lock_reset(&lock);
     ended = NULL;
     made = 0;
     if (!have_key)

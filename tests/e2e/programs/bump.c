@@ -9,7 +9,7 @@
 #define REGION ((size_t)16 << 30)
 static _Atomic(char *) next;
 
-void *malloc(size_t bytes)
+static void *take(size_t bytes)
 {
     if (atomic_load(&next) == NULL) {
         char *none = NULL;
@@ -23,6 +23,11 @@ void *malloc(size_t bytes)
     return p + 16;
 }
 
+void *malloc(size_t bytes)
+{
+    return take(bytes);
+}
+
 void free(void *p)
 {
     (void)p;
@@ -30,12 +35,12 @@ void free(void *p)
 
 void *calloc(size_t count, size_t bytes)
 {
-    return malloc(count * bytes);
+    return take(count * bytes);
 }
 
 void *realloc(void *old, size_t bytes)
 {
-    char *p = malloc(bytes);
+    char *p = take(bytes);
     if (old) {
         size_t had = *(size_t *)((char *)old - 16);
         memcpy(p, old, had < bytes ? had : bytes);

@@ -14,8 +14,8 @@ static void *volatile sink;
 static void handler(int signal_number)
 {
     (void)signal_number;
-    sink = malloc(33);
-    free(sink);
+    void *volatile p = malloc(33);
+    free(p);
     handled++;
 }
 

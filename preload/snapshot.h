@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Pictures of the process's memory for the `snapshots` file, taken by the recorder itself where no
+ * `seep run` stands by: the kernel's RSS split, and mappings with the residency of their pages.
+ * Taken on the back of allocations, for at most a hundredth of the time that passes. */
+#ifndef REC_SNAPSHOT_H
+#define REC_SNAPSHOT_H
+
+/* Forgets what was spent; at the start, and in a forked child. */
+void rec_snapshot_init(void);
+
+/* Takes one if the budget allows it. Signals need not be blocked. */
+void rec_snapshot_if_due(void);
+
+/* Takes the last one, whatever it costs. */
+void rec_snapshot_last(void);
+
+#endif
