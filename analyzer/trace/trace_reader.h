@@ -34,6 +34,11 @@ enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, 
 /* Starts again from the first event. */
 enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err);
 
+/* Goes on at the last group that begins before `time_ns` (since the start), so that every event
+ * from that time on is still to come, and live blocks are those at the group's start. Earlier
+ * groups are not read: nothing is said of their losses. Errors: IO. */
+enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err);
+
 /* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. */
 uint32_t trace_reader_slot_count(const struct trace_reader *r);
 const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot);

@@ -12,8 +12,8 @@
 struct trace_writer;
 
 struct trace_writer_options {
-    int level;                 /* of zstd; 0 = the default */
-    uint64_t group_events;     /* most events a group holds; 0 = the default. Tests make it small */
+    int level;             /* of zstd; 0 = the default */
+    uint64_t group_events; /* most events a group holds; 0 = the default. Tests make it small */
 };
 
 /* Creates the file `path`, mode 0600, which must not exist, and writes the file header. Owned by
@@ -25,8 +25,8 @@ enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
 enum seep_err trace_writer_facts(struct trace_writer *w, const uint8_t *facts, size_t length,
                                  struct err *err);
 
-/* Dictionaries. A node's id is returned, dense from 1; `parent` is an id returned before, or 0 for a
- * root, whose pc is the generation; `flags` as in struct trace_stack_node. Modules are told by
+/* Dictionaries. A node's id is returned, dense from 1; `parent` is an id returned before, or 0 for
+ * a root, whose pc is the generation; `flags` as in struct trace_stack_node. Modules are told by
  * (start, generation_from), threads by number; telling one again replaces what was said. What an
  * event refers to is written before the event's group. Strings are copied. */
 uint32_t trace_writer_stack(struct trace_writer *w, uint32_t parent, uint64_t pc, uint8_t flags);
@@ -41,8 +41,8 @@ void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thre
  *   FAILED                     failed_size, address
  *   FREE_UNKNOWN               address
  *   BESIDE                     beside
- * and the writer fills number, slot, before and the rest of after (time, birth, stack, thread, call,
- * flags of the event). time_ns never decreases. GAP is not written. Errors: IO. */
+ * and the writer fills number, slot, before and the rest of after (time, birth, stack, thread,
+ * call, flags of the event). time_ns never decreases. GAP is not written. Errors: IO. */
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err);
 
 /* The live block in `slot`; NULL if none. */

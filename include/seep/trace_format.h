@@ -339,8 +339,47 @@ struct seep_trailer {      /* 24 bytes, the last of a complete file */
     uint8_t magic[8];
 };
 
-/* Columns of a GROUP. A group holds a table of columns, each its own zstd frame; readers skip
- * columns they do not know. */
+/* Payload of every chunk: GROUP has a struct seep_group_header first; then u16 column count and u16
+ * 0, that many struct seep_column_entry, and the stored bytes of the columns in the same order.
+ *
+ * A GROUP chunk is a part of a group. The first part of a group holds a checkpoint and resets all
+ * predictors; parts without SEEP_GROUP_CHECKPOINT go on where the part before ended. */
+enum seep_group_flag { SEEP_GROUP_CHECKPOINT = 1 };
+
+struct seep_group_header { /* 64 bytes */
+    uint64_t first_event;  /* number of the first event */
+    uint64_t start_ns;     /* the stored clock before it */
+    uint64_t end_ns;       /* time of the last event, exact */
+    uint32_t event_count;  /* <= SEEP_PART_EVENTS_MAX */
+    uint32_t flags;        /* enum seep_group_flag */
+    uint32_t live_count;   /* live blocks at the start, */
+    uint32_t slot_count;   /* slots ever used at the start, */
+    uint32_t flight_count; /* and reallocations in flight; all three in every part */
+    uint32_t reserved[4];  /* 0 */
+    uint32_t checksum;     /* CRC-32C of the 60 bytes before */
+};
+
+enum seep_encoding { SEEP_ENCODING_RAW = 0, SEEP_ENCODING_ZSTD = 1 };
+
+struct seep_column_entry { /* 12 bytes */
+    uint16_t column;       /* enum seep_column; none twice */
+    uint16_t encoding;     /* enum seep_encoding */
+    uint32_t raw_bytes;    /* decoded; an empty column is left out */
+    uint32_t stored_bytes;
+};
+
+/* Limits, checked before memory is allocated. */
+#define SEEP_COLUMNS_MAX 96u               /* columns of a chunk, and the first id never used */
+#define SEEP_PART_EVENTS_MAX (1u << 20)    /* events of a part */
+#define SEEP_LIVE_MAX (1u << 28)           /* slots */
+#define SEEP_FLIGHTS_MAX (1u << 16)        /* reallocations in flight */
+#define SEEP_KINDS_MAX (1u << 16)          /* kinds of allocation a group declares */
+#define SEEP_STACKS_MAX 4096u              /* nodes a STACKS chunk defines */
+#define SEEP_THREADS_MAX 4096u             /* threads a THREADS chunk tells */
+#define SEEP_RECORDS_BYTES_MAX (32u << 20) /* decoded bytes of any column outside groups */
+#define SEEP_BESIDE_BYTES_MAX (16u << 20)  /* of one record beside the events */
+
+/* Columns. Each is a frame of its own; readers skip columns they do not know. */
 enum seep_column {
     /* the checkpoint: live blocks at the start of the group, by slot */
     SEEP_COLUMN_CHECK_SLOT = 1,
@@ -370,6 +409,84 @@ enum seep_column {
     SEEP_COLUMN_USABLE = 42,
     SEEP_COLUMN_LINK = 43,   /* joins the two places of a reallocation */
     SEEP_COLUMN_WEIGHT = 44, /* reserved: sampling */
+    SEEP_COLUMN_SLOT_FAR = 45,
+    SEEP_COLUMN_KIND = 46,
+    SEEP_COLUMN_KIND_FAR = 47,
+    /* the other chunks */
+    SEEP_COLUMN_RECORDS = 64,
+    SEEP_COLUMN_RECORD_BYTES = 65, /* BESIDE: the records' payloads */
+    SEEP_COLUMN_NODE_PARENT = 66,  /* STACKS */
+    SEEP_COLUMN_NODE_PC = 67,
+    SEEP_COLUMN_NODE_FLAGS = 68,
+};
+
+/* The OP column: one byte an event. */
+enum seep_op {
+    SEEP_OP_TYPE = 0x07,   /* enum seep_event */
+    SEEP_OP_FLAGS = 0x38,  /* enum seep_event_flag << 3 */
+    SEEP_OP_EXTRA = 0x40,  /* a call and a stack of its own follow (events without a kind) */
+    SEEP_OP_THREAD = 0x80, /* another thread than the event before */
+};
+enum seep_event {
+    SEEP_EVENT_ALLOC = 1,
+    SEEP_EVENT_FREE = 2,
+    SEEP_EVENT_REALLOC = 3,
+    SEEP_EVENT_REALLOC_OUT = 4,
+    SEEP_EVENT_REALLOC_IN = 5,
+    SEEP_EVENT_FAILED = 6,
+    SEEP_EVENT_FREE_UNKNOWN = 7,
+};
+enum seep_event_flag { SEEP_EVENT_INHERITED = 1, SEEP_EVENT_REPAIRED = 2, SEEP_EVENT_IMPLIED = 4 };
+
+/* The KIND column: one byte an event that has a kind: (stack, size, usable, call, alignment). */
+enum seep_kind_code {
+    SEEP_KIND_DEEP = 0, /* 0, 1: candidates that followed the last three events of the thread */
+    SEEP_KIND_NEAR = 2, /* 2 .. 5: candidates that followed the last event of the thread */
+    SEEP_KIND_FAR = 6,  /* its number in KIND_FAR */
+    SEEP_KIND_NEW = 7,  /* declared by STACK, SIZE, USABLE, CALL, ALIGN */
+};
+
+/* The ADDRESS_CODE column: one byte an event that makes a block. */
+enum seep_address_code {
+    SEEP_ADDRESS_RING = 0,    /* 0 .. 15: rank among the addresses last freed in its class */
+    SEEP_ADDRESS_CARVE = 16,  /* behind the last block that was not in a ring */
+    SEEP_ADDRESS_BEHIND = 17, /* behind the last block made */
+    SEEP_ADDRESS_SAME = 18,   /* REALLOC: stays where it is */
+    SEEP_ADDRESS_FAR16 = 19,  /* ADDRESS: multiple of 16 from the place of CARVE */
+    SEEP_ADDRESS_FAR = 20,    /* ADDRESS: bytes from the place of CARVE */
+};
+
+/* The SLOT column: one byte an event that ends or changes a block. Blocks form a list by age. */
+enum seep_slot_code {
+    SEEP_SLOT_YOUNG = 0,    /* 0 .. 15: rank from the youngest */
+    SEEP_SLOT_OLDER = 16,   /* 16 .. 23: the older neighbours of the block that last left a place */
+    SEEP_SLOT_YOUNGER = 24, /* 24 .. 31: its younger neighbours */
+    SEEP_SLOT_OLD = 32,     /* 32 .. 47: rank from the oldest */
+    SEEP_SLOT_FAR = 48,     /* SLOT_FAR: difference to the last slot so named */
+};
+
+/* SUMMARY: a list of (varint key, varint value); unknown keys are skipped, missing ones are 0. */
+enum seep_summary {
+    SEEP_SUMMARY_EVENTS = 1,  /* allocations + frees + reallocations */
+    SEEP_SUMMARY_NUMBERS = 2, /* events in the total order, failed calls and the like included */
+    SEEP_SUMMARY_LOST_NESTED = 3,
+    SEEP_SUMMARY_LOST_STOPPED = 4,
+    SEEP_SUMMARY_LOST_EARLY = 5,
+    SEEP_SUMMARY_LOST_NO_LANE = 6,
+    SEEP_SUMMARY_LOST_DAMAGED = 7,
+    SEEP_SUMMARY_REPAIRED = 8,
+    SEEP_SUMMARY_RACED = 9,
+    SEEP_SUMMARY_UNKNOWN_FREES = 10,
+    SEEP_SUMMARY_CUT_STACKS = 11,
+    SEEP_SUMMARY_GUESSED_FRAMES = 12,
+    SEEP_SUMMARY_DURATION_NS = 13,
+    SEEP_SUMMARY_RECORDER_BYTES = 14,
+    SEEP_SUMMARY_PEAK_RSS_BYTES = 15,
+    SEEP_SUMMARY_SPOOL_STATE = 16,
+    SEEP_SUMMARY_STOP_REASON = 17,
+    SEEP_SUMMARY_WAIT_STATUS = 18, /* plus 1; 0: not known */
+    SEEP_SUMMARY_TRUNCATED = 19,   /* 1: the spool was cut */
+    SEEP_SUMMARY_DAMAGED = 20,     /* 1: the spool was damaged */
 };
 
 #endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The live blocks at the start of a group, in columns. */
+#ifndef TRACE_CHECKPOINT_H
+#define TRACE_CHECKPOINT_H
+
+#include "trace/columns.h"
+#include "trace/live.h"
+
+/* Columns of the checkpoint are those below this id. */
+#define CHECKPOINT_COLUMNS_END 32u
+
+/* Fills the checkpoint's columns from `l`. */
+void checkpoint_encode(struct columns *c, const struct live *l);
+
+/* Decodes the checkpoint's columns of `t` and replaces `l` by them. `header` holds the counts,
+ * which are taken as limits. False, with `l` empty, where anything contradicts. */
+bool checkpoint_decode(struct columns *c, const struct columns_table *t,
+                       const struct seep_group_header *header, struct live *l);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/dict.h"
+
+#define SEGMENTS_MAX 4096u
+
+void dict_put_stacks(struct columns *c, const struct trace_stack_node *nodes, uint32_t first,
+                     uint32_t count)
+{
+    bytes_varint(&c->column[SEEP_COLUMN_RECORDS], first);
+    bytes_varint(&c->column[SEEP_COLUMN_RECORDS], count);
+    uint64_t previous = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct trace_stack_node *n = &nodes[i];
+        bytes_varint(&c->column[SEEP_COLUMN_NODE_PARENT], n->parent ? first + i - n->parent : 0);
+        bytes_svarint(&c->column[SEEP_COLUMN_NODE_PC], (int64_t)(n->pc - previous));
+        bytes_u8(&c->column[SEEP_COLUMN_NODE_FLAGS], n->flags);
+        if (n->parent)
+            previous = n->pc;
+    }
+}
+
+static void put_text(struct bytes *b, const void *text, size_t length)
+{
+    bytes_varint(b, length);
+    bytes_add(b, text, length);
+}
+
+void dict_put_module(struct bytes *b, const struct trace_module *m)
+{
+    bytes_varint(b, m->generation_from);
+    bytes_varint(b, (uint32_t)(m->generation_to + 1)); /* 0: still loaded */
+    bytes_varint(b, m->base);
+    bytes_varint(b, m->start);
+    bytes_varint(b, m->end);
+    bytes_varint(b, m->load_ns);
+    bytes_varint(b, m->unload_ns + 1); /* 0: never gone */
+    put_text(b, m->path ? m->path : "", m->path ? strlen(m->path) : 0);
+    put_text(b, m->build_id, m->build_id ? m->build_id_bytes : 0);
+    size_t segments = m->segment_count < SEGMENTS_MAX ? m->segment_count : SEGMENTS_MAX;
+    bytes_varint(b, segments);
+    for (size_t i = 0; i < segments; i++) {
+        bytes_varint(b, m->segments[i].address);
+        bytes_varint(b, m->segments[i].bytes);
+        bytes_varint(b, m->segments[i].file_offset);
+        bytes_varint(b, m->segments[i].flags);
+    }
+}
+
+void dict_put_thread(struct bytes *b, const struct trace_thread *t)
+{
+    bytes_varint(b, t->number);
+    bytes_varint(b, t->tid);
+    bytes_varint(b, t->start_ns);
+    bytes_varint(b, t->end_ns + 1); /* 0: runs */
+    put_text(b, t->name ? t->name : "", t->name ? strlen(t->name) : 0);
+}
+
+/* How many ids may be missing in a row: as many as the missing chunks could have held. */
+static uint64_t room_for_holes(const struct dict *d, uint32_t per_chunk)
+{
+    return d->lost_chunks * per_chunk;
+}
+
+static void add_node(struct dict *d, struct trace_stack_node node)
+{
+    struct trace_dict *p = &d->public;
+    MEM_GROW(p->stacks, d->stack_capacity, (size_t)p->stack_count + 2);
+    if (!p->stack_count)
+        p->stacks[0] = (struct trace_stack_node){0};
+    p->stacks[++p->stack_count] = node;
+}
+
+static void add_lost_node(struct dict *d)
+{
+    d->lost_nodes++;
+    /* a root whose generation no module has */
+    add_node(d, (struct trace_stack_node){.pc = UINT64_MAX, .flags = SEEP_ROW_ROOT | SEEP_ROW_CUT});
+}
+
+bool dict_take_stacks(struct dict *d, const struct columns *c)
+{
+    struct cursor records = cursor_of(&c->column[SEEP_COLUMN_RECORDS]);
+    struct cursor parents = cursor_of(&c->column[SEEP_COLUMN_NODE_PARENT]);
+    struct cursor pcs = cursor_of(&c->column[SEEP_COLUMN_NODE_PC]);
+    struct cursor flags = cursor_of(&c->column[SEEP_COLUMN_NODE_FLAGS]);
+    uint64_t first = cursor_varint(&records);
+    uint64_t count = cursor_bounded(&records, SEEP_STACKS_MAX);
+    uint64_t next = d->public.stack_count + UINT64_C(1);
+    if (records.bad || first < next || first - next > room_for_holes(d, SEEP_STACKS_MAX) ||
+        first + count > UINT32_MAX)
+        return false;
+    for (uint64_t id = next; id < first; id++)
+        add_lost_node(d);
+    uint64_t previous = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t up = cursor_varint(&parents);
+        struct trace_stack_node node = {.pc = previous + (uint64_t)cursor_svarint(&pcs),
+                                        .flags = cursor_u8(&flags)};
+        if (parents.bad || pcs.bad || flags.bad || up > first + i)
+            return false;
+        bool root = node.flags & SEEP_ROW_ROOT;
+        if (root != (up == 0) || up == first + i)
+            return false;
+        node.parent = up ? (uint32_t)(first + i - up) : 0;
+        if (node.parent)
+            previous = node.pc;
+        if (node.parent && !dict_stack(d, node.parent))
+            add_lost_node(d);
+        else
+            add_node(d, node);
+    }
+    return true;
+}
+
+static char *take_text(struct cursor *c)
+{
+    uint64_t length = cursor_varint(c);
+    const uint8_t *at = cursor_take(c, length);
+    return at ? mem_strndup((const char *)at, (size_t)length) : NULL;
+}
+
+static void release_module(struct trace_module *m)
+{
+    free(m->path);
+    free(m->build_id);
+    free(m->segments);
+}
+
+static bool take_module(struct cursor *c, struct trace_module *m)
+{
+    *m = (struct trace_module){.generation_from = (uint32_t)cursor_bounded(c, UINT32_MAX)};
+    m->generation_to = (uint32_t)cursor_bounded(c, UINT32_MAX) - 1;
+    m->base = cursor_varint(c);
+    m->start = cursor_varint(c);
+    m->end = cursor_varint(c);
+    m->load_ns = cursor_varint(c);
+    m->unload_ns = cursor_varint(c) - 1;
+    m->path = take_text(c);
+    m->build_id_bytes = (size_t)cursor_varint(c);
+    const uint8_t *id = cursor_take(c, m->build_id_bytes);
+    if (id && m->build_id_bytes) {
+        m->build_id = mem_alloc(m->build_id_bytes);
+        memcpy(m->build_id, id, m->build_id_bytes);
+    }
+    m->segment_count = (size_t)cursor_bounded(c, SEGMENTS_MAX);
+    if (m->segment_count)
+        m->segments = mem_zalloc(m->segment_count, sizeof *m->segments);
+    for (size_t i = 0; i < m->segment_count && !c->bad; i++) {
+        m->segments[i].address = cursor_varint(c);
+        m->segments[i].bytes = cursor_varint(c);
+        m->segments[i].file_offset = cursor_varint(c);
+        m->segments[i].flags = (uint32_t)cursor_bounded(c, UINT32_MAX);
+    }
+    if (c->bad)
+        release_module(m);
+    return !c->bad;
+}
+
+bool dict_take_modules(struct dict *d, const struct bytes *records)
+{
+    struct trace_dict *p = &d->public;
+    struct cursor c = cursor_of(records);
+    struct trace_module m;
+    while (!cursor_done(&c)) {
+        if (!take_module(&c, &m))
+            return false;
+        /* what is told again was told lately */
+        size_t at = p->module_count;
+        while (at && (p->modules[at - 1].start != m.start ||
+                      p->modules[at - 1].generation_from != m.generation_from))
+            at--;
+        if (at) {
+            release_module(&p->modules[at - 1]);
+            p->modules[at - 1] = m;
+        } else if (p->module_count < DICT_MODULES_MAX) {
+            MEM_GROW(p->modules, d->module_capacity, p->module_count + 1);
+            p->modules[p->module_count++] = m;
+        } else {
+            release_module(&m);
+            return false;
+        }
+    }
+    return !c.bad;
+}
+
+static void add_thread(struct dict *d, struct trace_thread t)
+{
+    MEM_GROW(d->public.threads, d->thread_capacity, d->public.thread_count + 1);
+    d->public.threads[d->public.thread_count++] = t;
+}
+
+bool dict_take_threads(struct dict *d, const struct bytes *records)
+{
+    struct trace_dict *p = &d->public;
+    struct cursor c = cursor_of(records);
+    for (uint32_t n = 0; !cursor_done(&c) && n < SEEP_THREADS_MAX; n++) {
+        struct trace_thread t = {.number = (uint32_t)cursor_bounded(&c, UINT32_MAX - 1)};
+        t.tid = (uint32_t)cursor_bounded(&c, UINT32_MAX);
+        t.start_ns = cursor_varint(&c);
+        t.end_ns = cursor_varint(&c) - 1;
+        t.name = take_text(&c);
+        uint64_t holes = t.number > p->thread_count ? t.number - p->thread_count - 1 : 0;
+        if (c.bad || !t.number || holes > room_for_holes(d, SEEP_THREADS_MAX)) {
+            free(t.name);
+            return false;
+        }
+        while (p->thread_count + 1 < t.number)
+            add_thread(d, (struct trace_thread){.number = (uint32_t)p->thread_count + 1,
+                                                .name = mem_strdup(""),
+                                                .end_ns = UINT64_MAX});
+        if (t.number > p->thread_count) {
+            add_thread(d, t);
+        } else {
+            free(p->threads[t.number - 1].name);
+            p->threads[t.number - 1] = t;
+        }
+    }
+    return cursor_done(&c) && !c.bad;
+}
+
+void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,
+                   size_t length)
+{
+    struct cursor c = {payload, payload + length, false};
+    struct trace_mark mark = {
+        .time_ns = time_ns, .number = number, .thread = (uint32_t)cursor_bounded(&c, UINT32_MAX)};
+    if (c.bad)
+        return;
+    mark.name = mem_strndup((const char *)c.at, (size_t)(c.end - c.at));
+    MEM_GROW(d->public.marks, d->mark_capacity, d->public.mark_count + 1);
+    d->public.marks[d->public.mark_count++] = mark;
+}
+
+void dict_release(struct dict *d)
+{
+    if (!d)
+        return;
+    struct trace_dict *p = &d->public;
+    free(p->stacks);
+    for (size_t i = 0; i < p->module_count; i++)
+        release_module(&p->modules[i]);
+    free(p->modules);
+    for (size_t i = 0; i < p->thread_count; i++)
+        free(p->threads[i].name);
+    free(p->threads);
+    for (size_t i = 0; i < p->mark_count; i++)
+        free(p->marks[i].name);
+    free(p->marks);
+    *d = (struct dict){0};
+}

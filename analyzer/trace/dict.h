@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The dictionaries of a trace: stacks, modules, threads, both ways. */
+#ifndef TRACE_DICT_H
+#define TRACE_DICT_H
+
+#include "trace/columns.h"
+#include "trace/trace_event.h"
+
+#define DICT_MODULES_MAX 65536u
+
+/* ---- writing */
+
+/* Fills the columns of a STACKS chunk with nodes `first` .. `first + count - 1`, which stand at
+ * `nodes`. count <= SEEP_STACKS_MAX. */
+void dict_put_stacks(struct columns *c, const struct trace_stack_node *nodes, uint32_t first,
+                     uint32_t count);
+/* Append one record. */
+void dict_put_module(struct bytes *records, const struct trace_module *m);
+void dict_put_thread(struct bytes *records, const struct trace_thread *t);
+
+/* ---- reading */
+
+struct dict {
+    struct trace_dict public; /* owned */
+    size_t stack_capacity, module_capacity, thread_capacity, mark_capacity;
+    uint64_t lost_chunks; /* chunks that are missing so far: what they held leaves holes */
+    uint32_t lost_nodes;  /* holes among the stacks */
+};
+
+/* Apply a chunk's decoded columns. False where they make no sense; what came before stays. */
+bool dict_take_stacks(struct dict *d, const struct columns *c);
+bool dict_take_modules(struct dict *d, const struct bytes *records);
+bool dict_take_threads(struct dict *d, const struct bytes *records);
+void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,
+                   size_t length);
+void dict_release(struct dict *d);
+
+/* The id, or 0 where its definition, or that of an older frame, is lost. */
+static inline uint32_t dict_stack(const struct dict *d, uint32_t id)
+{
+    if (id > d->public.stack_count)
+        return 0;
+    return d->lost_nodes && d->public.stacks[id].pc == UINT64_MAX ? 0 : id;
+}
+
+static inline uint32_t dict_thread(const struct dict *d, uint32_t number)
+{
+    return number <= d->public.thread_count ? number : 0;
+}
+
+#endif

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All chunk headers are followed when a trace is opened, and the dictionaries read; groups when
+ * their events are asked for. Two positions run through the list of chunks: that of the part being
+ * read, and behind or at it that of the records beside the events, which are put in by number.
+ *
+ * A part is read only if the state before it is the one it was written in: it holds a checkpoint,
+ * or it goes on where the part before ended. Everything else is skipped, and told as a gap. */
+#include "trace/trace_reader.h"
+
+#include "trace/checkpoint.h"
+#include "trace/chunk_list.h"
+#include "trace/dict.h"
+#include "trace/event_coder.h"
+#include "trace/facts.h"
+#include "trace/records.h"
+#include "trace/summary.h"
+
+/* What one pass over the events has shown. */
+struct pass {
+    uint64_t events, lost, repaired, raced, unknown_frees, last_ns;
+};
+
+struct trace_reader {
+    struct source source;
+    struct chunk_list chunks;
+    struct trace_facts facts;
+    struct dict dict;
+    struct trace_summary summary, written; /* `written`: what the file says, before losses */
+    bool has_summary;
+    uint64_t known_events; /* how many events there must be at least */
+    struct bytes payload;
+    struct columns other; /* while opening */
+
+    struct live live;
+    struct columns columns; /* of the part */
+    struct event_coder coder;
+    size_t next_chunk;   /* first one not yet looked at */
+    uint32_t left;       /* events left in the part */
+    bool in_step;        /* the state is that before event `number` */
+    bool gap;            /* a gap is to be told, */
+    uint64_t gap_events; /* of so many events */
+    uint64_t number;     /* of the next event */
+    struct pass pass;
+
+    size_t beside_chunk;   /* first one not yet looked at */
+    struct columns beside; /* of the chunk being read */
+    struct records records;
+    struct record record; /* the next one, if has_record */
+    bool has_record;
+};
+
+static void note_damage(struct trace_reader *r)
+{
+    r->summary.damaged = r->written.damaged = true;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+/* Loads a chunk other than a group and decodes its columns; *good is false where they cannot be. */
+static enum seep_err load(struct trace_reader *r, const struct chunk_entry *entry,
+                          struct columns *c, bool *good, struct err *err)
+{
+    struct columns_table table;
+    columns_clear(c);
+    enum seep_err code = chunk_load(entry, &r->source, &r->payload, good, err);
+    if (code)
+        return code;
+    *good = *good && columns_parse(&table, r->payload.data, r->payload.length);
+    for (unsigned id = SEEP_COLUMN_RECORDS; *good && id < SEEP_COLUMNS_MAX; id++)
+        *good = columns_decode(c, &table, id, SEEP_RECORDS_BYTES_MAX);
+    return SEEP_OK;
+}
+
+/* What records beside the events tell about the whole, for files without a summary. */
+static void learn(struct trace_summary *s, const struct record *record)
+{
+    struct cursor c = {record->beside.bytes, record->beside.bytes + record->beside.length, false};
+    switch (record->beside.kind) {
+    case SEEP_BESIDE_MEMORY: {
+        uint64_t count = cursor_varint(&c);
+        for (uint64_t i = 0; i < count && i <= SEEP_MEMORY_PEAK_RSS; i++) {
+            uint64_t v = cursor_varint(&c);
+            if (i == SEEP_MEMORY_PEAK_RSS && v > s->peak_rss_bytes)
+                s->peak_rss_bytes = v;
+        }
+        break;
+    }
+    case SEEP_BESIDE_EXIT: {
+        int64_t status = cursor_svarint(&c);
+        s->wait_status = c.bad || status < 0 || status > INT32_MAX ? -1 : (int32_t)status;
+        break;
+    }
+    case SEEP_BESIDE_RECORDER: {
+        uint64_t bytes = cursor_varint(&c);
+        if (bytes > s->recorder_bytes)
+            s->recorder_bytes = bytes;
+        break;
+    }
+    case SEEP_BESIDE_LOST: {
+        uint64_t count = cursor_varint(&c), reason = cursor_varint(&c);
+        if (c.bad)
+            break;
+        if (reason == SEEP_LOST_NESTED)
+            s->lost_nested += count;
+        else if (reason == SEEP_LOST_STOPPED)
+            s->lost_stopped += count;
+        else if (reason == SEEP_LOST_EARLY)
+            s->lost_early += count;
+        else if (reason == SEEP_LOST_NO_LANE)
+            s->lost_no_lane += count;
+        break;
+    }
+    default: break;
+    }
+    if (record->time_ns > s->duration_ns)
+        s->duration_ns = record->time_ns;
+}
+
+static bool take_beside(struct trace_reader *r, struct trace_summary *learnt)
+{
+    struct records records;
+    struct record record;
+    records_begin(&records, &r->other);
+    while (records_next(&records, &record)) {
+        learn(learnt, &record);
+        if (record.beside.kind == SEEP_BESIDE_MARK)
+            dict_add_mark(&r->dict, record.time_ns, record.number, record.beside.bytes,
+                          record.beside.length);
+    }
+    return !records.heads.bad && !records.bytes.bad;
+}
+
+static bool take_chunk(struct trace_reader *r, enum seep_chunk_type type,
+                       struct trace_summary *learnt)
+{
+    const struct bytes *records = &r->other.column[SEEP_COLUMN_RECORDS];
+    switch (type) {
+    case SEEP_CHUNK_FACTS:
+        facts_release(&r->facts);
+        return facts_decode(&r->facts, records->data, records->length);
+    case SEEP_CHUNK_MODULES: return dict_take_modules(&r->dict, records);
+    case SEEP_CHUNK_STACKS: return dict_take_stacks(&r->dict, &r->other);
+    case SEEP_CHUNK_THREADS: return dict_take_threads(&r->dict, records);
+    case SEEP_CHUNK_BESIDE: return take_beside(r, learnt);
+    case SEEP_CHUNK_SUMMARY: {
+        struct trace_summary s = {.wait_status = -1};
+        uint64_t numbers = 0;
+        if (!summary_decode(&s, &numbers, records))
+            return false;
+        r->written = s;
+        r->has_summary = true;
+        /* more than that is not in the file, whatever it says */
+        uint64_t most = (r->chunks.count + r->dict.lost_chunks) * SEEP_PART_EVENTS_MAX;
+        if (numbers > r->known_events)
+            r->known_events = numbers < most ? numbers : most;
+        return true;
+    }
+    default: return true;
+    }
+}
+
+/* Reads everything but the groups. */
+static enum seep_err read_dictionaries(struct trace_reader *r, struct err *err)
+{
+    struct trace_summary learnt = {.wait_status = -1};
+    bool damaged = r->chunks.damaged;
+    r->known_events = r->chunks.known_events;
+    facts_decode(&r->facts, (const uint8_t *)"", 0);
+    for (size_t i = 0; i < r->chunks.count; i++) {
+        const struct chunk_entry *entry = &r->chunks.entries[i];
+        r->dict.lost_chunks += entry->missing;
+        if (entry->group_ok && entry->group.end_ns > learnt.duration_ns)
+            learnt.duration_ns = entry->group.end_ns;
+        if (entry->header.type == SEEP_CHUNK_GROUP)
+            continue;
+        bool good;
+        enum seep_err code = load(r, entry, &r->other, &good, err);
+        if (code)
+            return code;
+        if (!good || !take_chunk(r, entry->header.type, &learnt)) {
+            damaged = true;
+            r->dict.lost_chunks++;
+        }
+    }
+    if (!r->has_summary)
+        r->written = learnt;
+    r->written.trace_bytes = r->source.size_bytes;
+    r->written.truncated |= r->chunks.truncated;
+    r->written.damaged |= damaged;
+    r->summary = r->written;
+    columns_release(&r->other);
+    return SEEP_OK;
+}
+
+/* Opens what r->source names; takes `r` over. */
+static enum seep_err open_source(struct trace_reader **out, struct trace_reader *r, struct err *err)
+{
+    uint8_t start[sizeof(struct seep_file_header)];
+    size_t length =
+        r->source.size_bytes < sizeof start ? (size_t)r->source.size_bytes : sizeof start;
+    bool got;
+    live_init(&r->live);
+    event_coder_init(&r->coder, &r->live, &r->columns);
+    enum seep_err code = source_read(&r->source, 0, start, length, &got, err);
+    if (!code)
+        code = chunk_check_file_header(start, got ? length : 0, r->source.name, err);
+    if (!code)
+        code = chunk_list_read(&r->chunks, &r->source, err);
+    if (!code)
+        code = read_dictionaries(r, err);
+    if (!code)
+        code = trace_reader_rewind(r, err);
+    if (code)
+        trace_reader_free(r);
+    else
+        *out = r;
+    return code;
+}
+
+enum seep_err trace_reader_open(struct trace_reader **out, const char *path, struct err *err)
+{
+    *out = NULL;
+    struct source source;
+    enum seep_err code = source_open(&source, path, err);
+    if (code)
+        return code;
+    struct trace_reader *r = mem_zalloc(1, sizeof *r);
+    r->source = source;
+    return open_source(out, r, err);
+}
+
+enum seep_err trace_reader_open_bytes(struct trace_reader **out, const void *bytes, size_t length,
+                                      const char *name, struct err *err)
+{
+    *out = NULL;
+    struct trace_reader *r = mem_zalloc(1, sizeof *r);
+    source_open_bytes(&r->source, bytes, length, name);
+    return open_source(out, r, err);
+}
+
+void trace_reader_free(struct trace_reader *r)
+{
+    if (!r)
+        return;
+    source_close(&r->source);
+    chunk_list_release(&r->chunks);
+    facts_release(&r->facts);
+    dict_release(&r->dict);
+    bytes_release(&r->payload);
+    columns_release(&r->other);
+    columns_release(&r->columns);
+    columns_release(&r->beside);
+    event_coder_release(&r->coder);
+    live_release(&r->live);
+    free(r);
+}
+
+/* ------------------------------------------------------------------ records beside the events */
+
+/* Makes r->record the next one that stands before the chunk `limit`, if there is one. */
+static enum seep_err peek_record(struct trace_reader *r, size_t limit, struct err *err)
+{
+    while (!r->has_record) {
+        if (records_next(&r->records, &r->record)) {
+            r->has_record = true;
+            break;
+        }
+        while (r->beside_chunk < limit &&
+               r->chunks.entries[r->beside_chunk].header.type != SEEP_CHUNK_BESIDE)
+            r->beside_chunk++;
+        if (r->beside_chunk >= limit)
+            break;
+        bool good;
+        enum seep_err code = load(r, &r->chunks.entries[r->beside_chunk++], &r->beside, &good, err);
+        if (code)
+            return code;
+        if (!good)
+            columns_clear(&r->beside);
+        records_begin(&r->records, &r->beside);
+    }
+    return SEEP_OK;
+}
+
+static void take_record(struct trace_reader *r, struct trace_event *ev)
+{
+    r->has_record = false;
+    if (r->record.time_ns > r->pass.last_ns)
+        r->pass.last_ns = r->record.time_ns;
+    ev->type = TRACE_BESIDE;
+    ev->number = r->record.number;
+    ev->time_ns = r->pass.last_ns;
+    ev->beside = r->record.beside;
+}
+
+/* ------------------------------------------------------------------ groups */
+
+/* Maps what a block of a checkpoint refers to onto what the dictionaries still know. */
+static void check_references(struct trace_reader *r)
+{
+    for (uint32_t slot = 0; slot < r->live.slot_count; slot++) {
+        struct trace_block *b = &r->live.blocks[slot];
+        if (live_block(&r->live, slot)) {
+            b->stack = dict_stack(&r->dict, b->stack);
+            b->thread = dict_thread(&r->dict, b->thread);
+        }
+    }
+    for (uint32_t i = 0; i < r->live.flight_slots; i++) {
+        struct live_flight *flight = &r->live.flights[i];
+        if (flight->link) {
+            flight->before.stack = dict_stack(&r->dict, flight->before.stack);
+            flight->before.thread = dict_thread(&r->dict, flight->before.thread);
+        }
+    }
+}
+
+/* From here on nothing is known until the next checkpoint. */
+static void fall_out(struct trace_reader *r)
+{
+    r->in_step = false;
+    r->left = 0;
+    note_damage(r);
+}
+
+/* A gap up to event `number`. */
+static void open_gap(struct trace_reader *r, uint64_t number)
+{
+    r->gap = true;
+    r->gap_events = number - r->number;
+    r->number = number;
+    r->pass.lost += r->gap_events;
+    if (r->pass.lost > r->summary.lost_damaged - r->written.lost_damaged)
+        r->summary.lost_damaged = r->written.lost_damaged + r->pass.lost;
+    note_damage(r);
+}
+
+static bool same_state(const struct trace_reader *r, const struct seep_group_header *h)
+{
+    const struct live *l = &r->live;
+    return r->in_step && h->first_event == r->number && h->start_ns == r->coder.time_ns &&
+           l->count == h->live_count && l->slot_count == h->slot_count &&
+           l->flight_count == h->flight_count;
+}
+
+/* Takes the state at a part's start over, from its checkpoint where ours is not it. */
+static bool enter_part(struct trace_reader *r, const struct columns_table *table,
+                       const struct seep_group_header *h)
+{
+    bool ours = same_state(r, h);
+    if (!(h->flags & SEEP_GROUP_CHECKPOINT))
+        return ours;
+    if (!ours) {
+        r->in_step = false;
+        /* no more blocks than events could have made */
+        if (h->first_event < r->number || h->slot_count > h->first_event ||
+            !checkpoint_decode(&r->columns, table, h, &r->live))
+            return false;
+        check_references(r);
+        open_gap(r, h->first_event);
+    }
+    event_coder_reset(&r->coder, h->start_ns);
+    return true;
+}
+
+static enum seep_err begin_part(struct trace_reader *r, const struct chunk_entry *entry,
+                                struct err *err)
+{
+    const struct seep_group_header *h = &entry->group;
+    struct columns_table table;
+    bool good;
+    if (!r->in_step && entry->group_ok && !(h->flags & SEEP_GROUP_CHECKPOINT)) {
+        fall_out(r); /* of no use to us */
+        return SEEP_OK;
+    }
+    enum seep_err code = chunk_load(entry, &r->source, &r->payload, &good, err);
+    if (code)
+        return code;
+    good = good && entry->group_ok &&
+           columns_parse(&table, r->payload.data + sizeof *h, r->payload.length - sizeof *h);
+    for (unsigned id = EVENT_COLUMNS_BEGIN; good && id < EVENT_COLUMNS_END; id++)
+        good = columns_decode(&r->columns, &table, id, (uint64_t)h->event_count * SEEP_VARINT_MAX);
+    if (!good || !enter_part(r, &table, h)) {
+        fall_out(r);
+        return SEEP_OK;
+    }
+    event_coder_begin(&r->coder);
+    r->in_step = true;
+    r->left = h->event_count;
+    return SEEP_OK;
+}
+
+/* Moves on to a part with events, a gap to be told, or the end of the file. */
+static enum seep_err next_part(struct trace_reader *r, struct err *err)
+{
+    while (!r->left && !r->gap && r->next_chunk < r->chunks.count) {
+        const struct chunk_entry *entry = &r->chunks.entries[r->next_chunk++];
+        if (entry->header.type != SEEP_CHUNK_GROUP)
+            continue;
+        enum seep_err code = begin_part(r, entry, err);
+        if (code)
+            return code;
+    }
+    if (!r->left && !r->gap && (r->known_events > r->number || !r->in_step)) {
+        open_gap(r, r->known_events > r->number ? r->known_events : r->number);
+        r->in_step = true; /* told once; the live blocks stay those of the last event read */
+    }
+    return SEEP_OK;
+}
+
+static void count(struct trace_reader *r, const struct trace_event *ev)
+{
+    struct pass *p = &r->pass;
+    p->events += ev->type == TRACE_FREE || ev->type == TRACE_REALLOC ||
+                 ev->type == TRACE_REALLOC_IN ||
+                 (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
+    p->repaired += (ev->flags & TRACE_REPAIRED) != 0;
+    p->raced += (ev->flags & TRACE_IMPLIED) != 0;
+    p->unknown_frees += ev->type == TRACE_FREE_UNKNOWN;
+    p->last_ns = ev->time_ns;
+}
+
+/* Where the file has no summary, what was read is the best there is. */
+static void recompute(struct trace_reader *r)
+{
+    struct trace_summary *s = &r->summary;
+    const struct pass *p = &r->pass;
+    if (r->has_summary)
+        return;
+#define AT_LEAST(field, value)                                                                     \
+    if (s->field < (value))                                                                        \
+    s->field = (value)
+    AT_LEAST(events, p->events);
+    AT_LEAST(repaired, p->repaired);
+    AT_LEAST(raced, p->raced);
+    AT_LEAST(unknown_frees, p->unknown_frees);
+    AT_LEAST(duration_ns, p->last_ns);
+#undef AT_LEAST
+}
+
+static bool take_event(struct trace_reader *r, struct trace_event *ev)
+{
+    ev->number = r->number;
+    if (!event_coder_take(&r->coder, ev))
+        return false;
+    r->left--;
+    r->number++;
+    return true;
+}
+
+/* An event may refer to what a lost dictionary defined. */
+static void check_event(struct trace_reader *r, struct trace_event *ev)
+{
+    uint32_t stack = dict_stack(&r->dict, ev->stack), thread = dict_thread(&r->dict, ev->thread);
+    if (stack == ev->stack && thread == ev->thread)
+        return;
+    ev->stack = stack;
+    ev->thread = thread;
+    if (ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN) {
+        struct trace_block *block = &r->live.blocks[ev->slot];
+        ev->after.stack = block->stack = stack;
+        ev->after.thread = block->thread = thread;
+    }
+}
+
+enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err)
+{
+    for (;;) {
+        enum seep_err code = SEEP_OK;
+        memset(ev, 0, sizeof *ev);
+        if (!r->left)
+            code = next_part(r, err);
+        if (!code && !r->has_record)
+            code = peek_record(r, r->next_chunk, err);
+        if (code)
+            return code;
+        bool end = !r->left && !r->gap;
+        if (r->has_record && (end || r->record.number <= r->number)) {
+            take_record(r, ev);
+            return SEEP_OK;
+        }
+        if (r->gap) {
+            r->gap = false;
+            ev->type = TRACE_GAP;
+            ev->number = r->number;
+            if (r->in_step && r->coder.time_ns > r->pass.last_ns)
+                r->pass.last_ns = r->coder.time_ns;
+            ev->time_ns = r->pass.last_ns;
+            ev->lost_events = r->gap_events;
+            return SEEP_OK;
+        }
+        if (end) {
+            recompute(r);
+            return SEEP_END;
+        }
+        if (take_event(r, ev)) {
+            check_event(r, ev);
+            count(r, ev);
+            return SEEP_OK;
+        }
+        fall_out(r);
+    }
+}
+
+/* ------------------------------------------------------------------ moving */
+
+static void go_to(struct trace_reader *r, size_t chunk)
+{
+    r->next_chunk = r->beside_chunk = chunk;
+    r->left = 0;
+    r->gap = r->has_record = false;
+    r->pass = (struct pass){0};
+    columns_clear(&r->beside);
+    records_begin(&r->records, &r->beside);
+}
+
+enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err)
+{
+    (void)err;
+    go_to(r, 0);
+    live_clear(&r->live);
+    event_coder_reset(&r->coder, 0);
+    r->in_step = true;
+    r->number = 0;
+    return SEEP_OK;
+}
+
+/* Makes the checkpoint of a part the state; *good says whether it could be read. */
+static enum seep_err load_checkpoint(struct trace_reader *r, const struct chunk_entry *entry,
+                                     bool *good, struct err *err)
+{
+    struct columns_table table;
+    const struct seep_group_header *h = &entry->group;
+    enum seep_err code = chunk_load(entry, &r->source, &r->payload, good, err);
+    if (code || !*good)
+        return code;
+    *good = h->slot_count <= h->first_event &&
+            columns_parse(&table, r->payload.data + sizeof *h, r->payload.length - sizeof *h) &&
+            checkpoint_decode(&r->columns, &table, h, &r->live);
+    if (*good)
+        check_references(r);
+    return SEEP_OK;
+}
+
+enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err)
+{
+    for (size_t i = r->chunks.count; i-- > 0;) {
+        const struct chunk_entry *entry = &r->chunks.entries[i];
+        if (entry->header.type != SEEP_CHUNK_GROUP || !entry->group_ok ||
+            !(entry->group.flags & SEEP_GROUP_CHECKPOINT) || entry->group.start_ns >= time_ns)
+            continue;
+        bool good;
+        enum seep_err code = load_checkpoint(r, entry, &good, err);
+        if (code)
+            return code;
+        if (!good)
+            continue;
+        /* the records of the part stand between it and the part before */
+        size_t from = i;
+        while (from && r->chunks.entries[from - 1].header.type != SEEP_CHUNK_GROUP)
+            from--;
+        go_to(r, from);
+        r->number = entry->group.first_event;
+        r->pass.last_ns = entry->group.start_ns;
+        r->coder.time_ns = entry->group.start_ns;
+        r->in_step = true;
+        return SEEP_OK;
+    }
+    return trace_reader_rewind(r, err);
+}
+
+/* ------------------------------------------------------------------ looking */
+
+const struct trace_facts *trace_reader_facts(const struct trace_reader *r)
+{
+    return &r->facts;
+}
+
+const struct trace_dict *trace_reader_dict(const struct trace_reader *r)
+{
+    return &r->dict.public;
+}
+
+const struct trace_summary *trace_reader_summary(const struct trace_reader *r)
+{
+    return &r->summary;
+}
+
+uint32_t trace_reader_slot_count(const struct trace_reader *r)
+{
+    return r->live.slot_count;
+}
+
+const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot)
+{
+    return live_block(&r->live, slot);
+}
+
+double trace_reader_progress(const struct trace_reader *r)
+{
+    if (r->next_chunk >= r->chunks.count && !r->left)
+        return 1;
+    size_t at = r->next_chunk ? r->next_chunk - 1 : 0;
+    const struct chunk_entry *entry = &r->chunks.entries[at];
+    double bytes = (double)entry->offset;
+    if (r->left)
+        bytes += (double)entry->header.stored_bytes *
+                 (1 - (double)r->left / (double)entry->group.event_count);
+    return bytes / (double)r->source.size_bytes;
+}

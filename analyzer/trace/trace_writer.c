@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Events are gathered in columns until a part of a group is full. Before it is written, whatever
+ * the dictionaries and the records beside the events have gathered is; so what a part needs stands
+ * before it. The checkpoint of a group is encoded before its first event is applied. */
+#include "trace/trace_writer.h"
+
+#include "trace/checkpoint.h"
+#include "trace/chunk.h"
+#include "trace/dict.h"
+#include "trace/event_coder.h"
+#include "trace/records.h"
+#include "trace/summary.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DEFAULT_LEVEL 3
+#define PART_EVENTS (128u << 10)
+#define GROUP_EVENTS_MIN (256u << 10) /* a group is not closed earlier by its weight */
+#define GROUP_WEIGHT 10               /* events weigh so many times their checkpoint */
+#define PENDING_BYTES_MAX (1u << 20)  /* records are written out from here on */
+
+struct index_entry {
+    uint64_t offset, first_event, start_ns;
+    uint32_t events;
+    uint16_t type;
+};
+
+struct trace_writer {
+    char *path; /* owned */
+    int fd;
+    int level;
+    uint64_t group_events;
+    enum seep_err failed; /* what stopped writing; sticky */
+    struct err failure;
+    uint64_t offset;
+    uint32_t chunk_number;
+    struct index_entry *index; /* owned */
+    size_t index_count, index_capacity;
+
+    struct live live;
+    struct columns columns; /* of the part in the making */
+    struct event_coder coder;
+    struct seep_group_header part;
+    bool in_group;
+    uint64_t number;   /* of the next event */
+    uint64_t floor_ns; /* no event may be stored earlier */
+    uint64_t last_ns;  /* of the last event or record, as told */
+    uint64_t last_event_ns;
+    uint64_t group_first;                   /* first event of the group */
+    uint64_t checkpoint_bytes, event_bytes; /* of the group, as stored */
+    uint64_t counted;                       /* allocations, frees and reallocations */
+
+    struct columns other;           /* of the dictionary chunk in the making */
+    struct trace_stack_node *nodes; /* not yet written; owned */
+    size_t node_count, node_capacity;
+    uint32_t node_last; /* id of the last node told */
+    struct bytes modules, threads;
+    uint32_t thread_records, thread_last;
+    struct columns beside;
+    struct record_place beside_place;
+    struct bytes chunk; /* stored bytes in the making */
+};
+
+static enum seep_err fail(struct trace_writer *w, enum seep_err code, const char *what)
+{
+    if (!w->failed)
+        w->failed = err_set(&w->failure, code, w->offset, "%s: %s", w->path, what);
+    return w->failed;
+}
+
+static enum seep_err report(struct trace_writer *w, struct err *err)
+{
+    if (w->failed && err)
+        *err = w->failure;
+    return w->failed;
+}
+
+static enum seep_err write_all(struct trace_writer *w, const void *data, size_t length)
+{
+    const char *at = data;
+    while (!w->failed && length) {
+        ssize_t n = write(w->fd, at, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(w, SEEP_ERR_IO, strerror(errno));
+        at += n;
+        length -= (size_t)n;
+        w->offset += (uint64_t)n;
+    }
+    return w->failed;
+}
+
+/* Writes w->chunk as a chunk; `part` is the head of a GROUP, else NULL. */
+static enum seep_err write_chunk(struct trace_writer *w, enum seep_chunk_type type,
+                                 const struct seep_group_header *part)
+{
+    struct index_entry entry = {
+        .offset = w->offset,
+        .type = (uint16_t)type,
+        .first_event = part ? part->first_event : w->number,
+        .events = part ? part->event_count : 0,
+        .start_ns = part ? part->start_ns : w->coder.time_ns,
+    };
+    struct seep_chunk_header header = chunk_header(type, w->chunk_number++, &w->chunk);
+    if (write_all(w, &header, sizeof header) || write_all(w, w->chunk.data, w->chunk.length))
+        return w->failed;
+    MEM_GROW(w->index, w->index_capacity, w->index_count + 1);
+    w->index[w->index_count++] = entry;
+    return SEEP_OK;
+}
+
+/* Writes the columns of `c` as a chunk and empties them. */
+static enum seep_err write_columns(struct trace_writer *w, enum seep_chunk_type type,
+                                   struct columns *c)
+{
+    w->chunk.length = 0;
+    columns_encode(c, 0, SEEP_COLUMNS_MAX, w->level, &w->chunk, NULL);
+    columns_clear(c);
+    return write_chunk(w, type, NULL);
+}
+
+/* The same with one column of records, which is emptied. */
+static enum seep_err write_records(struct trace_writer *w, enum seep_chunk_type type,
+                                   struct bytes *records)
+{
+    bytes_add(&w->other.column[SEEP_COLUMN_RECORDS], records->data, records->length);
+    records->length = 0;
+    return write_columns(w, type, &w->other);
+}
+
+static enum seep_err flush_stacks(struct trace_writer *w)
+{
+    size_t done = 0;
+    while (done < w->node_count && !w->failed) {
+        size_t count = w->node_count - done;
+        if (count > SEEP_STACKS_MAX)
+            count = SEEP_STACKS_MAX;
+        dict_put_stacks(&w->other, w->nodes + done,
+                        (uint32_t)(w->node_last - w->node_count + done + 1), (uint32_t)count);
+        write_columns(w, SEEP_CHUNK_STACKS, &w->other);
+        done += count;
+    }
+    w->node_count = 0;
+    return w->failed;
+}
+
+static enum seep_err flush_modules(struct trace_writer *w)
+{
+    return w->modules.length ? write_records(w, SEEP_CHUNK_MODULES, &w->modules) : w->failed;
+}
+
+static enum seep_err flush_threads(struct trace_writer *w)
+{
+    w->thread_records = 0;
+    return w->threads.length ? write_records(w, SEEP_CHUNK_THREADS, &w->threads) : w->failed;
+}
+
+static enum seep_err flush_beside(struct trace_writer *w)
+{
+    w->beside_place = (struct record_place){0};
+    return w->beside.column[SEEP_COLUMN_RECORDS].length
+               ? write_columns(w, SEEP_CHUNK_BESIDE, &w->beside)
+               : w->failed;
+}
+
+static enum seep_err flush_dictionaries(struct trace_writer *w)
+{
+    if (flush_stacks(w) || flush_modules(w) || flush_threads(w))
+        return w->failed;
+    return flush_beside(w);
+}
+
+/* Ends the part in the making, and the group with it where it is heavy enough. */
+static enum seep_err flush_part(struct trace_writer *w)
+{
+    if (!w->part.event_count)
+        return w->failed;
+    if (flush_dictionaries(w))
+        return w->failed;
+    w->part.end_ns = w->last_event_ns;
+    chunk_seal_group(&w->part);
+    uint64_t stored[SEEP_COLUMNS_MAX];
+    w->chunk.length = 0;
+    bytes_add(&w->chunk, &w->part, sizeof w->part);
+    columns_encode(&w->columns, 0, EVENT_COLUMNS_END, w->level, &w->chunk, stored);
+    columns_clear(&w->columns);
+    for (unsigned id = 0; id < EVENT_COLUMNS_END; id++)
+        *(id < CHECKPOINT_COLUMNS_END ? &w->checkpoint_bytes : &w->event_bytes) += stored[id];
+    write_chunk(w, SEEP_CHUNK_GROUP, &w->part);
+    w->part.event_count = 0;
+    uint64_t events = w->number - w->group_first;
+    w->in_group = w->group_events ? events < w->group_events
+                                  : events < GROUP_EVENTS_MIN ||
+                                        w->event_bytes < GROUP_WEIGHT * w->checkpoint_bytes;
+    return w->failed;
+}
+
+static void begin_part(struct trace_writer *w)
+{
+    w->part = (struct seep_group_header){
+        .first_event = w->number,
+        .live_count = w->live.count,
+        .slot_count = w->live.slot_count,
+        .flight_count = w->live.flight_count,
+    };
+    if (!w->in_group) {
+        w->in_group = true;
+        w->group_first = w->number;
+        w->checkpoint_bytes = w->event_bytes = 0;
+        w->part.flags = SEEP_GROUP_CHECKPOINT;
+        checkpoint_encode(&w->columns, &w->live);
+        event_coder_reset(&w->coder, w->coder.time_ns);
+    }
+    w->part.start_ns = w->coder.time_ns;
+}
+
+enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
+                                const struct trace_writer_options *options, struct err *err)
+{
+    *out = NULL;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_set(err, errno == EEXIST ? SEEP_ERR_EXISTS : SEEP_ERR_IO, ERR_NO_OFFSET,
+                       "%s: %s", path, strerror(errno));
+    struct trace_writer *w = mem_zalloc(1, sizeof *w);
+    w->path = mem_strdup(path);
+    w->fd = fd;
+    w->level = options && options->level ? options->level : DEFAULT_LEVEL;
+    w->group_events = options ? options->group_events : 0;
+    live_init(&w->live);
+    event_coder_init(&w->coder, &w->live, &w->columns);
+    struct seep_file_header header = chunk_file_header();
+    if (write_all(w, &header, sizeof header)) {
+        enum seep_err code = report(w, err);
+        trace_writer_abort(w);
+        return code;
+    }
+    *out = w;
+    return SEEP_OK;
+}
+
+enum seep_err trace_writer_facts(struct trace_writer *w, const uint8_t *facts, size_t length,
+                                 struct err *err)
+{
+    struct bytes records = {0};
+    bytes_add(&records, facts, length);
+    if (length > SEEP_RECORDS_BYTES_MAX)
+        fail(w, SEEP_ERR_USAGE, "too many facts about the process");
+    else
+        write_records(w, SEEP_CHUNK_FACTS, &records);
+    bytes_release(&records);
+    return report(w, err);
+}
+
+uint32_t trace_writer_stack(struct trace_writer *w, uint32_t parent, uint64_t pc, uint8_t flags)
+{
+    MEM_GROW(w->nodes, w->node_capacity, w->node_count + 1);
+    w->nodes[w->node_count++] = (struct trace_stack_node){
+        .pc = pc,
+        .parent = parent,
+        .flags = parent ? flags & ~SEEP_ROW_ROOT : flags | SEEP_ROW_ROOT,
+    };
+    return ++w->node_last;
+}
+
+void trace_writer_module(struct trace_writer *w, const struct trace_module *module)
+{
+    if (w->modules.length > PENDING_BYTES_MAX)
+        flush_modules(w);
+    dict_put_module(&w->modules, module);
+}
+
+void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thread)
+{
+    if (!thread->number)
+        return;
+    /* readers hold an array by number: nobody is left out */
+    while (w->thread_last < thread->number) {
+        struct trace_thread unknown = {.number = ++w->thread_last, .end_ns = UINT64_MAX};
+        if (unknown.number != thread->number)
+            trace_writer_thread(w, &unknown);
+    }
+    if (w->threads.length > PENDING_BYTES_MAX || w->thread_records == SEEP_THREADS_MAX)
+        flush_threads(w);
+    dict_put_thread(&w->threads, thread);
+    w->thread_records++;
+}
+
+static enum seep_err put_beside(struct trace_writer *w, struct trace_event *ev)
+{
+    if (ev->beside.length > SEEP_BESIDE_BYTES_MAX)
+        return fail(w, SEEP_ERR_USAGE, "a record beside the events is too long");
+    const struct bytes *held = &w->beside.column[SEEP_COLUMN_RECORD_BYTES];
+    if (held->length + ev->beside.length > PENDING_BYTES_MAX && flush_beside(w))
+        return w->failed;
+    if (ev->time_ns > w->floor_ns)
+        w->floor_ns = ev->time_ns;
+    ev->time_ns = w->floor_ns;
+    ev->number = w->number;
+    struct record record = {.beside = ev->beside, .number = w->number, .time_ns = ev->time_ns};
+    records_put(&w->beside, &w->beside_place, &record);
+    return w->failed;
+}
+
+/* Whether the event can be told: its block is live, its reallocation in flight. */
+static bool possible(const struct trace_writer *w, const struct trace_event *ev, uint32_t *flight)
+{
+    *flight = 0;
+    switch (ev->type) {
+    case TRACE_FREE:
+    case TRACE_REALLOC: return live_block(&w->live, ev->slot) != NULL;
+    case TRACE_REALLOC_OUT:
+        return live_block(&w->live, ev->slot) != NULL && ev->link &&
+               w->live.flight_count < SEEP_FLIGHTS_MAX;
+    case TRACE_REALLOC_IN:
+        *flight = live_find_flight(&w->live, ev->link);
+        return *flight != LIVE_NONE;
+    case TRACE_ALLOC: return w->live.count < SEEP_LIVE_MAX;
+    case TRACE_FAILED:
+    case TRACE_FREE_UNKNOWN: return true;
+    case TRACE_BESIDE:
+    case TRACE_GAP: break;
+    }
+    return false;
+}
+
+static bool counts(const struct trace_event *ev)
+{
+    return ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN ||
+           (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
+}
+
+enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err)
+{
+    if (w->failed)
+        return report(w, err);
+    if (ev->time_ns < w->last_ns)
+        ev->time_ns = w->last_ns;
+    w->last_ns = ev->time_ns;
+    if (ev->type == TRACE_BESIDE) {
+        put_beside(w, ev);
+        return report(w, err);
+    }
+    uint32_t flight;
+    if (!possible(w, ev, &flight)) {
+        char what[128];
+        snprintf(what, sizeof what, "event %" PRIu64 " (type %d) contradicts those before it",
+                 w->number, ev->type);
+        fail(w, SEEP_ERR_USAGE, what);
+        return report(w, err);
+    }
+    if (ev->thread > w->thread_last)
+        trace_writer_thread(w, &(struct trace_thread){.number = ev->thread, .end_ns = UINT64_MAX});
+    if (!w->part.event_count)
+        begin_part(w);
+    w->last_event_ns = ev->time_ns;
+    ev->number = w->number++;
+    event_coder_put(&w->coder, ev, flight, w->floor_ns);
+    w->floor_ns = w->coder.time_ns;
+    w->counted += counts(ev);
+    if (++w->part.event_count == PART_EVENTS || w->number - w->group_first == w->group_events)
+        flush_part(w);
+    return report(w, err);
+}
+
+const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot)
+{
+    return live_block(&w->live, slot);
+}
+
+static void free_writer(struct trace_writer *w)
+{
+    event_coder_release(&w->coder);
+    live_release(&w->live);
+    columns_release(&w->columns);
+    columns_release(&w->other);
+    columns_release(&w->beside);
+    bytes_release(&w->modules);
+    bytes_release(&w->threads);
+    bytes_release(&w->chunk);
+    free(w->nodes);
+    free(w->index);
+    free(w->path);
+    free(w);
+}
+
+static enum seep_err write_end(struct trace_writer *w, struct trace_summary *summary)
+{
+    struct bytes records = {0};
+    if (flush_part(w) || flush_dictionaries(w))
+        return w->failed;
+    summary->events = w->counted;
+    summary_encode(summary, w->number, &records);
+    write_records(w, SEEP_CHUNK_SUMMARY, &records);
+    struct index_entry previous = {0};
+    for (size_t i = 0; i < w->index_count; i++) {
+        const struct index_entry *entry = &w->index[i];
+        bytes_varint(&records, entry->type);
+        bytes_varint(&records, entry->offset - previous.offset);
+        bytes_varint(&records, entry->first_event - previous.first_event);
+        bytes_varint(&records, entry->events);
+        bytes_varint(&records, entry->start_ns - previous.start_ns);
+        previous = *entry;
+    }
+    struct seep_trailer trailer = chunk_trailer(w->offset);
+    write_records(w, SEEP_CHUNK_INDEX, &records);
+    write_all(w, &trailer, sizeof trailer);
+    bytes_release(&records);
+    summary->trace_bytes = w->offset;
+    return w->failed;
+}
+
+enum seep_err trace_writer_finish(struct trace_writer *w, struct trace_summary *summary,
+                                  struct err *err)
+{
+    write_end(w, summary);
+    if (close(w->fd) < 0)
+        fail(w, SEEP_ERR_IO, strerror(errno));
+    enum seep_err code = report(w, err);
+    free_writer(w);
+    return code;
+}
+
+void trace_writer_abort(struct trace_writer *w)
+{
+    if (!w)
+        return;
+    close(w->fd);
+    free_writer(w);
+}
