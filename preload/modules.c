@@ -57,6 +57,10 @@ struct known {
 bool rec_modules_by_maps;
 static _Atomic uint32_t generation;
 static uintptr_t loader_low, loader_high;
+/* The program as a whole: where its segments have gaps between them, _dl_find_object() gives only
+ * the one asked for. NULL where the loader mapped it itself, without gaps. */
+static const struct link_map *program;
+static uintptr_t program_low, program_high;
 /* Under the lock. */
 static struct known *known; /* owned */
 static uint32_t known_count, known_room, last_hit;
@@ -68,6 +72,29 @@ static bool by_maps(void)
     return rec_modules_by_maps || !find_object;
 }
 
+static void find_program(void)
+{
+    struct found_object f;
+    uintptr_t headers = getauxval(AT_PHDR);
+    program = NULL;
+    /* AT_BASE is 0 if the loader was started as a program; the headers are its own then. */
+    if (!find_object || getauxval(AT_BASE) == 0 || find_object((void *)headers, &f) != 0)
+        return;
+    const Elf64_Phdr *h = (const void *)headers;
+    program_low = UINTPTR_MAX;
+    program_high = 0;
+    for (unsigned long i = 0; i < getauxval(AT_PHNUM); i++) {
+        uintptr_t start = f.link_map->l_addr + h[i].p_vaddr;
+        if (h[i].p_type != PT_LOAD)
+            continue;
+        if (start < program_low)
+            program_low = start & ~(uintptr_t)4095;
+        if (start + h[i].p_memsz > program_high)
+            program_high = start + h[i].p_memsz;
+    }
+    program = f.link_map;
+}
+
 bool rec_modules_init(void)
 {
     rec_cold_reset();
@@ -75,6 +102,7 @@ bool rec_modules_init(void)
     known = NULL;
     known_count = known_room = last_hit = 0;
     loader_low = loader_high = 0;
+    find_program();
     struct elf_image image;
     uintptr_t start = _r_debug.r_ldbase;
     if (start && elf_image_open(start, UINTPTR_MAX, &image)) {
@@ -109,6 +137,10 @@ static bool find_by_loader(uintptr_t pc, struct known *out)
         .link_map = f.link_map,
         .dynamic = f.link_map->l_ld,
     };
+    if (f.link_map == program) {
+        out->module.start = program_low;
+        out->module.end = program_high;
+    }
     return true;
 }
 

@@ -14,6 +14,7 @@ _Static_assert((int)REC_FRAME_GUESSED == (int)SEEP_ROW_GUESSED, "flags are those
 _Static_assert(sizeof((struct rec_walk *)0)->flags == SEEP_FRAME_LIMIT, "unwind.h keeps the limit");
 
 #define PC_MIN 4096u /* nothing is mapped below */
+#define FP_LOST 1u   /* no frame's: unaligned, and outside of any stack */
 
 struct cursor {
     uintptr_t pc, sp, fp;
@@ -57,10 +58,12 @@ static inline enum step arrive(struct cursor *c, uintptr_t pc, uintptr_t sp, uin
 }
 
 /* Without unwind data: if the function keeps a frame pointer, rbp points to the caller's, with the
- * return address above it. */
+ * return address above it; 0 marks the outermost frame (psABI 3.4.1; the loader's start has it). */
 static enum step step_by_guess(struct cursor *c, struct stack *s)
 {
     uintptr_t pc, fp;
+    if (c->fp == 0)
+        return STEP_OUTERMOST;
     if (c->fp < c->sp || c->fp % 8 != 0 || !read_word(s, c->fp, &fp) ||
         !read_word(s, c->fp + 8, &pc))
         return STEP_CUT;
@@ -91,7 +94,7 @@ static __attribute__((noinline)) enum step step_by_wide_rule(struct cursor *c, u
     /* Only a signal may have come from another stack. */
     if (!r->signal && cfa <= c->sp)
         return STEP_CUT;
-    uintptr_t pc, fp = r->fp_from == EH_LOST ? 0 : c->fp;
+    uintptr_t pc, fp = r->fp_from == EH_LOST ? FP_LOST : c->fp;
     if (!read_place(s, c, cfa, r->pc_from, r->pc_offset, &pc))
         return STEP_CUT;
     if (r->fp_from != EH_SAME && r->fp_from != EH_LOST &&
