@@ -161,8 +161,9 @@ int main(void)
     for (unsigned w = 0; w < sizeof ways / sizeof *ways; w++) {
         printf("%-26s", ways[w].name);
         for (unsigned d = 0; d < sizeof depths / sizeof *depths; d++) {
-            /* below enter() there are main and the three frames that started it */
-            int inner = depths[d] - 5;
+            /* around the chain: its last enter(), the first one, best(), main() and the three that
+             * started it */
+            int inner = depths[d] - 7;
             printf("%10.1f",
                    best(inner, ways[w].leaf, ways[w].calls) - best(inner, nothing, 20000));
             if (w == 0)
