@@ -210,8 +210,7 @@ static bool is_choice(const char *choices, const char *value)
 static int take(struct cli *cli, const struct cli_option *option, const char *value)
 {
     if (option->value && strchr(option->value, '|') && !is_choice(option->value, value))
-        return cli_usage_error(cli, "--%s=%s: it is one of %s", option->name, value,
-                               option->value);
+        return cli_usage_error(cli, "--%s=%s: it is one of %s", option->name, value, option->value);
     cli->given = mem_resize(cli->given, cli->given_count + 1, sizeof *cli->given);
     cli->given[cli->given_count++] = (struct cli_given){option, option->value ? value : ""};
     return CLI_OK;
@@ -298,7 +297,7 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
     return status;
 }
 
-static int unknown_command(const char *name)
+int cli_unknown_command(const struct cli *cli, const char *name)
 {
     size_t count = 0;
     while (cli_commands[count])
@@ -308,10 +307,9 @@ static int unknown_command(const char *name)
         names[i] = cli_commands[i]->name;
     const char *guess = cli_guess(name, names);
     free(names);
-    struct cli none = {0};
     if (guess)
-        return cli_usage_error(&none, "there is no command '%s'; did you mean '%s'?", name, guess);
-    return cli_usage_error(&none, "there is no command '%s'", name);
+        return cli_usage_error(cli, "there is no command '%s'; did you mean '%s'?", name, guess);
+    return cli_usage_error(cli, "there is no command '%s'", name);
 }
 
 int cli_main(int argc, char **argv)
@@ -334,5 +332,6 @@ int cli_main(int argc, char **argv)
         return cli_usage_error(&none, "there is no option %s", first);
     }
     const struct cli_command *command = cli_command(first);
-    return command ? run_command(command, argc - 1, argv + 1) : unknown_command(first);
+    struct cli none = {0};
+    return command ? run_command(command, argc - 1, argv + 1) : cli_unknown_command(&none, first);
 }

@@ -28,11 +28,11 @@ enum cli_status {
 };
 
 struct cli_option {
-    const char *name;     /* long name without dashes; "": `help` is a heading in --help */
-    char letter;          /* short name, or 0 */
-    const char *value;    /* NULL: a flag; "A|B|C": one of these, which is checked; else what the
-                             value is called in help: "FILE", "N" */
-    const char *help;     /* one sentence; "" hides the option from help */
+    const char *name;  /* long name without dashes; "": `help` is a heading in --help */
+    char letter;       /* short name, or 0 */
+    const char *value; /* NULL: a flag; "A|B|C": one of these, which is checked; else what the
+                          value is called in help: "FILE", "N" */
+    const char *help;  /* one sentence; "" hides the option from help */
 };
 
 struct cli_given;
@@ -41,20 +41,20 @@ struct cli {
     const struct cli_command *command;
     struct cli_given *given; /* options in the order given; see cli_value() */
     size_t given_count;
-    char **arguments;     /* what is left, NULL-ended */
+    char **arguments; /* what is left, NULL-ended */
     int argument_count;
 };
 
 struct cli_command {
     const char *name;
-    const char *summary;     /* one line for the list of commands */
-    const char *arguments;   /* "TRACE", "[--] PROGRAM [ARGUMENT...]" */
-    const char *description; /* a paragraph or two for --help */
+    const char *summary;                     /* one line for the list of commands */
+    const char *arguments;                   /* "TRACE", "[--] PROGRAM [ARGUMENT...]" */
+    const char *description;                 /* a paragraph or two for --help */
     const struct cli_option *const *options; /* NULL-ended list of NULL-named-ended tables, so that
                                                 commands share the tables of filters and formats */
-    bool stop_at_argument;   /* options end at the first argument (seep run) */
-    int failure;             /* status of a usage error; CLI_FAILED for most */
-    int (*run)(struct cli *cli); /* returns the exit status; prints its own errors */
+    bool stop_at_argument;                   /* options end at the first argument (seep run) */
+    int failure;                             /* status of a usage error; CLI_FAILED for most */
+    int (*run)(struct cli *cli);             /* returns the exit status; prints its own errors */
 };
 
 extern const struct cli_command *const cli_commands[]; /* NULL-ended; cmd/commands.c */
@@ -84,6 +84,9 @@ void cli_error(const struct cli *cli, const char *format, ...)
  * leave with. */
 int cli_usage_error(const struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The usage error for a command that is none, with the one that may have been meant. */
+int cli_unknown_command(const struct cli *cli, const char *name);
 
 /* What --help prints: of seep as a whole, or of one command. */
 void cli_help(FILE *out, const struct cli_command *command);

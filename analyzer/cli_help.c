@@ -85,7 +85,7 @@ static void print_command(FILE *out, const struct cli_command *command)
         else if (option->help[0])
             print_option(out, option);
     }
-    static const struct cli_option help = {"help", 'h', NULL, "show this text"};
+    static const struct cli_option help = {"help", 'h', NULL, "Show this text."};
     fputs(option || cli_option_at(command, 0) ? "\n" : "", out);
     print_option(out, &help);
 }

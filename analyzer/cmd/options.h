@@ -28,9 +28,9 @@ bool options_json(const struct cli *cli);
  * error. USAGE with a message. */
 enum seep_err options_filter(const struct cli *cli, struct filter *f, struct err *err);
 
-/* A symboliser as the options want it, owned by the caller, or NULL where memory fails; `debug_dirs`
- * holds what it refers to and is released by the caller after it. `progress` (a struct progress, or
- * NULL) is shown while it works. */
+/* A symboliser as the options want it, owned by the caller, or NULL where memory fails;
+ * `debug_dirs` holds what it refers to and is released by the caller after it. `progress` (a struct
+ * progress, or NULL) is shown while it works. */
 struct progress;
 struct symbols *options_new_symbols(const struct cli *cli, const struct trace_dict *dict,
                                     struct strbuf *debug_dirs, struct progress *progress);

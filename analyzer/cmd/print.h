@@ -6,7 +6,8 @@
 
 #include "report/report.h"
 
-/* Writes the report to standard output in the format that was asked for. Returns the exit status. */
+/* Writes the report to standard output in the format that was asked for. Returns the exit status.
+ */
 int print_report(const struct cli *cli, const struct report *report);
 
 #endif

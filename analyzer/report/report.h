@@ -11,8 +11,8 @@
 #include "util/strbuf.h"
 
 struct report {
-    const char *schema;  /* "seep.leaks": which analysis the tree is of */
-    unsigned version;    /* of the schema: changes when a field changes its meaning or goes */
+    const char *schema; /* "seep.leaks": which analysis the tree is of */
+    unsigned version;   /* of the schema: changes when a field changes its meaning or goes */
     const struct result *completeness; /* see analysis/completeness.h; not owned */
     const struct result *result;       /* not owned */
 };

@@ -24,7 +24,7 @@ static const struct {
 
 /* Codes of 4-bit colours only: they follow the terminal's own palette, light or dark. */
 static const char *const look_on[] = {
-    [LOOK_PLAIN] = "", [LOOK_STRONG] = "\033[1m", [LOOK_DIM] = "\033[2m",
+    [LOOK_PLAIN] = "",          [LOOK_STRONG] = "\033[1m",  [LOOK_DIM] = "\033[2m",
     [LOOK_WARN] = "\033[1;33m", [LOOK_NAME] = "\033[1;36m", [LOOK_HEAD] = "\033[1;4m",
 };
 
@@ -42,6 +42,8 @@ static void end(struct text *t, enum text_look look)
 
 void text_add(struct text *t, enum text_look look, const char *s)
 {
+    if (!s[0])
+        return;
     begin(t, look);
     strbuf_adds(t->out, s);
     end(t, look);
@@ -99,7 +101,8 @@ void text_left(struct text *t, enum text_look look, const char *s, size_t width)
 /* ------------------------------------------------------------------ paragraphs */
 
 /* By the codes \001 .. \005 of TEXT_STRONG .. TEXT_OFF; \006 is a space that does not break. */
-static const enum text_look look_of[] = {0, LOOK_STRONG, LOOK_DIM, LOOK_WARN, LOOK_NAME, LOOK_PLAIN};
+static const enum text_look look_of[] = {0,         LOOK_STRONG, LOOK_DIM,
+                                         LOOK_WARN, LOOK_NAME,   LOOK_PLAIN};
 #define NO_BREAK '\006'
 
 static bool is_code(char c)
@@ -166,12 +169,17 @@ void text_paragraph(struct text *t, const char *words, size_t first_indent, size
     strbuf_addc(t->out, '\n');
 }
 
+void text_words_ours(struct strbuf *words, const char *s)
+{
+    for (; *s; s++)
+        strbuf_addc(words, *s == ' ' ? NO_BREAK : *s);
+}
+
 void text_words_foreign(struct strbuf *words, const char *s)
 {
     struct strbuf shown = {0};
     utf8_add_visible(&shown, s, strlen(s));
-    for (size_t i = 0; i < shown.length; i++)
-        strbuf_addc(words, shown.text[i] == ' ' ? NO_BREAK : shown.text[i]);
+    text_words_ours(words, shown.text ? shown.text : "");
     strbuf_release(&shown);
 }
 
@@ -274,11 +282,11 @@ static void print_tree(struct text *t, const struct result *r, size_t indent)
 static const char *ascii_for(uint32_t c)
 {
     switch (c) {
-    case 0xb5: return "u";      /* micro sign */
-    case 0xd7: return "x";      /* times */
-    case 0x2013: return "-";    /* en dash */
+    case 0xb5: return "u";   /* micro sign */
+    case 0xd7: return "x";   /* times */
+    case 0x2013: return "-"; /* en dash */
     case 0x2026: return "...";
-    case 0xb7: return "-";      /* middle dot */
+    case 0xb7: return "-"; /* middle dot */
     case 0x2190: return "<-";
     default: return "?";
     }

@@ -41,16 +41,18 @@ void text_pad(struct text *t, size_t columns);
 void text_right(struct text *t, enum text_look look, const char *s, size_t width);
 void text_left(struct text *t, enum text_look look, const char *s, size_t width);
 
-/* Words with looks, to be broken into lines of the style's width. Collect with strbuf_add and
- * text_mark_*, then text_paragraph. In `words` a pair of TEXT_ON_x ... TEXT_OFF sets a look. */
+/* Words with looks, to be broken into lines of the style's width. In `words` a pair of TEXT_STRONG
+ * (and so on) and TEXT_OFF sets a look. */
 #define TEXT_STRONG "\001"
 #define TEXT_FAINT "\002"
 #define TEXT_WARN "\003"
 #define TEXT_NAME "\004"
 #define TEXT_OFF "\005"
 void text_paragraph(struct text *t, const char *words, size_t first_indent, size_t indent);
-/* Appends a foreign text to the words of a paragraph, escaped, its spaces unbreakable. */
+/* Appends a foreign text to the words of a paragraph, escaped, its spaces unbreakable; and one that
+ * is escaped already. */
 void text_words_foreign(struct strbuf *words, const char *s);
+void text_words_ours(struct strbuf *words, const char *s);
 
 /* Fields of a tree. 0, "" or false where there is no such field or it is null. */
 uint64_t text_number(const struct result *object, const char *name);

@@ -4,9 +4,11 @@
  * the C library's start-up frames folded into one line. */
 #include "report/text_frames.h"
 
+#include "util/mem.h"
 #include "util/utf8.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MARK_WIDTH 2 /* "? " in front of a frame */
@@ -16,8 +18,18 @@
 static bool is_runtime(const struct result *frame)
 {
     static const char *const names[] = {
-        "_start", "__libc_start_main", "__libc_start_call_main", "start_thread", "clone", "clone3",
-        "__clone", "__clone3", "thread_start", "_dl_start", "_dl_start_user", "_dl_start_final",
+        "_start",
+        "__libc_start_main",
+        "__libc_start_call_main",
+        "start_thread",
+        "clone",
+        "clone3",
+        "__clone",
+        "__clone3",
+        "thread_start",
+        "_dl_start",
+        "_dl_start_user",
+        "_dl_start_final",
     };
     const char *function = text_text(frame, "function");
     size_t length = strcspn(function, "@"); /* __libc_start_main@@GLIBC_2.34 */
@@ -75,21 +87,29 @@ static void add_function(struct strbuf *out, const char *name, int level)
     }
 }
 
-/* The function's name in at most `columns` if that can be done by leaving parameters or template
- * arguments out; else the shortest form, for text_add_foreign to cut. */
-static void shorten_function(struct strbuf *out, const char *name, size_t columns)
-{
-    for (int level = 0; level <= 2; level++) {
-        strbuf_reset(out);
-        add_function(out, name, level);
-        if (out->length == 0 || utf8_width(out->text, out->length) <= columns)
-            return;
-    }
-}
-
 static size_t width_of(const char *s)
 {
     return utf8_width(s, strlen(s));
+}
+
+void text_frame_function(struct strbuf *out, const char *name, size_t columns)
+{
+    struct strbuf shown = {0}, form = {0};
+    utf8_add_visible(&shown, name, strlen(name));
+    for (int level = 0; level <= 2; level++) {
+        strbuf_reset(&form);
+        add_function(&form, shown.text ? shown.text : "", level);
+        if (form.length == 0 || utf8_width(form.text, form.length) <= columns)
+            break;
+    }
+    if (form.length && utf8_width(form.text, form.length) > columns) {
+        strbuf_add(out, form.text, utf8_fit(form.text, form.length, columns > 0 ? columns - 1 : 0));
+        strbuf_adds(out, "…");
+    } else {
+        strbuf_add(out, form.text ? form.text : "", form.length);
+    }
+    strbuf_release(&form);
+    strbuf_release(&shown);
 }
 
 /* Cuts a path at its beginning: "…/src/cache.c:88". */
@@ -107,7 +127,11 @@ static void add_place(struct text *t, const char *place, size_t columns)
             break;
         from = slash;
     }
-    text_addf(t, LOOK_DIM, "…%s", from);
+    struct strbuf shown = {0};
+    strbuf_adds(&shown, "…");
+    strbuf_add(&shown, from, utf8_fit(from, strlen(from), columns - 1));
+    text_add(t, LOOK_DIM, shown.text);
+    strbuf_release(&shown);
 }
 
 static size_t fold_from(const struct result *frames)
@@ -118,7 +142,8 @@ static size_t fold_from(const struct result *frames)
     return from;
 }
 
-static void print_folded(struct text *t, const struct result *frames, size_t from, size_t indent)
+static void print_folded(struct text *t, const struct result *frames, size_t from, uint64_t hidden,
+                         size_t indent)
 {
     struct strbuf words = {0};
     strbuf_adds(&words, TEXT_FAINT);
@@ -128,92 +153,124 @@ static void print_folded(struct text *t, const struct result *frames, size_t fro
             strbuf_adds(&words, ", ");
         text_words_foreign(&words, function);
     }
+    if (hidden)
+        strbuf_addf(&words, " and %" PRIu64 " more", hidden);
     strbuf_adds(&words, TEXT_OFF);
     text_paragraph(t, words.text, indent, indent);
     strbuf_release(&words);
 }
 
-/* Columns where the places stand: behind the longest function, but not beyond the middle. */
-static size_t place_column(const struct text *t, const struct result *frames, size_t end,
-                           size_t room)
+/* One frame as it will stand there. */
+struct line {
+    struct strbuf name, place;
+    const char *inlined;
+    size_t name_width, place_width;
+};
+
+static void release_lines(struct line *lines, size_t count)
 {
-    size_t column = 0, limit = room * 11 / 20;
-    for (size_t i = 0; i < end; i++) {
-        size_t width = width_of(text_text(result_at(frames, i), "function"));
-        if (width > column && (width <= limit || t->style.cut))
-            column = width < limit ? width : limit;
+    for (size_t i = 0; i < count; i++) {
+        strbuf_release(&lines[i].name);
+        strbuf_release(&lines[i].place);
     }
+    free(lines);
+}
+
+/* Where lines are to fit, the place may take 45 % of the room, and the name what that leaves. */
+static struct line make_line(const struct text *t, const struct result *frame, size_t room)
+{
+    struct line line = {.inlined = text_bool(frame, "inlined") ? "  inlined" : ""};
+    text_frame_place(&line.place, frame);
+    line.place_width = line.place.length ? width_of(line.place.text) : 0;
+    size_t columns = SIZE_MAX;
+    if (t->style.cut) {
+        if (line.place_width > room * 45 / 100)
+            line.place_width = room * 45 / 100;
+        columns = room - strlen(line.inlined) - (line.place_width ? line.place_width + GAP : 0);
+    }
+    text_frame_function(&line.name, text_text(frame, "function"), columns);
+    line.name_width = line.name.length ? width_of(line.name.text) : 0;
+    return line;
+}
+
+/* Columns where the places stand: behind the longest name, but not beyond the middle. */
+static size_t place_column(const struct line *lines, size_t count, size_t room)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < count; i++)
+        if (lines[i].name_width > column && lines[i].name_width <= room * 11 / 20)
+            column = lines[i].name_width;
     return column;
 }
 
-static void print_frame(struct text *t, const struct result *frame, enum text_look look,
-                        size_t indent, size_t column, size_t room)
+static void print_line(struct text *t, const struct line *line, const struct result *frame,
+                       enum text_look look, size_t indent, size_t column, size_t room)
 {
-    struct strbuf place = {0}, name = {0};
-    text_frame_place(&place, frame);
-    const char *inlined = text_bool(frame, "inlined") ? "  inlined" : "";
+    const char *mark = text_bool(frame, "suspect") ? "?" : text_bool(frame, "guessed") ? "~" : "";
     text_pad(t, indent);
-    text_left(t, LOOK_WARN,
-              text_bool(frame, "suspect") ? "?" : text_bool(frame, "guessed") ? "~" : "",
-              MARK_WIDTH);
-
-    const char *function = text_text(frame, "function");
-    size_t place_width = place.text ? width_of(place.text) : 0, used;
-    if (t->style.cut) {
-        /* the place keeps what is right of its column, the function what the place leaves */
-        size_t place_room = room - column - GAP - strlen(inlined);
-        size_t place_takes = place_width < place_room ? place_width : place_room;
-        size_t space = room - strlen(inlined) - (place_takes ? place_takes + GAP : 0);
-        shorten_function(&name, function, space);
-        used = text_add_foreign(t, look, name.text ? name.text : "", space);
-        if (place_width) {
-            text_pad(t, used < column ? column - used + GAP : GAP);
-            add_place(t, place.text, place_room);
-        }
-    } else {
-        used = text_add_foreign(t, look, function, 0);
-        if (place_width) {
-            text_pad(t, used < column ? column - used + GAP : GAP);
-            add_place(t, place.text, 0);
-        }
+    text_left(t, LOOK_WARN, mark, MARK_WIDTH);
+    text_add(t, look, line->name.text ? line->name.text : "");
+    if (line->place_width) {
+        /* a place that would not fit in its column moves to the left */
+        size_t at = line->name_width < column ? column : line->name_width;
+        size_t end = at + GAP + line->place_width + strlen(line->inlined);
+        if (t->style.cut && end > room)
+            at = end - room < at - line->name_width ? at - (end - room) : line->name_width;
+        text_pad(t, at - line->name_width + GAP);
+        add_place(t, line->place.text, t->style.cut ? line->place_width : 0);
     }
-    text_add(t, LOOK_DIM, inlined);
+    text_add(t, LOOK_DIM, line->inlined);
     strbuf_addc(t->out, '\n');
-    strbuf_release(&place);
-    strbuf_release(&name);
+}
+
+/* The allocating function is strong; wrappers before it, and what has no name, are dim. */
+static enum text_look look_of(const struct result *frame, bool own, bool before)
+{
+    if (own)
+        return LOOK_STRONG;
+    return before || is_runtime(frame) || !text_bool(frame, "named") ? LOOK_DIM : LOOK_PLAIN;
+}
+
+static void print_end(struct text *t, const struct result *site, size_t from, size_t indent)
+{
+    const struct result *frames = result_get(site, "frames");
+    uint64_t hidden = text_number(site, "hidden_frames");
+    if (from < result_length(frames)) {
+        print_folded(t, frames, from, hidden, indent);
+    } else if (hidden) {
+        text_pad(t, indent);
+        text_addf(t, LOOK_DIM, "… %" PRIu64 " more frame%s", hidden, hidden == 1 ? "" : "s");
+        strbuf_addc(t->out, '\n');
+    } else if (text_bool(site, "cut")) {
+        text_pad(t, indent);
+        text_add(t, LOOK_DIM, "… older frames are not known");
+        strbuf_addc(t->out, '\n');
+    }
 }
 
 void text_frames(struct text *t, const struct result *site, size_t indent)
 {
     const struct result *frames = result_get(site, "frames");
     const char *own = text_text(site, "name");
-    size_t end = fold_from(frames), count = result_length(frames);
-    if (count - end < 2 && end > 0)
+    size_t end = fold_from(frames), count = result_length(frames), width = t->style.width;
+    if (count - end < 2)
         end = count; /* one line is one line */
-    size_t room = t->style.width > indent + MARK_WIDTH + 30 ? t->style.width - indent - MARK_WIDTH
-                                                            : 30;
-    size_t column = place_column(t, frames, end, room);
-    bool met = false, named = false;
-    for (size_t i = 0; i < end && !named; i++)
-        named = strcmp(text_text(result_at(frames, i), "function"), own) == 0;
+    size_t room = width > indent + MARK_WIDTH + 30 ? width - indent - MARK_WIDTH : 30;
+    size_t own_at = 0;
+    for (size_t i = 0; i < end; i++)
+        if (strcmp(text_text(result_at(frames, i), "function"), own) == 0) {
+            own_at = i;
+            break;
+        }
+    struct line *lines = mem_zalloc(end + 1, sizeof *lines);
+    for (size_t i = 0; i < end; i++)
+        lines[i] = make_line(t, result_at(frames, i), room);
+    size_t column = place_column(lines, end, room);
     for (size_t i = 0; i < end; i++) {
         const struct result *frame = result_at(frames, i);
-        bool is_own = !met && (!named || strcmp(text_text(frame, "function"), own) == 0);
-        enum text_look look = is_own                          ? LOOK_STRONG
-                              : !met || is_runtime(frame)     ? LOOK_DIM /* wrappers of malloc */
-                              : text_bool(frame, "named")     ? LOOK_PLAIN
-                                                              : LOOK_DIM;
-        met = met || is_own;
-        print_frame(t, frame, look, indent, column, room);
+        print_line(t, &lines[i], frame, look_of(frame, i == own_at, i < own_at), indent, column,
+                   room);
     }
-    if (end < count)
-        print_folded(t, frames, end, indent + MARK_WIDTH);
-    uint64_t hidden = text_number(site, "hidden_frames");
-    if (hidden) {
-        text_pad(t, indent + MARK_WIDTH);
-        text_addf(t, LOOK_DIM, "… %" PRIu64 " more frame%s\n", hidden, hidden == 1 ? "" : "s");
-    } else if (text_bool(site, "cut")) {
-        text_pad(t, indent + MARK_WIDTH);
-        text_add(t, LOOK_DIM, "… older frames are not known\n");
-    }
+    release_lines(lines, end);
+    print_end(t, site, end, indent + MARK_WIDTH);
 }

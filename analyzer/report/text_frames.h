@@ -7,6 +7,10 @@
 /* The stack of a call site (see `frames` in analysis/leaks.h), a line per frame. */
 void text_frames(struct text *t, const struct result *site, size_t indent);
 
+/* Appends a function's name, escaped, in at most `columns` columns: where it is longer, without
+ * parameters, then without template arguments, and in the end cut. */
+void text_frame_function(struct strbuf *out, const char *name, size_t columns);
+
 /* Appends where a frame's code stands: "src/cache.c:88", else the module's base name, else
  * nothing. Escaped. */
 void text_frame_place(struct strbuf *out, const struct result *frame);

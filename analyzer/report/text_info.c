@@ -41,8 +41,8 @@ static void print_figure(struct text *t, const char *label, const char *figure, 
     strbuf_addc(t->out, '\n');
 }
 
-static void print_count(struct text *t, const struct result *r, const char *name,
-                        const char *label, const char *about)
+static void print_count(struct text *t, const struct result *r, const char *name, const char *label,
+                        const char *about)
 {
     print_figure(t, label, human_count(text_number(r, name)).text, about);
 }
@@ -135,8 +135,7 @@ static void print_process(struct text *t, const struct result *r)
     struct strbuf words = {0};
     text_words_foreign(&words, text_text(process, "exe"));
     if (text_has(process, "pid"))
-        strbuf_addf(&words, "%spid %d", words.length ? ", " : "",
-                    (int)text_number(process, "pid"));
+        strbuf_addf(&words, "%spid %d", words.length ? ", " : "", (int)text_number(process, "pid"));
     if (text_has(process, "fork_parent_pid"))
         strbuf_addf(&words, ", forked from %d", (int)text_number(process, "fork_parent_pid"));
     print_words(t, "program", words.text);
@@ -186,8 +185,9 @@ static void print_heap(struct text *t, const struct result *r)
     print_heading(t, "Heap");
     uint64_t allocations = text_number(r, "allocations"), ns = text_number(r, "duration_ns");
     if (ns > 0 && text_number(r, "events") > 0)
-        strbuf_addf(&about, "%s a second",
-                    human_count((uint64_t)((double)text_number(r, "events") * 1e9 / (double)ns)).text);
+        strbuf_addf(
+            &about, "%s a second",
+            human_count((uint64_t)((double)text_number(r, "events") * 1e9 / (double)ns)).text);
     print_count(t, r, "events", "events", about.text);
     strbuf_reset(&about);
     print_count(t, r, "allocations", "allocations", NULL);
@@ -195,9 +195,9 @@ static void print_heap(struct text *t, const struct result *r)
     print_count(t, r, "reallocations", "reallocations", NULL);
     print_count_if(t, r, "failed", "failed calls", "returned NULL");
     if (allocations > 0)
-        strbuf_addf(&about, "%s of the allocations: freed before the next one",
-                    human_percent(100. * (double)text_number(r, "temporary") /
-                                  (double)allocations).text);
+        strbuf_addf(
+            &about, "%s of the allocations: freed before the next one",
+            human_percent(100. * (double)text_number(r, "temporary") / (double)allocations).text);
     print_count_if(t, r, "temporary", "temporary", about.text);
     print_count_if(t, r, "mismatched_frees", "mismatched frees",
                    "new given to free, malloc to delete, ...");
@@ -211,8 +211,7 @@ static void print_heap(struct text *t, const struct result *r)
     strbuf_adds(&about, "in ");
     text_plural(&about, text_number(r, "live_blocks"), "block", "blocks");
     if (text_number(r, "live_usable_bytes") > text_number(r, "live_bytes"))
-        strbuf_addf(&about, ", %s usable",
-                    human_bytes(text_number(r, "live_usable_bytes")).text);
+        strbuf_addf(&about, ", %s usable", human_bytes(text_number(r, "live_usable_bytes")).text);
     print_bytes(t, "live at exit", text_number(r, "live_bytes"), about.text);
     if (text_number(r, "inherited_blocks") > 0) {
         strbuf_reset(&about);

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-#define INDENT 4 /* of what stands below a site's row */
+#define HEAVIEST 48 /* columns for a name in the answer; it stands below in full */
+#define INDENT 4    /* of what stands below a site's row */
 
 static const struct result *field(const struct result *object, const char *name)
 {
@@ -21,9 +22,12 @@ static const struct result *field(const struct result *object, const char *name)
 static void add_heaviest(struct strbuf *words, const struct result *site)
 {
     const char *name = text_text(site, "name");
+    struct strbuf shown = {0};
+    text_frame_function(&shown, name, HEAVIEST);
     strbuf_adds(words, TEXT_NAME);
-    text_words_foreign(words, name);
+    text_words_ours(words, shown.text ? shown.text : "");
     strbuf_adds(words, TEXT_OFF);
+    strbuf_release(&shown);
     const struct result *frames = field(site, "frames");
     for (size_t i = 0; i < result_length(frames); i++) {
         const struct result *frame = result_at(frames, i);
@@ -71,8 +75,7 @@ static void print_answer(struct text *t, const struct result *r)
         strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
                     human_bytes(text_number(matched, "bytes")).text);
         text_plural(&words, blocks, "block", "blocks");
-        strbuf_addf(&words, TEXT_OFF " %s %s", blocks == 1 ? "was" : "were",
-                    text_text(r, "word"));
+        strbuf_addf(&words, TEXT_OFF " %s %s", blocks == 1 ? "was" : "were", text_text(r, "word"));
         add_window(&words, field(r, "window"));
         strbuf_addf(&words, "%s, from ", filters ? " and match the filters" : "");
         const char *by = text_text(r, "by");
@@ -80,8 +83,8 @@ static void print_answer(struct text *t, const struct result *r)
         if (count == 1)
             strbuf_addf(&words, "one %s", by_stack ? "call site" : by);
         else
-            strbuf_addf(&words, "%s %s%s", human_count(count).text,
-                        by_stack ? "call sites" : by, by_stack ? "" : "s");
+            strbuf_addf(&words, "%s %s%s", human_count(count).text, by_stack ? "call sites" : by,
+                        by_stack ? "" : "s");
         const struct result *first = result_at(sites, 0);
         if (first) {
             bool heaviest = strcmp(text_text(r, "order"), "bytes") == 0;
@@ -164,7 +167,8 @@ static void print_heads(struct text *t, const size_t width[COLUMNS])
         text_pad(t, c == RANK ? 0 : c == BYTES ? 2 : 3);
         text_right(t, LOOK_DIM, heads[c], width[c]);
     }
-    text_add(t, LOOK_DIM, "   allocated\n");
+    text_add(t, LOOK_DIM, "   allocated");
+    strbuf_addc(t->out, '\n');
 }
 
 static void print_when(struct text *t, const struct result *site)
@@ -212,8 +216,9 @@ static void print_facts(struct text *t, const struct result *site)
     uint64_t blocks = text_number(site, "blocks"), made = text_number(site, "allocated_blocks");
     if (made > blocks) {
         add_fact(&words);
-        strbuf_addf(&words, "%s of the %s made here", human_percent(100. * (double)blocks /
-                    (double)made).text, human_count(made).text);
+        strbuf_addf(&words, "%s of the %s made here",
+                    human_percent(100. * (double)blocks / (double)made).text,
+                    human_count(made).text);
     } else if (blocks > 1) {
         add_fact(&words);
         strbuf_adds(&words, "none ever freed");
@@ -250,7 +255,10 @@ static void print_site(struct text *t, const struct result *site, size_t rank,
     struct cells cells = cells_of(site, rank);
     for (int c = 0; c < COLUMNS; c++) {
         text_pad(t, c == RANK ? 0 : c == BYTES ? 2 : 3);
-        text_right(t, c == BYTES ? LOOK_STRONG : c == RANK ? LOOK_DIM : LOOK_PLAIN,
+        text_right(t,
+                   c == BYTES  ? LOOK_STRONG
+                   : c == RANK ? LOOK_DIM
+                               : LOOK_PLAIN,
                    cells.text[c].text, width[c]);
     }
     text_pad(t, 3);
@@ -367,14 +375,15 @@ static void print_notes(struct text *t, const struct result *r)
     }
     print_suppressed(t, r, &words);
     if (any_frame(sites, "suspect")) {
-        strbuf_adds(&words, TEXT_WARN "?" TEXT_OFF
-                            " no call instruction stands before this return address: the frame may "
-                            "be wrong");
+        strbuf_adds(&words, TEXT_WARN
+                    "?" TEXT_OFF
+                    " no call instruction stands before this return address: the frame may "
+                    "be wrong");
         print_note(t, &words);
     }
     if (any_frame(sites, "guessed")) {
-        strbuf_adds(&words, TEXT_WARN "~" TEXT_OFF
-                            " found by frame pointer, for want of unwind data");
+        strbuf_adds(&words,
+                    TEXT_WARN "~" TEXT_OFF " found by frame pointer, for want of unwind data");
         print_note(t, &words);
     }
     if (t->out->length == start) {

@@ -99,7 +99,7 @@ struct human human_percent(double percent)
     else if (percent < 0.1)
         snprintf(h.text, sizeof h.text, "<0.1 %%");
     else if (percent < 9.95)
-        snprintf(h.text, sizeof h.text, "%.1f %%", percent);
+        print_scaled(&h, percent, "%");
     else if (percent < 99.5 || percent >= 100)
         snprintf(h.text, sizeof h.text, "%.0f %%", percent);
     else

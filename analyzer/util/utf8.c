@@ -7,8 +7,12 @@ size_t utf8_decode(const char *s, size_t length, uint32_t *out)
 {
     const unsigned char *p = (const unsigned char *)s;
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t need = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3
-                  : p[0] < 0xf5 ? 4 : 0;
+    size_t need = p[0] < 0x80   ? 1
+                  : p[0] < 0xc2 ? 0
+                  : p[0] < 0xe0 ? 2
+                  : p[0] < 0xf0 ? 3
+                  : p[0] < 0xf5 ? 4
+                                : 0;
     if (need == 0 || need > length)
         return 0;
     uint32_t c = need == 1 ? p[0] : p[0] & (0xffu >> (need + 1));
@@ -37,8 +41,8 @@ static const struct range wide[] = {
     {0x20000, 0x3fffd},
 };
 static const struct range zero[] = {
-    {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
-    {0x0e34, 0x0e3a}, {0x200b, 0x200f}, {0x2060, 0x2064}, {0x20d0, 0x20f0}, {0x3099, 0x309a},
+    {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd},   {0x0610, 0x061a}, {0x064b, 0x065f},
+    {0x0e34, 0x0e3a}, {0x200b, 0x200f}, {0x2060, 0x2064},   {0x20d0, 0x20f0}, {0x3099, 0x309a},
     {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xe0100, 0xe01ef},
 };
 

@@ -17,8 +17,9 @@ struct result *fixture_completeness(bool complete)
     result_text(r, "word", complete ? "complete" : "incomplete");
     struct result *reasons = result_array(r, "reasons");
     if (!complete) {
-        result_text(reasons, NULL, "1,204 events were lost after recording stopped: the disk was "
-                                   "full");
+        result_text(reasons, NULL,
+                    "1,204 events were lost after recording stopped: the disk was "
+                    "full");
         result_text(reasons, NULL, "3 events were lost inside signal handlers");
     }
     result_count(r, "lost_events", complete ? 0 : 1207);
@@ -40,21 +41,36 @@ struct result *fixture_info(void)
         uint64_t value;
         enum result_unit unit;
     } figures[] = {
-        {"events", 2467930, UNIT_COUNT},        {"allocations", 1234567, UNIT_COUNT},
-        {"frees", 1233363, UNIT_COUNT},         {"reallocations", 0, UNIT_COUNT},
-        {"failed", 2, UNIT_COUNT},              {"temporary", 903112, UNIT_COUNT},
-        {"mismatched_frees", 0, UNIT_COUNT},    {"allocated_bytes", 4509715660, UNIT_BYTES},
-        {"peak_live_bytes", 36805017, UNIT_BYTES}, {"peak_live_blocks", 12031, UNIT_COUNT},
-        {"peak_time_ns", 1240000000, UNIT_NS},  {"live_blocks", 1204, UNIT_COUNT},
-        {"live_bytes", 4404019, UNIT_BYTES},    {"live_usable_bytes", 4500000, UNIT_BYTES},
-        {"inherited_blocks", 0, UNIT_COUNT},    {"inherited_bytes", 0, UNIT_BYTES},
-        {"lost_events", 0, UNIT_COUNT},         {"raced", 0, UNIT_COUNT},
-        {"repaired", 12, UNIT_COUNT},           {"unknown_frees", 0, UNIT_COUNT},
-        {"threads", 4, UNIT_COUNT},             {"duration_ns", 3410000000, UNIT_NS},
-        {"trace_bytes", 1258291, UNIT_BYTES},   {"peak_rss_bytes", 50541363, UNIT_BYTES},
-        {"recorder_bytes", 1258291, UNIT_BYTES}, {"stacks", 4711, UNIT_COUNT},
-        {"modules", 7, UNIT_COUNT},             {"cut_stacks", 0, UNIT_COUNT},
-        {"guessed_frames", 3, UNIT_COUNT},      {"suspect_frames", 1, UNIT_COUNT},
+        {"events", 2467930, UNIT_COUNT},
+        {"allocations", 1234567, UNIT_COUNT},
+        {"frees", 1233363, UNIT_COUNT},
+        {"reallocations", 0, UNIT_COUNT},
+        {"failed", 2, UNIT_COUNT},
+        {"temporary", 903112, UNIT_COUNT},
+        {"mismatched_frees", 0, UNIT_COUNT},
+        {"allocated_bytes", 4509715660, UNIT_BYTES},
+        {"peak_live_bytes", 36805017, UNIT_BYTES},
+        {"peak_live_blocks", 12031, UNIT_COUNT},
+        {"peak_time_ns", 1240000000, UNIT_NS},
+        {"live_blocks", 1204, UNIT_COUNT},
+        {"live_bytes", 4404019, UNIT_BYTES},
+        {"live_usable_bytes", 4500000, UNIT_BYTES},
+        {"inherited_blocks", 0, UNIT_COUNT},
+        {"inherited_bytes", 0, UNIT_BYTES},
+        {"lost_events", 0, UNIT_COUNT},
+        {"raced", 0, UNIT_COUNT},
+        {"repaired", 12, UNIT_COUNT},
+        {"unknown_frees", 0, UNIT_COUNT},
+        {"threads", 4, UNIT_COUNT},
+        {"duration_ns", 3410000000, UNIT_NS},
+        {"trace_bytes", 1258291, UNIT_BYTES},
+        {"peak_rss_bytes", 50541363, UNIT_BYTES},
+        {"recorder_bytes", 1258291, UNIT_BYTES},
+        {"stacks", 4711, UNIT_COUNT},
+        {"modules", 7, UNIT_COUNT},
+        {"cut_stacks", 0, UNIT_COUNT},
+        {"guessed_frames", 3, UNIT_COUNT},
+        {"suspect_frames", 1, UNIT_COUNT},
         {"unprovable_frames", 0, UNIT_COUNT},
     };
     struct result *r = result_new_object();
@@ -191,42 +207,44 @@ struct result *fixture_leaks(void)
     add_sizes(s, 3874, 3874, 3874, 120000000, 3410000000);
     add_rest(s, 1, 1, "malloc", 0);
     add_frames(s, (const struct frame[]){
-        {"xmalloc", "/src/server/lib/xmalloc.c", 17, "/srv/bin/server", INLINED},
-        {"cache_insert", "/src/server/cache.c", 88, "/srv/bin/server", 0},
-        {"handle_request", "/src/server/server.c", 210, "/srv/bin/server", 0},
-        {"main", "/src/server/main.c", 31, "/srv/bin/server", 0},
-        {"__libc_start_call_main", NULL, 0, "/lib/x86_64-linux-gnu/libc.so.6", 0},
-        {"__libc_start_main_impl", NULL, 0, "/lib/x86_64-linux-gnu/libc.so.6", 0},
-        {"_start", NULL, 0, "/srv/bin/server", 0},
-        {NULL},
-    });
+                      {"xmalloc", "/src/server/lib/xmalloc.c", 17, "/srv/bin/server", INLINED},
+                      {"cache_insert", "/src/server/cache.c", 88, "/srv/bin/server", 0},
+                      {"handle_request", "/src/server/server.c", 210, "/srv/bin/server", 0},
+                      {"main", "/src/server/main.c", 31, "/srv/bin/server", 0},
+                      {"__libc_start_call_main", NULL, 0, "/lib/x86_64-linux-gnu/libc.so.6", 0},
+                      {"__libc_start_main_impl", NULL, 0, "/lib/x86_64-linux-gnu/libc.so.6", 0},
+                      {"_start", NULL, 0, "/srv/bin/server", 0},
+                      {NULL},
+                  });
     s = add_site(sites,
                  "std::vector<std::pair<std::string, int>, std::allocator<std::pair<std::string, "
                  "int> > >::push_back(std::pair<std::string, int> const&)",
                  1258291, 390, 28.1, 90112);
     add_sizes(s, 16, 3072, 65536, 3400000000, 3400000000);
     add_rest(s, 2, 9, "new", 4);
-    add_frames(s, (const struct frame[]){
-        {"operator new(unsigned long)", NULL, 0, "/lib/x86_64-linux-gnu/libstdc++.so.6", 0},
-        {"std::vector<std::pair<std::string, int>, std::allocator<std::pair<std::string, int> > "
-         ">::push_back(std::pair<std::string, int> const&)",
-         "/usr/include/c++/12/bits/stl_vector.h", 1278, "/srv/bin/server", INLINED},
-        {"Index::operator()(std::function<void (int)> const&) const",
-         "/src/server/a/very/long/path/to/some/module/index.cpp", 1204, "/srv/bin/server", 0},
-        {"libplugin.so+0x1a2b", NULL, 0, "/srv/lib/libplugin.so", UNNAMED | SUSPECT},
-        {"jit_entry", NULL, 0, "/srv/lib/libplugin.so", GUESSED},
-        {NULL},
-    });
+    add_frames(
+        s,
+        (const struct frame[]){
+            {"operator new(unsigned long)", NULL, 0, "/lib/x86_64-linux-gnu/libstdc++.so.6", 0},
+            {"std::vector<std::pair<std::string, int>, std::allocator<std::pair<std::string, int> "
+             "> "
+             ">::push_back(std::pair<std::string, int> const&)",
+             "/usr/include/c++/12/bits/stl_vector.h", 1278, "/srv/bin/server", INLINED},
+            {"Index::operator()(std::function<void (int)> const&) const",
+             "/src/server/a/very/long/path/to/some/module/index.cpp", 1204, "/srv/bin/server", 0},
+            {"libplugin.so+0x1a2b", NULL, 0, "/srv/lib/libplugin.so", UNNAMED | SUSPECT},
+            {"jit_entry", NULL, 0, "/srv/lib/libplugin.so", GUESSED},
+            {NULL},
+        });
     s = add_site(sites, "bad\033]0;name\007", 0, 2, 0, 2);
     add_sizes(s, 0, 0, 0, 0, 0);
     add_rest(s, 1, 1, "malloc", 0);
     add_frames(s, (const struct frame[]){
-        {"bad\033]0;name\007", "evil\nfile.c", 3, "/srv/bin/server", 0}, {NULL}});
+                      {"bad\033]0;name\007", "evil\nfile.c", 3, "/srv/bin/server", 0}, {NULL}});
     add_sums(r, "hidden", 14, 12, 3482);
     add_sums(r, "filtered_out", 0, 0, 0);
     add_sums(r, "suppressed", 2, 4, 1229);
-    struct result *unused = result_array(
-        r->u.children.items[r->u.children.count - 1], "unused");
+    struct result *unused = result_array(r->u.children.items[r->u.children.count - 1], "unused");
     struct result *rule = result_object(unused, NULL);
     result_text(rule, "pattern", "old_thing");
     result_text(rule, "file", "lsan.supp");

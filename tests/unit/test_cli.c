@@ -21,8 +21,8 @@ static int note(struct cli *cli)
     int n = snprintf(seen, sizeof seen, "%s:", cli->command->name);
     for (const char *const *name = names; *name; name++)
         if (cli_flag(cli, *name))
-            n += snprintf(seen + n, sizeof seen - (size_t)n, " %s=%s", *name,
-                          cli_value(cli, *name));
+            n +=
+                snprintf(seen + n, sizeof seen - (size_t)n, " %s=%s", *name, cli_value(cli, *name));
     n += snprintf(seen + n, sizeof seen - (size_t)n, " |");
     for (int i = 0; i < cli->argument_count; i++)
         n += snprintf(seen + n, sizeof seen - (size_t)n, " %s", cli->arguments[i]);
@@ -47,13 +47,23 @@ static const struct cli_option two[] = {
     {NULL},
 };
 static const struct cli_command cmd_show = {
-    .name = "show", .summary = "show things", .arguments = "FILE", .description = "Shows things.",
-    .options = (const struct cli_option *const[]){one, two, NULL}, .failure = 2, .run = note,
+    .name = "show",
+    .summary = "show things",
+    .arguments = "FILE",
+    .description = "Shows things.",
+    .options = (const struct cli_option *const[]){one, two, NULL},
+    .failure = 2,
+    .run = note,
 };
 static const struct cli_command cmd_start = {
-    .name = "start", .summary = "start things", .arguments = "[--] PROGRAM", .description = "Starts.",
-    .options = (const struct cli_option *const[]){one, NULL}, .stop_at_argument = true,
-    .failure = 125, .run = note,
+    .name = "start",
+    .summary = "start things",
+    .arguments = "[--] PROGRAM",
+    .description = "Starts.",
+    .options = (const struct cli_option *const[]){one, NULL},
+    .stop_at_argument = true,
+    .failure = 125,
+    .run = note,
 };
 const struct cli_command *const cli_commands[] = {&cmd_show, &cmd_start, NULL};
 
@@ -163,7 +173,8 @@ static void test_help(void **state)
         assert_string_equal(seen, "");
         assert_non_null(strstr(printed, "Usage: seep show [OPTION...] FILE\n"));
         assert_non_null(strstr(printed, "  -n, --top=N             Show N of them.\n"));
-        assert_non_null(strstr(printed, "\nMore:\n      --format=text|json  What it looks like.\n"));
+        assert_non_null(
+            strstr(printed, "\nMore:\n      --format=text|json  What it looks like.\n"));
         assert_null(strstr(printed, "secret"));
     }
     assert_int_equal(seep("--help"), 0);
@@ -190,8 +201,10 @@ static void test_quantities(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ways_to_give_options), cmocka_unit_test(test_options_end_at_the_program),
-        cmocka_unit_test(test_errors),               cmocka_unit_test(test_help),
+        cmocka_unit_test(test_ways_to_give_options),
+        cmocka_unit_test(test_options_end_at_the_program),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_help),
         cmocka_unit_test(test_quantities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

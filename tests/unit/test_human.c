@@ -85,8 +85,12 @@ static void test_hostile_texts_are_made_visible(void **state)
     visible("a\nb\tc", 5, "a\\nb\\tc");
     visible("\xff\xc0\x80", 3, "\\xff\\xc0\\x80");
     visible("cut\xe2\x82", 5, "cut\\xe2\\x82");
-    visible("\xc2\x9b" "31m", 5, "\\u009b31m");          /* 8-bit CSI */
-    visible("\xe2\x80\xae" "gpj.exe", 10, "\\u202egpj.exe"); /* right-to-left override */
+    visible("\xc2\x9b"
+            "31m",
+            5, "\\u009b31m"); /* 8-bit CSI */
+    visible("\xe2\x80\xae"
+            "gpj.exe",
+            10, "\\u202egpj.exe"); /* right-to-left override */
     visible("\\n", 2, "\\\\n");
     visible("C:\\dir", 6, "C:\\dir");
     visible("a\0b", 3, "a\\x00b");
@@ -108,8 +112,13 @@ static void test_columns(void **state)
 static void test_decoding_refuses_what_is_not_utf8(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+    static const char *const bad[] = {"\x80",
+                                      "\xc1\xbf",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
                                       "\xe2\x28\xa1"};
     uint32_t c;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -101,7 +101,11 @@ static void test_json_texts(void **state)
     json_text("\n\t\r\b\x7f", 5, "\"\\n\\t\\u000d\\u0008\\u007f\"");
     json_text("nul\0byte", 8, "\"nul\\u0000byte\"");
     json_text("caf\xc3\xa9", 5, "\"caf\xc3\xa9\"");
-    json_text("\xff" "ab\xc3", 4, "\"\xef\xbf\xbd" "ab\xef\xbf\xbd\"");
+    json_text("\xff"
+              "ab\xc3",
+              4,
+              "\"\xef\xbf\xbd"
+              "ab\xef\xbf\xbd\"");
     json_text("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""); /* a surrogate */
 }
 

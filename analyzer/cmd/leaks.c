@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include "analysis/completeness.h"
+#include "analysis/leaks.h"
+#include "cmd/open.h"
+#include "cmd/options.h"
+#include "cmd/print.h"
+#include "cmd/progress.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* What people are shown unless they ask for more; programs get everything. */
+#define TEXT_TOP 10
+#define TEXT_DEPTH 12
+
+static const struct cli_option own_options[] = {
+    {"top", 'n', "N",
+     "Show the N heaviest call sites (default 10, in JSON all); 0 or 'all' for all."},
+    {"by", 0, "stack|function|module|source",
+     "What makes a call site: the whole stack, or the allocating function, its module, its source "
+     "file."},
+    {"order", 0, "bytes|blocks|time", "Heaviest first by bytes or blocks, or oldest first."},
+    {"min-bytes", 0, "SIZE", "Hide call sites with fewer live bytes."},
+    {"min-blocks", 0, "N", "Hide call sites with fewer live blocks."},
+    {"depth", 'd', "N",
+     "Show N frames of each stack (default 12, in JSON all); 0 or 'all' for all."},
+    {"suppressions", 's', "FILE",
+     "Leave out what the LeakSanitizer suppressions in FILE match. May be given again."},
+    {"show-suppressed", 0, NULL, "List what suppression files match, marked as such."},
+    {"show-builtin", 0, NULL, "List what libc, the loader and libstdc++ are known to keep."},
+    {NULL},
+};
+
+struct leaks {
+    struct leaks_options options;
+    struct filter filter;
+    struct suppressions *suppressions;
+};
+
+/* From the command line to the analysis's options. SEEP_OK, or the error, not yet printed; false
+ * with `*printed` where it has been. */
+static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *printed,
+                                  struct err *err)
+{
+    struct leaks_options *o = &l->options;
+    uint64_t top = options_json(cli) ? 0 : TEXT_TOP, depth = options_json(cli) ? 0 : TEXT_DEPTH;
+    *printed = true;
+    if (!options_count(cli, "top", true, &top) || !options_count(cli, "depth", true, &depth) ||
+        !options_count(cli, "min-blocks", false, &o->min_blocks) ||
+        !options_bytes(cli, "min-bytes", &o->min_bytes))
+        return SEEP_ERR_USAGE;
+    *printed = false;
+    o->top = (size_t)top;
+    o->depth = depth > UINT_MAX ? 0 : (unsigned)depth;
+    o->by = (enum leaks_by)options_choice(cli, "by", leaks_by_names, LEAKS_BY_STACK);
+    o->order = (enum leaks_order)options_choice(cli, "order", leaks_order_names, LEAKS_ORDER_BYTES);
+    o->show_builtin = cli_flag(cli, "show-builtin");
+    o->show_suppressed = cli_flag(cli, "show-suppressed");
+    o->suppressions = l->suppressions = suppressions_new();
+    size_t position = 0;
+    const char *file;
+    while ((file = cli_next_value(cli, "suppressions", &position))) {
+        enum seep_err code = suppressions_load(l->suppressions, file, err);
+        if (code != SEEP_OK)
+            return code;
+    }
+    o->filter = &l->filter;
+    return options_filter(cli, &l->filter, err);
+}
+
+static int print(const struct cli *cli, const struct result *result,
+                 const struct trace_summary *summary)
+{
+    struct result *document = result_new_object();
+    int status =
+        print_report(cli, &(struct report){
+                              .schema = "seep.leaks",
+                              .version = 1,
+                              .completeness = completeness_add(document, "completeness", summary),
+                              .result = result,
+                          });
+    result_free(document);
+    return status;
+}
+
+static int report(const struct cli *cli, struct leaks *l, struct trace_reader *reader)
+{
+    struct err err = {.offset = ERR_NO_OFFSET};
+    struct result *result = NULL;
+    struct strbuf debug_dirs = {0};
+    struct progress progress;
+    progress_begin(&progress, "reading the trace");
+    l->options.progress = progress_step;
+    l->options.progress_arg = &progress;
+    struct symbols *symbols =
+        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
+    enum seep_err code = leaks_analyse(&result, reader, symbols, &l->options, &err);
+    progress_end(&progress);
+    int status;
+    if (code == SEEP_OK) {
+        status = print(cli, result, trace_reader_summary(reader));
+        if (!options_json(cli)) {
+            fflush(stdout);
+            options_print_problems(cli, symbols);
+        }
+    } else {
+        status = open_failed(cli, code, &err);
+    }
+    result_free(result);
+    symbols_free(symbols);
+    strbuf_release(&debug_dirs);
+    return status;
+}
+
+static int run(struct cli *cli)
+{
+    const char *path = open_argument(cli);
+    if (!path)
+        return CLI_FAILED;
+    struct leaks l = {0};
+    struct err err = {.offset = ERR_NO_OFFSET};
+    struct trace_reader *reader = NULL;
+    bool printed;
+    int status;
+    enum seep_err code = take_options(cli, &l, &printed, &err);
+    if (code != SEEP_OK)
+        status = printed ? CLI_FAILED : open_failed(cli, code, &err);
+    else
+        status = open_trace(cli, path, &reader);
+    if (status == CLI_OK)
+        status = report(cli, &l, reader);
+    trace_reader_free(reader);
+    filter_release(&l.filter);
+    suppressions_free(l.suppressions);
+    return status;
+}
+
+const struct cli_command cmd_leaks = {
+    .name = "leaks",
+    .summary = "show what was still live at exit, by call site",
+    .arguments = "TRACE",
+    .description =
+        "Shows the blocks that were never freed, grouped by the call site that made them, the "
+        "heaviest first. They are called 'live at exit': what a program keeps on purpose is among "
+        "them. With a time window, the blocks made within it and still live at its end.",
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
+                                                  options_output, NULL},
+    .failure = CLI_FAILED,
+    .run = run,
+};

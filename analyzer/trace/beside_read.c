@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/beside_read.h"
+
+#include "seep/trace_codec.h"
+
+#include <string.h>
+
+struct cursor {
+    const uint8_t *at, *end;
+};
+
+static bool get(struct cursor *c, uint64_t *out)
+{
+    return seep_get_varint(&c->at, c->end, out);
+}
+
+static void rest(struct cursor *c, struct beside_text *out)
+{
+    out->bytes = (const char *)c->at;
+    out->length = (size_t)(c->end - c->at);
+}
+
+/* A length and so many bytes. */
+static bool counted(struct cursor *c, const uint8_t **bytes, size_t *length)
+{
+    uint64_t n;
+    if (!get(c, &n) || n > (uint64_t)(c->end - c->at))
+        return false;
+    *bytes = c->at;
+    *length = (size_t)n;
+    c->at += n;
+    return true;
+}
+
+static bool read_module(struct beside_view *v, struct cursor *c)
+{
+    const uint8_t *path;
+    if (!get(c, &v->generation) || !get(c, &v->base) || !get(c, &v->start) || !get(c, &v->end) ||
+        !counted(c, &path, &v->text.length) || !counted(c, &v->build_id, &v->build_id_bytes))
+        return false;
+    v->text.bytes = (const char *)path;
+    return true;
+}
+
+static bool read_memory(struct beside_view *v, struct cursor *c)
+{
+    uint64_t n, value;
+    if (!get(c, &n))
+        return false;
+    for (uint64_t i = 0; i < n && i < SEEP_MEMORY_COUNT; i++) {
+        if (!get(c, &value))
+            return false;
+        v->memory[v->memory_count++] = value;
+    }
+    return true;
+}
+
+static bool read_mappings(struct beside_view *v, struct cursor *c)
+{
+    uint64_t page, count, ignored, pages, runs, run;
+    if (!get(c, &page) || !get(c, &count))
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint8_t *name;
+        size_t length;
+        if (!get(c, &ignored) || !get(c, &pages) || !get(c, &ignored) ||
+            !counted(c, &name, &length) || !get(c, &runs))
+            return false;
+        v->mapping_count++;
+        v->mapped_bytes += pages * page;
+        for (uint64_t j = 0; j < runs; j++) {
+            if (!get(c, &run))
+                return false;
+            v->residency_bytes[run & 3] += (run >> 2) * page;
+        }
+    }
+    return true;
+}
+
+static bool read_payload(struct beside_view *v, struct cursor *c)
+{
+    uint64_t status;
+    switch (v->kind) {
+    case SEEP_BESIDE_THREAD_START:
+        if (!get(c, &v->thread) || !get(c, &v->tid))
+            return false;
+        rest(c, &v->text);
+        return true;
+    case SEEP_BESIDE_THREAD_END: return get(c, &v->thread);
+    case SEEP_BESIDE_THREAD_NAME:
+    case SEEP_BESIDE_MARK:
+        if (!get(c, &v->thread))
+            return false;
+        rest(c, &v->text);
+        return true;
+    case SEEP_BESIDE_MODULE: return read_module(v, c);
+    case SEEP_BESIDE_UNLOAD: return get(c, &v->generation) && get(c, &v->start);
+    case SEEP_BESIDE_MEMORY: return read_memory(v, c);
+    case SEEP_BESIDE_MAPPINGS: return read_mappings(v, c);
+    case SEEP_BESIDE_LOST: return get(c, &v->count) && get(c, &v->reason);
+    case SEEP_BESIDE_EXIT:
+        if (!get(c, &status))
+            return false;
+        v->wait_status = seep_unzigzag(status);
+        return true;
+    case SEEP_BESIDE_RECORDER: return get(c, &v->bytes);
+    default: return false;
+    }
+}
+
+bool beside_read(struct beside_view *out, const struct trace_beside *beside)
+{
+    memset(out, 0, sizeof *out);
+    out->kind = beside->kind;
+    if (!beside->bytes)
+        return false;
+    struct cursor c = {beside->bytes, beside->bytes + beside->length};
+    if (read_payload(out, &c))
+        return true;
+    memset(out, 0, sizeof *out);
+    out->kind = beside->kind;
+    return false;
+}

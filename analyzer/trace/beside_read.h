@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a TRACE_BESIDE event says, decoded for whoever shows it. Layouts: trace_format.h. */
+#ifndef TRACE_BESIDE_READ_H
+#define TRACE_BESIDE_READ_H
+
+#include "trace/trace_event.h"
+
+struct beside_text {
+    const char *bytes; /* not NUL-ended; within the event's payload; may be any bytes */
+    size_t length;
+};
+
+struct beside_view {
+    enum seep_beside kind;
+    uint64_t thread;           /* THREAD_*, MARK */
+    uint64_t tid;              /* THREAD_START */
+    struct beside_text text;   /* name of a thread or mark, path of a module */
+    uint64_t generation;       /* MODULE, UNLOAD */
+    uint64_t base, start, end; /* MODULE; UNLOAD: start */
+    const uint8_t *build_id;   /* MODULE */
+    size_t build_id_bytes;
+    uint64_t memory[SEEP_MEMORY_COUNT];   /* MEMORY: bytes, by enum seep_memory */
+    size_t memory_count;                  /* figures that are there */
+    uint64_t mapping_count, mapped_bytes; /* MAPPINGS */
+    uint64_t residency_bytes[4];          /* MAPPINGS: by enum seep_residency */
+    uint64_t count;                       /* LOST: events */
+    uint64_t reason;                      /* LOST: enum seep_lost */
+    int64_t wait_status;                  /* EXIT */
+    uint64_t bytes;                       /* RECORDER */
+};
+
+/* Decodes; what does not belong to the kind is zero. False where the payload makes no sense or the
+ * kind is not known; *out then holds the kind only. */
+bool beside_read(struct beside_view *out, const struct trace_beside *beside);
+
+#endif
