@@ -98,28 +98,62 @@ static void add_frame(struct result *frames, const struct symbol_frame *f, uint6
     result_bool(r, "named", f->named);
 }
 
-static void add_frames(struct result *site, uint32_t stack, unsigned depth,
-                       const struct trace_dict *dict, struct symbols *symbols)
+/* Frames by stack node, each made once however many stacks run through it: with all sites shown
+ * most of the tree would be copies of the same outer frames. */
+struct frames {
+    const struct trace_dict *dict;
+    struct symbols *symbols;
+    struct result *holder;   /* owns the arrays below */
+    struct result **of_node; /* by stack node: an array of its frames; NULL: not made yet */
+};
+
+static void frames_init(struct frames *f, const struct trace_dict *dict, struct symbols *symbols)
 {
-    struct result *frames = result_array(site, "frames");
+    f->dict = dict;
+    f->symbols = symbols;
+    f->holder = result_new_object();
+    f->of_node = mem_zalloc((size_t)dict->stack_count + 1, sizeof(struct result *));
+}
+
+static void frames_release(struct frames *f)
+{
+    result_free(f->holder);
+    free(f->of_node);
+}
+
+static struct result *frames_of_node(struct frames *f, uint32_t node)
+{
+    if (!f->of_node[node]) {
+        const struct trace_stack_node *n = &f->dict->stacks[node];
+        const struct symbol_address *a = symbols_of_node(f->symbols, node);
+        f->of_node[node] = result_array(f->holder, "");
+        for (uint32_t i = 0; i < a->count; i++)
+            add_frame(f->of_node[node], &a->frames[i], n->pc, n->flags, a->suspicion);
+    }
+    return f->of_node[node];
+}
+
+static void add_frames(struct result *site, uint32_t stack, unsigned depth, struct frames *frames)
+{
+    const struct trace_stack_node *nodes = frames->dict->stacks;
+    struct result *list = result_array(site, "frames");
     uint64_t hidden = 0;
     bool cut = false;
-    for (uint32_t node = stack; node; node = dict->stacks[node].parent) {
-        const struct trace_stack_node *n = &dict->stacks[node];
-        if (n->flags & SEEP_ROW_ROOT) {
-            cut = n->flags & SEEP_ROW_CUT;
+    for (uint32_t node = stack; node; node = nodes[node].parent) {
+        if (nodes[node].flags & SEEP_ROW_ROOT) {
+            cut = nodes[node].flags & SEEP_ROW_CUT;
             break;
         }
-        if (depth && result_length(frames) >= depth && hidden) {
-            hidden++; /* behind the first hidden one addresses are counted, not named */
+        if (depth && result_length(list) >= depth) {
+            hidden++; /* not named, only counted */
             continue;
         }
-        const struct symbol_address *a = symbols_of_node(symbols, node);
-        for (uint32_t i = 0; i < a->count; i++) {
-            if (depth && result_length(frames) >= depth)
+        struct result *here = frames_of_node(frames, node);
+        for (size_t i = 0; i < here->u.children.count; i++) {
+            if (depth && result_length(list) >= depth)
                 hidden++;
             else
-                add_frame(frames, &a->frames[i], n->pc, n->flags, a->suspicion);
+                result_share(list, here->u.children.items[i]);
         }
     }
     result_bool(site, "cut", cut);
@@ -156,8 +190,7 @@ static double percent(uint64_t part, uint64_t whole)
 }
 
 static void add_site(struct result *list, const struct leaks_site *site, const struct details *d,
-                     size_t at, const struct live_set *set, const struct leaks_options *options,
-                     const struct trace_dict *dict, struct symbols *symbols)
+                     size_t at, const struct live_set *set, unsigned depth, struct frames *frames)
 {
     struct result *r = result_object(list, NULL);
     result_text(r, "name", site->name);
@@ -173,7 +206,7 @@ static void add_site(struct result *list, const struct leaks_site *site, const s
     result_count(r, "stacks", site->stacks);
     result_text(r, "suppressed", site->rule ? site->rule->pattern : NULL);
     result_bool(r, "builtin", site->rule && !site->rule->file);
-    add_frames(r, site->heaviest, options->depth, dict, symbols);
+    add_frames(r, site->heaviest, depth, frames);
 }
 
 static void add_window(struct result *r, const struct live_set *set, const struct filter *f)
@@ -255,7 +288,9 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
                                 struct symbols *symbols)
 {
     struct details details;
+    struct frames frames;
     details_collect(&details, sites, set);
+    frames_init(&frames, dict, symbols);
 
     struct result *r = result_new_object();
     add_window(r, set, options->filter);
@@ -265,12 +300,13 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     add_sum(r, "matched", &sites->matched);
     struct result *list = result_array(r, "sites");
     for (size_t i = 0; i < sites->shown; i++)
-        add_site(list, &sites->items[i], &details, i, set, options, dict, symbols);
+        add_site(list, &sites->items[i], &details, i, set, options->depth, &frames);
     add_sum(r, "hidden", &sites->hidden);
     struct result *out = result_object(r, "filtered_out");
     result_count(out, "blocks", set->filtered_blocks);
     result_bytes(out, "bytes", set->filtered_bytes);
     add_suppressions(r, sites, options);
+    frames_release(&frames);
     details_release(&details);
     return r;
 }

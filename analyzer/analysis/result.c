@@ -9,7 +9,7 @@
 
 void result_free(struct result *r)
 {
-    if (!r)
+    if (!r || r->further_parents-- > 0)
         return;
     if (r->type == RESULT_OBJECT || r->type == RESULT_ARRAY) {
         for (size_t i = 0; i < r->u.children.count; i++)
@@ -27,6 +27,12 @@ struct result *result_new_object(void)
     return mem_zalloc(1, sizeof(struct result)); /* RESULT_OBJECT, UNIT_NONE */
 }
 
+static void append(struct result *parent, struct result *child)
+{
+    MEM_GROW(parent->u.children.items, parent->u.children.capacity, parent->u.children.count + 1);
+    parent->u.children.items[parent->u.children.count++] = child;
+}
+
 static struct result *add(struct result *parent, const char *name, enum result_type type,
                           enum result_unit unit)
 {
@@ -36,8 +42,7 @@ static struct result *add(struct result *parent, const char *name, enum result_t
     r->type = type;
     r->unit = unit;
     r->name = name ? mem_strdup(name) : NULL;
-    MEM_GROW(parent->u.children.items, parent->u.children.capacity, parent->u.children.count + 1);
-    parent->u.children.items[parent->u.children.count++] = r;
+    append(parent, r);
     return r;
 }
 
@@ -123,6 +128,13 @@ struct result *result_bool(struct result *parent, const char *name, bool value)
 struct result *result_null(struct result *parent, const char *name)
 {
     return add(parent, name, RESULT_NULL, UNIT_NONE);
+}
+
+void result_share(struct result *array, struct result *item)
+{
+    assert(array->type == RESULT_ARRAY && !item->name);
+    item->further_parents++;
+    append(array, item);
 }
 
 const struct result *result_get(const struct result *object, const char *name)

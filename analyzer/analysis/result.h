@@ -33,7 +33,8 @@ enum result_unit {
 struct result {
     enum result_type type;
     enum result_unit unit;
-    char *name; /* field name within an object, snake_case; owned; NULL in arrays */
+    uint32_t further_parents; /* beside the first: result_share() */
+    char *name;               /* field name within an object, snake_case; owned; NULL in arrays */
     union {
         int64_t integer;
         uint64_t count; /* UNIT_BYTES, UNIT_COUNT, UNIT_NS, UNIT_ADDRESS */
@@ -63,6 +64,9 @@ struct result *result_address(struct result *parent, const char *name, uint64_t 
 struct result *result_text(struct result *parent, const char *name, const char *value);
 struct result *result_bool(struct result *parent, const char *name, bool value);
 struct result *result_null(struct result *parent, const char *name);
+/* Adds `item`, an item of another array, to this one as well: what occurs often is held once. It
+ * lives as long as one of its parents. */
+void result_share(struct result *array, struct result *item);
 
 /* The field of an object, or NULL. */
 const struct result *result_get(const struct result *object, const char *name);

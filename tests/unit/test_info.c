@@ -285,7 +285,17 @@ static void keeps_trees(void **state)
     check_count(r, "object.inner", UINT64_MAX);
     assert_string_equal(result_at(r, 1)->name, "text"); /* order is kept */
     assert_int_equal(result_length(get(r, "text")), 0);
+    /* a shared item outlives its first parent */
+    struct result *other = result_new_object();
+    struct result *shared = result_object(array, NULL);
+    result_text(shared, "text", "shared");
+    struct result *second = result_array(other, "second");
+    result_share(second, shared);
+    result_share(second, shared);
     result_free(r);
+    assert_int_equal(result_length(second), 2);
+    assert_string_equal(text(result_at(second, 1), "text"), "shared");
+    result_free(other);
     result_free(NULL);
 }
 
