@@ -16,7 +16,8 @@ ANALYZER = {
     "analysis": {"analysis", "model", "trace", "util", "seep"},
     "report": {"report", "util"},
     "replay": {"replay", "model", "trace", "util", "seep"},
-    "cmd": {"cmd", "analysis", "report", "replay", "model", "trace", "util", "seep"},
+    "run": {"run", "trace", "util", "seep"},
+    "cmd": {"cmd", "analysis", "report", "replay", "run", "model", "trace", "util", "seep"},
     ".": {"cmd", "util"},
 }
 # Single headers beyond that.

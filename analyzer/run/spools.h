@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The spools of one run: every process image that records with our run id makes one beside the
+ * trace to be, STEM.PID.N.EXE.spool. They are found by looking into the directory. */
+#ifndef RUN_SPOOLS_H
+#define RUN_SPOOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+struct run_spool {
+    char *path;    /* owned */
+    char exe[256]; /* base name of the executable */
+    uint32_t pid, image;
+    bool known;    /* complete enough to be told whose it is; the fields above are set */
+    bool foreign;  /* of another run */
+    bool replaced; /* the process went on in a later image */
+};
+
+struct run_spools {
+    const char *file;      /* the trace to be, absolute; not owned */
+    const char *run_id;    /* not owned */
+    struct run_spool *all; /* owned; in the order found */
+    size_t count, capacity;
+    struct timespec changed; /* of the directory, when it was read last */
+};
+
+/* Both texts must outlive *s. */
+void run_spools_init(struct run_spools *s, const char *file, const char *run_id);
+void run_spools_release(struct run_spools *s);
+
+/* Finds what has come since. Cheap where the directory has not changed. */
+void run_spools_scan(struct run_spools *s);
+
+/* The last image of `pid`; NULL if it recorded none. */
+struct run_spool *run_spools_last_image(const struct run_spools *s, uint32_t pid);
+
+#endif
