@@ -154,8 +154,11 @@ static bool read_cie(const uint8_t *at, struct eh_range range, struct cie *cie)
     const uint8_t *augmentation = b.p;
     while (take(&b, 1) != 0)
         ;
-    if (version == 4 && (take(&b, 1) != 8 || take(&b, 1) != 0)) /* address and segment size */
-        return false;
+    if (version == 4) {
+        uint64_t address_bytes = take(&b, 1), segment_bytes = take(&b, 1);
+        if (address_bytes != 8 || segment_bytes != 0)
+            return false;
+    }
     cie->code_align = take_uleb(&b);
     cie->data_align = take_sleb(&b);
     uint64_t return_register = version == 1 ? take(&b, 1) : take_uleb(&b);

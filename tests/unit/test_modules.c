@@ -302,8 +302,10 @@ static unsigned unloads(uint64_t *generation, uint64_t *start_address)
 static uintptr_t use_plugin(const char *path, int number)
 {
     void *handle = dlopen(path, RTLD_NOW);
-    if (!handle)
+    if (!handle) {
         fail_msg("%s", dlerror());
+        return 0;
+    }
     int (*call)(void (*)(void)) = (int (*)(void (*)(void)))dlsym(handle, "plugin_call");
     assert_non_null(call);
     assert_int_equal(call(check_point), number);
@@ -340,7 +342,7 @@ static void replace_plugin(bool by_maps)
     assert_int_equal(find_module(pc_b, &m), 2);
     assert_non_null(strstr(m.path, "/libplugin_b.so"));
     assert_int_equal(m.generation, 2);
-    uint64_t generation, start_address;
+    uint64_t generation = 0, start_address = 0;
     assert_int_equal(unloads(&generation, &start_address), 2);
     assert_int_equal(generation, 3);
     assert_int_equal(start_address, m.start);

@@ -100,8 +100,8 @@ static void check_meaning(uint32_t id, const struct rec_walk *w, uint32_t genera
 }
 
 struct job {
-    unsigned first;
     uint32_t *ids;
+    unsigned first;
     bool defined_late;
 };
 
