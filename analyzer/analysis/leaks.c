@@ -190,14 +190,14 @@ static double percent(uint64_t part, uint64_t whole)
 }
 
 static void add_site(struct result *list, const struct leaks_site *site, const struct details *d,
-                     size_t at, const struct live_set *set, unsigned depth, struct frames *frames)
+                     size_t at, uint64_t matched_bytes, unsigned depth, struct frames *frames)
 {
     struct result *r = result_object(list, NULL);
     result_text(r, "name", site->name);
     result_count(r, "blocks", site->use.blocks);
     result_bytes(r, "bytes", site->use.bytes);
     result_bytes(r, "usable_bytes", site->use.usable_bytes);
-    result_percent(r, "share_percent", percent(site->use.bytes, set->totals.live_bytes));
+    result_percent(r, "share_percent", percent(site->use.bytes, matched_bytes));
     result_count(r, "allocated_blocks", site->use.made_blocks);
     result_bytes(r, "allocated_bytes", site->use.made_bytes);
     result_ns(r, "first_ns", site->use.first_ns);
@@ -300,7 +300,8 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     add_sum(r, "matched", &sites->matched);
     struct result *list = result_array(r, "sites");
     for (size_t i = 0; i < sites->shown; i++)
-        add_site(list, &sites->items[i], &details, i, set, options->depth, &frames);
+        add_site(list, &sites->items[i], &details, i, sites->matched.bytes, options->depth,
+                 &frames);
     add_sum(r, "hidden", &sites->hidden);
     struct result *out = result_object(r, "filtered_out");
     result_count(out, "blocks", set->filtered_blocks);

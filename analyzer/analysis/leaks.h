@@ -57,7 +57,7 @@ struct leaks_options {
  *   sites           array, ordered; each an object:
  *     name          text: what it was grouped by: the allocating function, module or source file
  *     blocks [count], bytes [bytes], usable_bytes [bytes]
- *     share_percent [percent] of total.bytes
+ *     share_percent [percent] of matched.bytes
  *     allocated_blocks [count], allocated_bytes [bytes]: all that was ever made there in the window
  *                   (reallocations count where they took place)
  *     first_ns, last_ns [ns] when the oldest and the youngest of the live blocks were made

@@ -255,7 +255,7 @@ static bool has_function(struct suppressions *s, const struct builtin_rule *rule
     const struct symbol_address *a = symbols_of_node(s->symbols, node);
     for (uint32_t k = 0; k < a->count; k++)
         for (const char *const *f = rule->functions; *f; f++)
-            if (pattern_matches(*f, a->frames[k].function))
+            if (pattern_matches(*f, builtin_name(a->frames[k].function)))
                 return true;
     return false;
 }

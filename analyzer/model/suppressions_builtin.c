@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * How to add a rule: one row. The functions are public names of libc where there are any, since a
- * stripped libc has no others. What the caller has to free (fopen's FILE, getline's buffer,
- * newlocale, iconv_open, getaddrinfo) does not belong here. */
+ * stripped libc has no others; without leading underscores, see builtin_name(). What the caller has
+ * to free (fopen's FILE, getline's buffer, newlocale, iconv_open, getaddrinfo) does not belong
+ * here. */
 #include "model/suppressions_builtin.h"
 
 #include "model/pattern.h"
@@ -26,77 +27,77 @@ const struct builtin_rule builtin_rules[] = {
      "the buffer of a stdio stream, kept until the stream is closed; the stream itself is listed",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^_IO_file_doallocate", "^_IO_wfile_doallocate", "^_IO_default_doallocate"}},
+     {"^IO_file_doallocate", "^IO_wfile_doallocate", "^IO_default_doallocate"}},
     {"setlocale in libc",
      "the program's locale, loaded once and kept",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^setlocale$", "^_nl_find_locale", "^_nl_load_locale", "^_nl_make_l10nflist"}},
+     {"^setlocale$", "^nl_find_locale", "^nl_load_locale", "^nl_make_l10nflist"}},
     {"gettext in libc",
      "catalogues of translated messages, loaded once and kept",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"gettext", "textdomain", "^_nl_load_domain", "^_nl_find_domain"}},
+     {"gettext", "textdomain", "^nl_load_domain", "^nl_find_domain"}},
     {"character conversion in libc",
      "the table of character conversions, loaded once and kept",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^__gconv_read_conf", "^__gconv_load_cache", "^__gconv_find_shlib", "^__gconv_lookup_cache",
-      "^__wcsmbs_load_conv", "^mbrtowc", "^mbstowcs$", "^mbsrtowcs", "^wcrtomb", "^wcstombs$",
-      "^wcsrtombs", "^btowc$", "^mblen$", "^mbtowc$", "^_IO_fwide"}},
+     {"^gconv_read_conf", "^gconv_load_cache", "^gconv_find_shlib", "^gconv_lookup_cache",
+      "^wcsmbs_load_conv", "^mbrtowc", "^mbstowcs$", "^mbsrtowcs", "^wcrtomb", "^wcstombs$",
+      "^wcsrtombs", "^btowc$", "^mblen$", "^mbtowc$", "^IO_fwide"}},
     {"time zones in libc",
      "the time zone's rules, loaded by the first call that needs local time and kept",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^tzset", "^__tz_convert", "^__tzfile_read", "^localtime", "^mktime", "^timelocal", "^ctime",
-      "^strftime", "^wcsftime", "^__strftime"}},
+     {"^tzset", "^tz_convert", "^tzfile_read", "^localtime", "^mktime", "^timelocal", "^ctime",
+      "^strftime", "^wcsftime"}},
     {"name services in libc",
      "the configuration of name services and static results of getpwnam and its kind",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^getpw", "^getgr", "^getsp", "^getserv", "^getproto", "^gethostby", "^getnetby", "^__nss_",
-      "^nss_", "^initgroups"}},
+     {"^getpw", "^getgr", "^getsp", "^getserv", "^getproto", "^gethostby", "^getnetby", "^nss_",
+      "^initgroups"}},
     {"atexit in libc",
      "the list of functions to be called at exit",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^__cxa_atexit", "^__new_exitfn", "^on_exit$", "^atexit$", "^at_quick_exit$",
-      "^__cxa_at_quick_exit", "^__internal_atexit"}},
+     {"^cxa_atexit", "^new_exitfn", "^on_exit$", "^atexit$", "^at_quick_exit$",
+      "^cxa_at_quick_exit", "^internal_atexit"}},
     {"__cxa_thread_atexit_impl in libc",
      "the list of destructors to be called when a thread ends",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^__cxa_thread_atexit"}},
+     {"^cxa_thread_atexit"}},
     {"pthread_atfork in libc",
      "the list of functions to be called at fork",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^__register_atfork", "^pthread_atfork"}},
+     {"^register_atfork", "^pthread_atfork"}},
     {"pthread_setspecific in libc",
      "a thread's table of specific values beyond the first 32, kept until it ends",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^pthread_setspecific", "^__pthread_setspecific", "^tss_set$"}},
+     {"^pthread_setspecific", "^tss_set$"}},
     {"setenv in libc",
      "the environment",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^setenv$", "^putenv$", "^__add_to_environ"}},
+     {"^setenv$", "^putenv$", "^add_to_environ"}},
     {"dlerror in libc",
      "the text and state that dlerror gives out, per thread",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^dlerror$", "^_dlerror_run", "^__libc_dlerror", "^dlopen", "^dlsym", "^dlvsym"}},
+     {"^dlerror$", "^dlerror_run", "^libc_dlerror", "^dlopen", "^dlsym", "^dlvsym"}},
     {"static texts in libc",
      "the text that strerror, strsignal, ttyname or ptsname gave out, kept for the next call",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^strerror$", "^strsignal$", "^ttyname$", "^ptsname$"}},
+     {"^strerror$", "^strerror_l$", "^strsignal$", "^ttyname$", "^ptsname$"}},
     {"start of libc",
      "what libc sets up before main",
      MODULE_LIBC,
      MODULE_OTHER,
-     {"^__libc_start_main", "^__libc_early_init", "^__libc_init_first"}},
+     {"^libc_start_main", "^libc_early_init", "^libc_init_first"}},
     {NULL, NULL, MODULE_OTHER, MODULE_OTHER, {NULL}},
 };
 
@@ -121,4 +122,12 @@ enum module_kind module_kind(const char *path)
         if (pattern_matches(kinds[i].pattern, name))
             return kinds[i].kind;
     return MODULE_OTHER;
+}
+
+const char *builtin_name(const char *function)
+{
+    static const char internal[] = "__GI_";
+    if (strncmp(function, internal, sizeof internal - 1) == 0)
+        function += sizeof internal - 1;
+    return function + strspn(function, "_");
 }

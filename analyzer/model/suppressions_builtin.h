@@ -24,6 +24,11 @@ struct builtin_rule {
 
 extern const struct builtin_rule builtin_rules[]; /* ended by a NULL `what` */
 
+/* What rules compare of a function's name: without libc's prefix for internal aliases, __GI_, and
+ * without leading underscores, since its debug information calls dlopen ___dlopen and setenv
+ * __setenv. */
+const char *builtin_name(const char *function);
+
 /* By the base name of `path`, which may be NULL. */
 enum module_kind module_kind(const char *path);
 

@@ -647,6 +647,7 @@ static void suppresses(void **state)
         struct result *r = analyse(&s, &options);
         assert_int_equal(result_length(get(r, "sites")), 1);
         assert_string_equal(text(site(r, 0), "name"), "main");
+        assert_true(get(site(r, 0), "share_percent")->u.real == 100.0);
         assert_int_equal(number(r, "total.bytes"), 1724);
         assert_int_equal(number(r, "matched.bytes"), 500);
         assert_int_equal(number(r, "suppressed.sites"), 1);

@@ -253,6 +253,8 @@ static void knows_what_libc_keeps(void **state)
         {"s:operator_new p:init_function l:call_init", NULL}, /* the program's own constructor */
         {"p:init_function l:call_init l:_dl_init", NULL},
         {"c:_IO_file_doallocate c:_IO_doallocbuf c:puts p:main", "_IO_file_doallocate"},
+        {"c:__GI__IO_file_doallocate c:__GI__IO_doallocbuf c:__printf p:main",
+         "_IO_file_doallocate"}, /* with debug information */
         {"c:fopen p:main", NULL},
         {"c:_nl_load_locale c:setlocale p:main", "setlocale"},
         {"c:libc.so.6+0x1234 c:setlocale p:main", "setlocale"}, /* stripped */
@@ -268,6 +270,8 @@ static void knows_what_libc_keeps(void **state)
         {"c:__pthread_setspecific p:main", "pthread_setspecific"},
         {"c:__register_atfork p:main", "pthread_atfork"},
         {"c:__add_to_environ c:setenv p:main", "setenv"},
+        {"c:_dlerror_run c:___dlopen p:main", "dlerror"},
+        {"c:__GI___cxa_atexit p:main", "atexit"},
         {"c:_dlerror_run c:dlopen p:main", "dlerror"},
         {"c:strerror p:main", "static texts"},
         {"c:x c:__libc_start_main p:_start", "start of libc"},
