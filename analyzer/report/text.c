@@ -129,15 +129,40 @@ static size_t word_width(const char *word, size_t length)
     return columns;
 }
 
-void text_paragraph(struct text *t, const char *words, size_t first_indent, size_t indent)
+/* True if `word` is a unit: it stays on the line of its number. */
+static bool is_unit(const char *word, size_t length)
 {
-    size_t column = first_indent;
+    static const char *const units[] = {"B",  "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "%", "ns",
+                                        "µs", "ms",  "s",   "min", "h",   "d"};
+    while (length > 0 && (is_code(word[length - 1]) || strchr(".,;:)", word[length - 1])))
+        length--;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strlen(units[i]) == length && memcmp(units[i], word, length) == 0)
+            return true;
+    return false;
+}
+
+/* Bytes up to where a line may be broken. */
+static size_t word_length(const char *words)
+{
+    size_t length = strcspn(words, " ");
+    while (length > 0 && words[length] == ' ' && words[length - 1] >= '0' &&
+           words[length - 1] <= '9') {
+        size_t next = strcspn(words + length + 1, " ");
+        if (!is_unit(words + length + 1, next))
+            break;
+        length += 1 + next;
+    }
+    return length;
+}
+
+void text_flow(struct text *t, const char *words, size_t column, size_t indent)
+{
     size_t margin = t->style.width < PARAGRAPH ? t->style.width : PARAGRAPH;
     enum text_look look = LOOK_PLAIN;
     bool fresh = true;
-    text_pad(t, first_indent);
     while (*words) {
-        size_t length = strcspn(words, " ");
+        size_t length = word_length(words);
         size_t width = word_width(words, length);
         if (!fresh && column + 1 + width > margin) {
             end(t, look); /* looks do not run over the margin */
@@ -154,10 +179,8 @@ void text_paragraph(struct text *t, const char *words, size_t first_indent, size
                 end(t, look);
                 look = look_of[(int)words[i]];
                 begin(t, look);
-            } else if (words[i] == NO_BREAK) {
-                strbuf_addc(t->out, ' ');
             } else {
-                strbuf_addc(t->out, words[i]);
+                strbuf_addc(t->out, words[i] == NO_BREAK ? ' ' : words[i]);
             }
         }
         column += width;
@@ -167,6 +190,12 @@ void text_paragraph(struct text *t, const char *words, size_t first_indent, size
     }
     end(t, look);
     strbuf_addc(t->out, '\n');
+}
+
+void text_paragraph(struct text *t, const char *words, size_t first_indent, size_t indent)
+{
+    text_pad(t, first_indent);
+    text_flow(t, words, first_indent, indent);
 }
 
 void text_words_ours(struct strbuf *words, const char *s)

@@ -49,6 +49,8 @@ void text_left(struct text *t, enum text_look look, const char *s, size_t width)
 #define TEXT_NAME "\004"
 #define TEXT_OFF "\005"
 void text_paragraph(struct text *t, const char *words, size_t first_indent, size_t indent);
+/* The same for a line that has been begun and stands at `column`. */
+void text_flow(struct text *t, const char *words, size_t column, size_t indent);
 /* Appends a foreign text to the words of a paragraph, escaped, its spaces unbreakable; and one that
  * is escaped already. */
 void text_words_foreign(struct strbuf *words, const char *s);

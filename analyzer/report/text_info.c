@@ -10,6 +10,7 @@
 
 #define LABEL 18  /* columns of the labels */
 #define FIGURE 13 /* and of the figures behind them */
+#define GAP 3     /* between a figure and what is said about it */
 
 static const struct result *field(const struct result *object, const char *name)
 {
@@ -36,9 +37,15 @@ static void print_figure(struct text *t, const char *label, const char *figure, 
 {
     print_label(t, label);
     text_right(t, LOOK_PLAIN, figure, FIGURE);
-    if (about && about[0])
-        text_addf(t, LOOK_DIM, "   %s", about);
-    strbuf_addc(t->out, '\n');
+    if (about && about[0]) {
+        struct strbuf words = {0};
+        strbuf_addf(&words, TEXT_FAINT "%s" TEXT_OFF, about);
+        text_pad(t, GAP);
+        text_flow(t, words.text, 2 + LABEL + FIGURE + GAP, 2 + LABEL + FIGURE + GAP);
+        strbuf_release(&words);
+    } else {
+        strbuf_addc(t->out, '\n');
+    }
 }
 
 static void print_count(struct text *t, const struct result *r, const char *name, const char *label,
@@ -61,14 +68,7 @@ static void print_words(struct text *t, const char *label, const char *words)
     if (!words || !words[0])
         return;
     print_label(t, label);
-    struct text_style style = t->style;
-    struct strbuf *out = t->out, lines = {0};
-    t->out = &lines;
-    text_paragraph(t, words, 0, LABEL + 2);
-    t->out = out;
-    t->style = style;
-    strbuf_add(out, lines.text, lines.length);
-    strbuf_release(&lines);
+    text_flow(t, words, 2 + LABEL, 2 + LABEL);
 }
 
 static void print_foreign(struct text *t, const char *label, const char *value)
@@ -196,7 +196,7 @@ static void print_heap(struct text *t, const struct result *r)
     print_count_if(t, r, "failed", "failed calls", "returned NULL");
     if (allocations > 0)
         strbuf_addf(
-            &about, "%s of the allocations: freed before the next one",
+            &about, "%s of allocations, freed before the next",
             human_percent(100. * (double)text_number(r, "temporary") / (double)allocations).text);
     print_count_if(t, r, "temporary", "temporary", about.text);
     print_count_if(t, r, "mismatched_frees", "mismatched frees",
@@ -239,7 +239,7 @@ static void print_trace(struct text *t, const struct result *r)
         strbuf_addf(&about, "%.2f bytes an event", text_real(r, "bytes_per_event"));
     print_bytes(t, "size", text_number(r, "trace_bytes"), about.text);
     print_count_if(t, r, "lost_events", "lost events", NULL);
-    print_count_if(t, r, "repaired", "repaired", "events whose place in the order was corrected");
+    print_count_if(t, r, "repaired", "repaired", "places in the order of events corrected");
     print_count_if(t, r, "raced", "raced", "frees that were not recorded but must have been");
     print_count_if(t, r, "unknown_frees", "unknown frees", "of blocks made before recording began");
     strbuf_reset(&about);
