@@ -41,24 +41,26 @@ void order_release(struct order *o)
 
 /* ------------------------------------------------------------------ events */
 
-/* An event at the present time, made by the place's call. */
-static struct trace_event event_of(struct order *o, enum trace_event_type type,
-                                   const struct place *p, uint8_t flags)
+/* Begins an event at the present time, made by the place's call. It lies in the order, since
+ * filling its 250 bytes anew would cost more than all else here: what a type does not use keeps old
+ * values, as the writer's contract allows. Valid until the next one is begun. */
+static struct trace_event *begin_event(struct order *o, enum trace_event_type type,
+                                       const struct place *p, uint8_t flags)
 {
-    struct trace_event ev;
-    memset(&ev, 0, sizeof ev);
-    ev.type = type;
-    ev.call = p->call;
-    ev.flags = flags;
-    ev.thread = beside_thread(o->beside, p->thread, o->beside->time_ns);
-    ev.stack = stack_map_resolve(o->stacks, p->stack);
+    struct trace_event *ev = &o->event;
+    ev->type = type;
+    ev->call = p->call;
+    ev->flags = flags;
+    ev->thread = beside_thread(o->beside, p->thread, o->beside->time_ns);
+    ev->stack = stack_map_resolve(o->stacks, p->stack);
+    ev->slot = ev->link = 0;
+    ev->address = ev->failed_size = 0;
     return ev;
 }
 
 static enum seep_err write_event(struct order *o, struct trace_event *ev, struct err *err)
 {
     ev->time_ns = o->beside->time_ns;
-    o->events++;
     return trace_writer_event(o->writer, ev, err);
 }
 
@@ -118,15 +120,15 @@ static enum seep_err split_flight(struct order *o, struct address_entry *entry, 
 {
     struct order_flight *f = &o->flights[entry->flight - 1];
     struct place start = {.call = f->call, .thread = f->thread, .stack = f->stack};
-    struct trace_event ev = event_of(o, TRACE_REALLOC_OUT, &start, f->flags);
+    struct trace_event *ev = begin_event(o, TRACE_REALLOC_OUT, &start, f->flags);
     if (++o->last_link == 0)
         o->last_link = 1;
     f->state = ORDER_FLIGHT_OUT;
     f->link = o->last_link;
-    ev.slot = entry->slot;
-    ev.link = f->link;
+    ev->slot = entry->slot;
+    ev->link = f->link;
     address_map_remove(&o->live, entry);
-    return write_event(o, &ev, err);
+    return write_event(o, ev, err);
 }
 
 /* ------------------------------------------------------------------ what belongs before */
@@ -203,11 +205,11 @@ static enum seep_err make_room(struct order *o, const struct place *p, struct er
             return split_flight(o, entry, err);
     }
     struct place free_place = {.call = SEEP_CALL_FREE, .thread = p->thread};
-    struct trace_event ev = event_of(o, TRACE_FREE, &free_place, TRACE_IMPLIED);
-    ev.slot = entry->slot;
+    struct trace_event *ev = begin_event(o, TRACE_FREE, &free_place, TRACE_IMPLIED);
+    ev->slot = entry->slot;
     address_map_remove(&o->live, entry);
     o->raced++;
-    return write_event(o, &ev, err);
+    return write_event(o, ev, err);
 }
 
 /* The live block at the address that `p` makes leave, in *out; NULL if there is none. */
@@ -237,9 +239,9 @@ static enum seep_err write_unknown(struct order *o, const struct place *p, uint8
         flags |= TRACE_INHERITED;
     else
         o->unknown_frees++;
-    struct trace_event ev = event_of(o, TRACE_FREE_UNKNOWN, p, flags);
-    ev.address = p->address;
-    return write_event(o, &ev, err);
+    struct trace_event *ev = begin_event(o, TRACE_FREE_UNKNOWN, p, flags);
+    ev->address = p->address;
+    return write_event(o, ev, err);
 }
 
 /* ------------------------------------------------------------------ places to events */
@@ -250,11 +252,11 @@ static enum seep_err take_alloc(struct order *o, const struct place *p, uint8_t 
     enum seep_err e = make_room(o, p, err);
     if (e != SEEP_OK)
         return e;
-    struct trace_event ev = event_of(o, TRACE_ALLOC, p, flags);
-    set_after(&ev, p);
-    e = write_event(o, &ev, err);
+    struct trace_event *ev = begin_event(o, TRACE_ALLOC, p, flags);
+    set_after(ev, p);
+    e = write_event(o, ev, err);
     if (e == SEEP_OK)
-        address_map_put(&o->live, p->address, ev.slot);
+        address_map_put(&o->live, p->address, ev->slot);
     return e;
 }
 
@@ -267,10 +269,10 @@ static enum seep_err take_free(struct order *o, const struct place *p, uint8_t f
         return e;
     if (entry == NULL)
         return write_unknown(o, p, flags, err);
-    struct trace_event ev = event_of(o, TRACE_FREE, p, flags);
-    ev.slot = entry->slot;
+    struct trace_event *ev = begin_event(o, TRACE_FREE, p, flags);
+    ev->slot = entry->slot;
     address_map_remove(&o->live, entry);
-    return write_event(o, &ev, err);
+    return write_event(o, ev, err);
 }
 
 static enum seep_err take_start(struct order *o, const struct place *p, uint8_t flags,
@@ -304,29 +306,29 @@ static enum seep_err take_end(struct order *o, const struct place *p, uint8_t fl
     enum trace_event_type type = f->state == ORDER_FLIGHT_UNKNOWN ? TRACE_ALLOC
                                  : f->state == ORDER_FLIGHT_OUT   ? TRACE_REALLOC_IN
                                                                   : TRACE_REALLOC;
-    struct trace_event ev = event_of(o, type, p, flags | f->flags);
-    set_after(&ev, p);
-    ev.link = type == TRACE_REALLOC_IN ? f->link : 0;
+    struct trace_event *ev = begin_event(o, type, p, flags | f->flags);
+    set_after(ev, p);
+    ev->link = type == TRACE_REALLOC_IN ? f->link : 0;
     if (type == TRACE_REALLOC) {
         entry = address_map_find(&o->live, f->old_address);
-        ev.slot = entry->slot;
+        ev->slot = entry->slot;
         entry->flight = 0;
         if (!in_place)
             address_map_remove(&o->live, entry);
     }
     end_flight(o, f);
-    e = write_event(o, &ev, err);
+    e = write_event(o, ev, err);
     if (e == SEEP_OK && !in_place)
-        address_map_put(&o->live, p->address, ev.slot);
+        address_map_put(&o->live, p->address, ev->slot);
     return e;
 }
 
 static enum seep_err take_failed(struct order *o, const struct place *p, struct err *err)
 {
-    struct trace_event ev = event_of(o, TRACE_FAILED, p, 0);
-    ev.failed_size = p->size;
-    ev.address = p->address;
-    return write_event(o, &ev, err);
+    struct trace_event *ev = begin_event(o, TRACE_FAILED, p, 0);
+    ev->failed_size = p->size;
+    ev->address = p->address;
+    return write_event(o, ev, err);
 }
 
 static enum seep_err take_place(struct order *o, const struct place *p, uint8_t flags,

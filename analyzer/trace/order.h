@@ -59,7 +59,8 @@ struct order {
     uint32_t free_flight;   /* 1 + index */
     uint32_t *lane_flights; /* owned; by lane: 1 + index of the newest flight */
     uint32_t last_link;
-    uint64_t repaired, raced, unknown_frees, events;
+    struct trace_event event; /* being written */
+    uint64_t repaired, raced, unknown_frees;
     bool inherited; /* a fork's child: unknown blocks are the parent's */
 };
 

@@ -199,7 +199,6 @@ static void fill_summary(const struct packer *p, struct trace_summary *out)
     const uint64_t *lost = p->beside.lost;
     /* A LOST record says where events are missing; the recorder counts the same ones in control. */
     *out = (struct trace_summary){
-        .events = p->order.events,
         .lost_nested = most(c->lost_nested, lost[SEEP_LOST_NESTED]),
         .lost_stopped = most(c->lost_stopped, lost[SEEP_LOST_STOPPED]),
         .lost_early = most(c->lost_early, lost[SEEP_LOST_EARLY]),

@@ -161,22 +161,26 @@ static uint64_t to_ns(double ns)
     return ns >= 9e18 ? (uint64_t)9e18 : (uint64_t)ns;
 }
 
+static void find_segment(struct stamp_clock *c, uint64_t stamp)
+{
+    while (c->at > 0 && stamp < c->pairs[c->at].stamp)
+        c->at--;
+    while (c->at + 1 < c->pair_count && stamp >= c->pairs[c->at + 1].stamp)
+        c->at++;
+    c->at_rate =
+        c->at + 1 < c->pair_count ? rate_between(&c->pairs[c->at], &c->pairs[c->at + 1]) : c->rate;
+}
+
 uint64_t stamp_clock_ns(struct stamp_clock *c, uint64_t stamp)
 {
     const struct spool_clock_pair *pairs = c->pairs;
     if (stamp <= pairs[0].stamp)
         return 0;
-    size_t i = c->at;
-    while (i > 0 && stamp < pairs[i].stamp)
-        i--;
-    while (i + 1 < c->pair_count && stamp >= pairs[i + 1].stamp)
-        i++;
-    c->at = i;
-    double rate = c->rate;
-    if (i + 1 < c->pair_count)
-        rate = rate_between(&pairs[i], &pairs[i + 1]);
-    uint64_t since = pairs[i].ns - pairs[0].ns;
-    return to_ns((double)since + (double)(stamp - pairs[i].stamp) * rate);
+    if (stamp < pairs[c->at].stamp || c->at_rate == 0 ||
+        (c->at + 1 < c->pair_count && stamp >= pairs[c->at + 1].stamp))
+        find_segment(c, stamp);
+    uint64_t since = pairs[c->at].ns - pairs[0].ns;
+    return to_ns((double)since + (double)(stamp - pairs[c->at].stamp) * c->at_rate);
 }
 
 uint64_t stamp_clock_end_ns(const struct stamp_clock *c)

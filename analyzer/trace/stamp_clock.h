@@ -18,8 +18,9 @@ enum stamp_clock_basis {
 struct stamp_clock {
     struct spool_clock_pair *pairs; /* owned; both rise; the first is the start */
     size_t pair_count;
-    size_t at;   /* segment used last */
-    double rate; /* ns per tick behind the last pair */
+    double rate;    /* ns per tick behind the last pair */
+    size_t at;      /* segment used last: the pair it begins with, */
+    double at_rate; /* and its rate; 0: none was used */
     enum stamp_clock_basis basis;
 };
 
