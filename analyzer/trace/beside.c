@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define SNAPSHOT_HEADER_BYTES 16
-#define SNAPSHOT_LIMIT (256u << 20) /* runs of a very large, very scattered heap */
+#define KIND_LIMIT 4096u /* kinds and times beyond are damage */
+#define TIME_LIMIT_NS ((uint64_t)9e18)
 #define MODULE_LIMIT 16384u
 #define SEGMENT_LIMIT 64u
 #define BUILD_ID_LIMIT 64u
@@ -282,7 +283,8 @@ static bool take_payload(struct beside *b, enum seep_beside kind, const uint8_t 
 enum seep_err beside_take(struct beside *b, enum seep_beside kind, const uint8_t *payload,
                           size_t length, uint32_t thread, uint64_t time_ns, struct err *err)
 {
-    if (!take_payload(b, kind, payload, payload + length, time_ns)) {
+    if (kind == 0 || (unsigned)kind >= KIND_LIMIT ||
+        !take_payload(b, kind, payload, payload + length, time_ns)) {
         b->damaged++;
         return SEEP_OK;
     }
@@ -310,7 +312,8 @@ static bool read_snapshot_header(const struct spool *s, uint64_t at, struct snap
     memcpy(&h->ns, bytes, 8);
     memcpy(&h->kind, bytes + 8, 4);
     memcpy(&h->length, bytes + 12, 4);
-    return h->kind != 0 && h->kind < 4096 && h->length <= SNAPSHOT_LIMIT &&
+    return h->ns < TIME_LIMIT_NS && h->kind != 0 && h->kind < KIND_LIMIT &&
+           h->length <= SEEP_BESIDE_BYTES_MAX &&
            h->length <= s->snapshots_bytes - at - sizeof bytes;
 }
 

@@ -10,7 +10,7 @@
 #include "trace/trace_writer.h"
 
 /* More threads than a process ever had; keeps arrays indexed by thread within bounds. */
-#define BESIDE_THREAD_LIMIT (1u << 22)
+#define BESIDE_THREAD_LIMIT (1u << 20)
 
 struct beside_thread {
     uint32_t tid;

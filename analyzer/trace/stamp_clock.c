@@ -158,7 +158,7 @@ void stamp_clock_release(struct stamp_clock *c)
 /* 2^63 and more would overflow where a time is stored signed. */
 static uint64_t to_ns(double ns)
 {
-    return ns >= 9e18 ? (uint64_t)9e18 : (uint64_t)ns;
+    return ns >= 9e18 ? (uint64_t)9e18 : (uint64_t)(ns + 0.5);
 }
 
 static void find_segment(struct stamp_clock *c, uint64_t stamp)

@@ -340,7 +340,7 @@ static void check(const struct simulation *s, const struct packed *p, bool times
         assert_int_equal(!!(ev->flags & TRACE_REPAIRED), expected[at].repaired);
         if (times && ev->type != TRACE_REALLOC_OUT) {
             double ns = (double)(expected[at].stamp - s->b.control.start_stamp) / 2;
-            assert_true((double)ev->time_ns > ns - 1000 && (double)ev->time_ns < ns + 1000);
+            assert_true((double)ev->time_ns > ns - 1002 && (double)ev->time_ns < ns + 1002);
         }
         at++;
     }
