@@ -251,7 +251,7 @@ static void cut_at_any_byte(void **state)
     assert_int_equal(f.p.summary.lost_damaged, 0);
     for (size_t i = 0; i < FILES; i++) {
         size_t length = files[i].length;
-        size_t step = length / 120 + 1;
+        size_t step = length / 70 + 1;
         for (size_t cut = 0; cut<length; cut += step> 1 ? 1 + roll((uint32_t)step * 2) : 1) {
             /* what an uncut file ends in may be unused */
             files[i].length = cut;
@@ -278,7 +278,7 @@ static void flipped_bits(void **state)
     fill(&f.b, 400);
     save(&f, files);
     fixture_remove_spool(&f);
-    for (uint32_t round = 0; round < 500; round++) {
+    for (uint32_t round = 0; round < 300; round++) {
         size_t i = round % FILES;
         uint32_t flips = 1 + roll(4);
         size_t at[4];
