@@ -22,7 +22,7 @@ enum {
 /* DWARF numbers of registers on x86-64 (psABI, figure 3.36). */
 enum { REG_FP = 6, REG_SP = 7, REG_PC = 16 };
 
-#define STATE_DEPTH 8 /* gcc nests 2 */
+#define STATE_DEPTH 4 /* gcc and clang nest 1; kept small, for this may run on a small stack */
 
 /* ------------------------------------------------------------------ reading bytes */
 
@@ -260,10 +260,10 @@ struct place {
 enum place_state { PLACE_KNOWN = 0, PLACE_UNDEFINED = 1, PLACE_UNKNOWN = 2 };
 
 struct row {
-    uint64_t cfa_register;
     int64_t cfa_offset;
-    uint8_t cfa_form; /* enum cfa_form */
     int32_t cfa_add;
+    uint8_t cfa_register; /* 255: one beyond that */
+    uint8_t cfa_form;     /* enum cfa_form */
     struct place fp, pc;
 };
 
@@ -276,7 +276,7 @@ static void cfa_expression(struct bytes b, uint64_t pc, struct row *row)
     if (op != OP_BREG0 + REG_SP && op != OP_BREG0 + REG_FP)
         return;
     int64_t offset = take_sleb(&b);
-    row->cfa_register = op - OP_BREG0;
+    row->cfa_register = (uint8_t)(op - OP_BREG0);
     row->cfa_offset = offset;
     row->cfa_add = 0;
     unsigned push_end;
@@ -375,7 +375,7 @@ enum {
 static void define_cfa(struct row *row, uint64_t reg, int64_t offset)
 {
     row->cfa_form = CFA_PLAIN;
-    row->cfa_register = reg;
+    row->cfa_register = (uint8_t)(reg < 255 ? reg : 255);
     row->cfa_offset = offset;
     row->cfa_add = 0;
 }

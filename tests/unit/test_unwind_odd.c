@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <cmocka.h>
 
@@ -256,6 +257,43 @@ static void test_smaller_stack(void **state)
     munmap(low, BYTES / 2);
 }
 
+/* ------------------------------------------------------------------ the recorder's own use of it
+ */
+
+static ucontext_t main_context, small_context;
+static uint8_t small_stack[32768] __attribute__((aligned(16)));
+
+static void walk_for_the_first_time(void)
+{
+    check_point();
+    if (rec_stacks_id(NULL, &walk) == 0)
+        walk.count = 0;
+}
+
+/* Handlers run on stacks of a few KiB: a first walk, with rules to decode and nodes to define, may
+ * take but a part of one. */
+static void test_stack_use(void **state)
+{
+    (void)state;
+    fake_rows_init(1000);
+    assert_true(rec_unwind_init() && rec_stacks_init() && rec_modules_init());
+    memset(small_stack, 0xa5, sizeof small_stack);
+    getcontext(&small_context);
+    small_context.uc_stack.ss_sp = small_stack;
+    small_context.uc_stack.ss_size = sizeof small_stack;
+    small_context.uc_link = &main_context;
+    makecontext(&small_context, walk_for_the_first_time, 0);
+    swapcontext(&main_context, &small_context);
+    assert_int_equal(walk.count, 2);
+    assert_false(walk.cut);
+    assert_true(fake_rows_count() >= 4);
+    size_t untouched = 0;
+    while (untouched < sizeof small_stack && small_stack[untouched] == 0xa5)
+        untouched++;
+    print_message("%zu bytes of stack\n", sizeof small_stack - untouched);
+    assert_true(sizeof small_stack - untouched < 2048);
+}
+
 int main(void)
 {
     if (!rec_unwind_init() || !rec_stacks_init() || !rec_modules_init())
@@ -267,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_own_restorer),
         cmocka_unit_test(test_senseless_stacks),
         cmocka_unit_test(test_smaller_stack),
+        cmocka_unit_test(test_stack_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

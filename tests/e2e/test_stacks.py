@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Call stacks of whole programs: libraries that take one another's place, very deep recursion."""
+
+import glob
+import os
+import unittest
+
+import support
+
+PROGRAMS = os.path.join(support.ROOT, "tests", "e2e", "programs")
+
+
+class Stacks(support.TestCase):
+    def sites(self, *args):
+        """Runs a program under the recorder alone; the call sites of its last image."""
+        env = support.environment(LD_PRELOAD=support.LIBSEEP, SEEP_OUT=self.path("out"))
+        done = support.run(args, env=env, check=0)
+        spools = glob.glob(self.path("out*.spool"))
+        newest = max(spools, key=os.path.getmtime)
+        told = support.report("leaks", newest, *support.EVERYTHING)["result"]["sites"]
+        return done, [support.Site(site) for site in told]
+
+    def test_library_in_the_place_of_another(self):
+        libraries = []  # names of one length, for one layout
+        for name, size in (("first_allocates", 1000), ("second_allocate", 2000)):
+            libraries.append(self.build(
+                os.path.join(PROGRAMS, "reload_library.c"), f"{name}.so",
+                ("-O1", "-g", "-shared", "-fPIC", f"-DNAME={name}", f"-DBYTES={size}")))
+        program = self.build(os.path.join(PROGRAMS, "reload.c"))
+        done, sites = self.sites(program, *libraries)
+        if done.stdout != "same\n":
+            self.skipTest("the loader put the libraries elsewhere")
+        for name, library, size in (("first_allocates", libraries[0], 1000),
+                                    ("second_allocate", libraries[1], 2000)):
+            found = [s for s in sites if name in s.functions]
+            self.assertEqual(sum(s.blocks for s in found), 7, name)
+            for site in found:
+                self.assertEqual(site.bytes, site.blocks * size)
+                self.assertIn("main", site.functions)
+                frame = site.frames[site.functions.index(name)]
+                self.assertEqual(os.path.basename(frame["module"]), os.path.basename(library))
+
+    def test_deep_recursion(self):
+        program = self.build(os.path.join(PROGRAMS, "deep.c"),
+                             flags=("-O2", "-g", "-fomit-frame-pointer",
+                                    "-fno-optimize-sibling-calls", "-fno-inline"))
+        _, sites = self.sites(program)
+        found = {s.bytes // s.blocks: s for s in sites if "deep_leaf" in s.functions}
+        self.assertEqual(found[16].blocks, 50)
+        self.assertEqual(found[32].blocks, 3)
+        # cut at the limit, the young end kept
+        deep = found[16].functions
+        self.assertIn(len(deep), (512, 513))  # with or without the hook's own
+        first = deep.index("deep_leaf")
+        self.assertEqual(set(deep[first + 1:]), {"descend"})
+        shallow = found[32].functions
+        self.assertEqual(shallow.count("descend"), 21)
+        self.assertIn("main", shallow)
+
+
+if __name__ == "__main__":
+    support.main()
