@@ -3,8 +3,8 @@
  * The list of subcommands, in the order of `seep help`. How to add one: cli.h. */
 #include "cli.h"
 
-extern const struct cli_command cmd_pack, cmd_info, cmd_leaks, cmd_dump, cmd_help;
+extern const struct cli_command cmd_run, cmd_pack, cmd_info, cmd_leaks, cmd_dump, cmd_help;
 
 const struct cli_command *const cli_commands[] = {
-    &cmd_pack, &cmd_info, &cmd_leaks, &cmd_dump, &cmd_help, NULL,
+    &cmd_run, &cmd_pack, &cmd_info, &cmd_leaks, &cmd_dump, &cmd_help, NULL,
 };

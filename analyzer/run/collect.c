@@ -75,9 +75,11 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
     const struct run_spool *main_spool = run_spools_last_image(spools, main_pid);
     if (main_spool && pack_one(out, main_spool, spools->file, options, &first, err))
         out->main = mem_strdup(spools->file);
-    for (size_t i = 0; i < spools->count; i++) {
+    size_t main_index = main_spool ? (size_t)(main_spool - spools->all) : SIZE_MAX;
+    /* A process that was just starting when the main one ended shows up while we pack. */
+    for (size_t i = 0; i < spools->count; i++, run_spools_scan(spools)) {
         const struct run_spool *spool = &spools->all[i];
-        if (!spool->known || spool->foreign || spool == main_spool)
+        if (!spool->known || spool->foreign || i == main_index)
             continue;
         if (!spool->replaced && is_running(spool)) {
             out->running++;
@@ -86,7 +88,7 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
         char *trace = own_trace(spool);
         if (pack_one(out, spool, trace, options, &first, err)) {
             MEM_GROW(out->others, out->other_capacity, out->other_count + 1);
-            out->others[out->other_count++] = (struct collect_trace){trace, spool};
+            out->others[out->other_count++] = (struct collect_trace){trace, spool->pid};
         } else {
             free(trace);
         }

@@ -20,7 +20,7 @@ struct collect_options {
 
 struct collect_trace {
     char *path; /* owned */
-    const struct run_spool *spool;
+    uint32_t pid;
 };
 
 struct collected {

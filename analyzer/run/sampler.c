@@ -198,7 +198,7 @@ void sampler_finish(struct sampler *s, uint32_t main_pid, const struct supervise
         return;
     struct sampler_process *p = &s->processes[spool - s->spools->all];
     /* The kernel keeps one peak for all images of a process. */
-    if (spool->image == 0 && end->peak_bytes > p->memory[SEEP_MEMORY_PEAK_RSS]) {
+    if (!spool->later && end->peak_bytes > p->memory[SEEP_MEMORY_PEAK_RSS]) {
         p->memory[SEEP_MEMORY_PEAK_RSS] = end->peak_bytes;
         append_memory(spool, end->ns, p->memory);
     }

@@ -33,7 +33,7 @@ static void look(struct run_spools *s, struct run_spool *spool)
     spool->known = true;
     spool->foreign = strcmp(probe.run_id, s->run_id) != 0;
     spool->pid = probe.pid;
-    spool->image = probe.image;
+    spool->start_ns = probe.start_ns;
     memcpy(spool->exe, probe.exe, sizeof spool->exe);
     if (spool->foreign)
         return;
@@ -41,10 +41,9 @@ static void look(struct run_spools *s, struct run_spool *spool)
         struct run_spool *other = &s->all[i];
         if (other == spool || !other->known || other->foreign || other->pid != spool->pid)
             continue;
-        if (other->image < spool->image)
-            other->replaced = true;
-        else
-            spool->replaced = true;
+        bool after = spool->start_ns > other->start_ns;
+        (after ? spool : other)->later = true;
+        (after ? other : spool)->replaced = true;
     }
 }
 

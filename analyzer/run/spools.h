@@ -13,10 +13,12 @@
 struct run_spool {
     char *path;    /* owned */
     char exe[256]; /* base name of the executable */
-    uint32_t pid, image;
-    bool known;    /* complete enough to be told whose it is; the fields above are set */
-    bool foreign;  /* of another run */
-    bool replaced; /* the process went on in a later image */
+    uint32_t pid;
+    uint64_t start_ns; /* when its recording began */
+    bool known;        /* complete enough to be told whose it is; the fields above are set */
+    bool foreign;      /* of another run */
+    bool later;        /* it is not the first image of its process */
+    bool replaced;     /* the process went on in a later image */
 };
 
 struct run_spools {

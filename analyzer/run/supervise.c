@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #define SHELL "/bin/sh"
-#define RESUME_TRIES 20 /* after ours, milliseconds in which the program's SIGCONT must be there   \
-                         */
+#define RESUME_TRIES                                                                               \
+    20 /* after ours, milliseconds in which the program's SIGCONT must be there                    \
+        */
 /* The child still touches a few pages between reading its peak and execve(). */
 #define FLOOR_MARGIN_BYTES (128u << 10)
 

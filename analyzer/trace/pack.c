@@ -85,6 +85,7 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
         out->pid = s.control.pid;
         out->image = s.image;
         out->parent_pid = s.parent_pid;
+        out->start_ns = s.control.start_ns;
         memcpy(out->exe, s.exe, sizeof out->exe);
         memcpy(out->run_id, s.run_id, sizeof out->run_id);
         out->state = s.control.state;

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include "cmd/progress.h"
+#include "cmd/run_summary.h"
+#include "run/collect.h"
+#include "run/output_name.h"
+#include "run/recorder.h"
+#include "run/sampler.h"
+#include "run/spools.h"
+#include "run/supervise.h"
+#include "run/target.h"
+#include "util/mem.h"
+#include "util/strbuf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_NAMES_MAX 1000 /* default names of one pid that are tried */
+#define WAIT_STEP_NS 100000000
+
+static const struct cli_option options[] = {
+    {"output", 'o', "FILE",
+     "the trace; %p, %e, %h, %t and %% in it are the pid, the program, the host, the time in "
+     "seconds "
+     "and a %. Default: seep.%e.%p.seep"},
+    {"force", 'f', NULL, "replace an existing FILE"},
+    {"wait", 0, NULL, "wait for processes that outlive the program, and pack their traces too"},
+    {"set", 0, "NAME=VALUE", "set an option of the recorder, as SPOOL_MAX=16g; may be repeated"},
+    {"quiet", 'q', NULL, "say nothing, unless something is wrong"},
+    {NULL},
+};
+
+struct run {
+    struct cli *cli;
+    struct target target;
+    char *library; /* owned, like all below */
+    char run_id[33];
+    char **settings;    /* NULL-ended */
+    char **environment; /* NULL-ended */
+    char *name;         /* the trace as the user would name it */
+    char *file;         /* the same, absolute */
+    struct supervise supervise;
+    struct run_spools spools;
+    struct sampler sampler;
+    struct progress progress;
+    const char *in_progress; /* what `progress` shows; not owned */
+};
+
+/* Prints the message and returns the status. */
+static int failed(const struct run *r, int status, const struct err *err)
+{
+    cli_error(r->cli, "%s", err->message);
+    return status;
+}
+
+/* ------------------------------------------------------------------ before the start */
+
+/* A file of ours must never get the number of a standard stream that happens to be closed. They
+ * are closed again in the program. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
+            return;
+}
+
+static int find_program(struct run *r)
+{
+    struct err err;
+    switch (target_resolve(&r->target, r->cli->arguments[0], getenv("PATH"), target_user_self(),
+                           &err)) {
+    case TARGET_NOT_FOUND: return failed(r, CLI_RUN_NOT_FOUND, &err);
+    case TARGET_REFUSED: return failed(r, CLI_RUN_REFUSED, &err);
+    default: return CLI_OK;
+    }
+}
+
+static bool make_run_id(char out[33])
+{
+    unsigned char random[16];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return false;
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(out + 2 * i, 3, "%02x", random[i]);
+    return true;
+}
+
+/* The recorder's options: those given, and ours. */
+static int make_environment(struct run *r)
+{
+    size_t count = 0, position = 0;
+    r->settings = mem_zalloc(r->cli->given_count + 3, sizeof *r->settings);
+    const char *setting;
+    while ((setting = cli_next_value(r->cli, "set", &position))) {
+        struct strbuf b = {0};
+        struct err err;
+        enum seep_err e = recorder_option(&b, setting, &err);
+        r->settings[count++] = strbuf_detach(&b);
+        if (e != SEEP_OK)
+            return cli_usage_error(r->cli, "--set %s", err.message);
+    }
+    if (!make_run_id(r->run_id)) {
+        cli_error(r->cli, "no random numbers: %s", strerror(errno));
+        return CLI_RUN_FAILED;
+    }
+    struct strbuf id = {0};
+    strbuf_addf(&id, "SEEP_RUN_ID=%s", r->run_id);
+    r->settings[count++] = strbuf_detach(&id);
+    if (cli_flag(r->cli, "quiet"))
+        r->settings[count++] = mem_strdup("SEEP_QUIET=1");
+    struct err err;
+    if (recorder_find_library(&r->library, &err) != SEEP_OK)
+        return failed(r, CLI_RUN_FAILED, &err);
+    r->environment = recorder_environment(environ, r->library, r->settings);
+    return CLI_OK;
+}
+
+static bool exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+/* Sees to it that the trace can be made in the end: now is the time to say so. */
+static int check_output(const struct run *r)
+{
+    struct stat st;
+    if (lstat(r->file, &st) == 0) {
+        if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
+            cli_error(r->cli, "%s: not a regular file; it is left alone", r->name);
+            return CLI_RUN_FAILED;
+        }
+        if (!cli_flag(r->cli, "force")) {
+            cli_error(r->cli, "%s: exists; -f replaces it", r->name);
+            return CLI_RUN_FAILED;
+        }
+    }
+    struct strbuf probe = {0};
+    strbuf_add(&probe, r->file, (size_t)(strrchr(r->file, '/') + 1 - r->file));
+    strbuf_addf(&probe, ".seep-%s", r->run_id);
+    int fd = open(probe.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int error = errno;
+    if (fd >= 0) {
+        unlink(probe.text);
+        close(fd);
+    }
+    strbuf_release(&probe);
+    if (fd >= 0)
+        return CLI_OK;
+    cli_error(r->cli, "%s: the trace cannot be written there: %s", r->name, strerror(error));
+    return CLI_RUN_FAILED;
+}
+
+/* r->name and r->file, once the pid is known. */
+static int name_output(struct run *r)
+{
+    struct utsname host;
+    const char *pattern = cli_value(r->cli, "output");
+    const char *slash = strrchr(r->target.path, '/');
+    struct output_name_values values = {
+        .pid = r->supervise.pid,
+        .exe = slash ? slash + 1 : r->target.path,
+        .host = uname(&host) == 0 ? host.nodename : "localhost",
+        .realtime_s = (uint64_t)time(NULL),
+    };
+    for (unsigned attempt = 1; attempt <= DEFAULT_NAMES_MAX; attempt++) {
+        free(r->name);
+        free(r->file);
+        r->name =
+            pattern ? output_name_expand(pattern, &values) : output_name_default(&values, attempt);
+        struct err err;
+        r->file = output_name_absolute(r->name, &err);
+        if (!r->file)
+            return failed(r, CLI_RUN_FAILED, &err);
+        if (pattern || !exists(r->file))
+            break;
+    }
+    return check_output(r);
+}
+
+/* Everything up to the moment at which the program runs. */
+static int start(struct run *r)
+{
+    struct err err;
+    const char *pattern = cli_value(r->cli, "output");
+    if (pattern && output_name_check(pattern, &err) != SEEP_OK)
+        return cli_usage_error(r->cli, "%s", err.message);
+    int status = find_program(r);
+    if (status == CLI_OK)
+        status = make_environment(r);
+    if (status != CLI_OK)
+        return status;
+    struct supervise_program program = {
+        .path = r->target.path,
+        .by_shell = r->target.by_shell,
+        .argv = r->cli->arguments,
+        .environment = r->environment,
+    };
+    if (supervise_start(&r->supervise, &program, &err) != SEEP_OK)
+        return failed(r, CLI_RUN_FAILED, &err);
+    status = name_output(r);
+    if (status != CLI_OK)
+        return status;
+    run_spools_init(&r->spools, r->file, r->run_id);
+    sampler_init(&r->sampler, &r->spools);
+    struct strbuf out = {0};
+    strbuf_addf(&out, "SEEP_OUT=%s", r->file);
+    int error = supervise_go(&r->supervise, out.text);
+    strbuf_release(&out);
+    if (error == 0)
+        return CLI_OK;
+    cli_error(r->cli, "%s: %s", r->target.path, strerror(error));
+    return error == ENOENT || error == ENOTDIR ? CLI_RUN_NOT_FOUND : CLI_RUN_REFUSED;
+}
+
+/* ------------------------------------------------------------------ after the end */
+
+static bool show_progress(void *arg, const char *what, double fraction)
+{
+    struct run *r = arg;
+    if (r->in_progress != what) {
+        progress_end(&r->progress);
+        progress_begin(&r->progress, what);
+        r->in_progress = what;
+    }
+    bool go_on = cli_flag(r->cli, "quiet") || progress_step(&r->progress, fraction);
+    return !supervise_interrupted(&r->supervise) && go_on;
+}
+
+static void wait_for_others(struct run *r)
+{
+    while (collect_running(&r->spools) > 0 && !supervise_interrupted(&r->supervise)) {
+        sampler_tick(&r->sampler);
+        nanosleep(&(struct timespec){.tv_nsec = WAIT_STEP_NS}, NULL);
+    }
+}
+
+static void make_traces(struct run *r, uint32_t main_pid)
+{
+    struct collect_options how = {
+        .overwrite = cli_flag(r->cli, "force"),
+        .progress = show_progress,
+        .progress_arg = r,
+    };
+    struct collected collected;
+    struct err err;
+    enum seep_err e = collect(&collected, &r->spools, main_pid, &how, &err);
+    progress_end(&r->progress);
+    r->in_progress = NULL;
+    if (!cli_flag(r->cli, "quiet")) {
+        struct run_summary summary = {
+            .program = r->cli->arguments[0],
+            .file = r->name,
+            .seep = program_invocation_name,
+            .collected = &collected,
+            .main_pid = main_pid,
+        };
+        run_summary_print(&summary, &how);
+        progress_end(&r->progress);
+    }
+    if (e == SEEP_ERR_INTERRUPTED)
+        cli_error(r->cli,
+                  "interrupted; nothing is lost: '%s pack' goes on with what is left, %s.*.spool",
+                  program_invocation_name, r->name);
+    else if (e != SEEP_OK)
+        cli_error(r->cli, "%s", err.message);
+    collected_release(&collected);
+}
+
+static void release(struct run *r)
+{
+    sampler_release(&r->sampler);
+    run_spools_release(&r->spools);
+    target_release(&r->target);
+    recorder_environment_free(r->environment);
+    recorder_environment_free(r->settings);
+    free(r->library);
+    free(r->name);
+    free(r->file);
+}
+
+static int run(struct cli *cli)
+{
+    if (cli->argument_count == 0)
+        return cli_usage_error(cli, "which program is to be recorded?");
+    struct run r = {.cli = cli};
+    fill_standard_descriptors();
+    int status = start(&r);
+    if (status != CLI_OK) {
+        if (r.supervise.signals_fd > 0)
+            supervise_release(&r.supervise);
+        release(&r);
+        return status;
+    }
+    uint32_t main_pid = (uint32_t)r.supervise.pid;
+    struct supervise_end end;
+    supervise_wait(&r.supervise, sampler_tick, &r.sampler, &end);
+    sampler_finish(&r.sampler, main_pid, &end);
+    supervise_drain(&r.supervise);
+    if (cli_flag(cli, "wait"))
+        wait_for_others(&r);
+    make_traces(&r, main_pid);
+    supervise_release(&r.supervise);
+    release(&r);
+    if (!WIFSIGNALED(end.status))
+        return WEXITSTATUS(end.status);
+    supervise_die(WTERMSIG(end.status));
+    return CLI_SIGNAL_BASE + WTERMSIG(end.status);
+}
+
+const struct cli_command cmd_run = {
+    .name = "run",
+    .summary = "run a program and record its allocations",
+    .arguments = "[--] PROGRAM [ARGUMENT...]",
+    .description =
+        "Runs PROGRAM and records every allocation of it and of the processes it starts. Input, "
+        "output, signals, terminal and exit status are the program's own; at its end, two or three "
+        "lines on standard error say where the trace is and what to do with it.\n"
+        "FILE is the trace of PROGRAM's process; those of its children, and of what it was before "
+        "it executed something else, stand beside it as STEM.PID.N.EXE.seep.\n"
+        "Exit status: the program's; 125 if seep failed before it ran, 126 if the program cannot "
+        "be "
+        "executed or recorded, 127 if it was not found.",
+    .options = (const struct cli_option *const[]){options, NULL},
+    .stop_at_argument = true,
+    .failure = CLI_RUN_FAILED,
+    .run = run,
+};

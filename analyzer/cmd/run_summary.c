@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/run_summary.h"
+
+#include "model/heap.h"
+#include "trace/trace_reader.h"
+#include "util/human.h"
+#include "util/strbuf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_EVENTS 65536
+#define NAMES_MAX 3 /* other traces that are named */
+
+/* The text as a shell takes it for one word. */
+static char *quoted(const char *text)
+{
+    struct strbuf b = {0};
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+    if (*text && text[strspn(text, plain)] == '\0' && *text != '-') {
+        strbuf_adds(&b, text);
+        return strbuf_detach(&b);
+    }
+    strbuf_adds(&b, *text == '-' ? "./" : "");
+    strbuf_addc(&b, '\'');
+    for (; *text; text++)
+        strbuf_adds(&b, *text == '\'' ? "'\\''" : (char[]){*text, '\0'});
+    strbuf_addc(&b, '\'');
+    return strbuf_detach(&b);
+}
+
+/* A trace beside FILE, named as the user would: FILE's directory as given, and its own name. */
+static char *beside(const char *file, const char *path)
+{
+    const char *slash = strrchr(file, '/'), *base = strrchr(path, '/');
+    struct strbuf b = {0};
+    if (slash)
+        strbuf_add(&b, file, (size_t)(slash + 1 - file));
+    strbuf_adds(&b, base ? base + 1 : path);
+    return strbuf_detach(&b);
+}
+
+/* Reads the whole trace; false where that failed or was interrupted. */
+static bool read_totals(const char *path, const struct collect_options *options,
+                        struct heap_totals *totals, struct trace_summary *summary)
+{
+    struct trace_reader *reader;
+    struct trace_event ev;
+    if (trace_reader_open(&reader, path, NULL) != SEEP_OK)
+        return false;
+    struct heap heap;
+    heap_init(&heap);
+    enum seep_err e;
+    bool go_on = true;
+    for (uint64_t i = 1; go_on && (e = trace_reader_next(reader, &ev, NULL)) == SEEP_OK; i++) {
+        heap_apply(&heap, &ev);
+        if (ev.type == TRACE_GAP)
+            heap_resync(&heap, reader);
+        if (i % STEP_EVENTS == 0 && options->progress)
+            go_on =
+                options->progress(options->progress_arg, "reading", trace_reader_progress(reader));
+    }
+    *totals = heap.totals;
+    *summary = *trace_reader_summary(reader);
+    heap_release(&heap);
+    trace_reader_free(reader);
+    return go_on && e == SEEP_END;
+}
+
+static void print_content(const struct run_summary *s, const struct collect_options *options)
+{
+    struct heap_totals t;
+    struct trace_summary summary;
+    if (!read_totals(s->collected->main, options, &t, &summary))
+        return;
+    fprintf(stderr, "seep: %s events in %s; peak %s live", human_count(heap_events(&t)).text,
+            human_ns(summary.duration_ns).text, human_bytes(t.peak_live_bytes).text);
+    if (t.live_blocks)
+        fprintf(stderr, ", %s in %s block%s live at exit\n", human_bytes(t.live_bytes).text,
+                human_count(t.live_blocks).text, t.live_blocks == 1 ? "" : "s");
+    else
+        fprintf(stderr, ", nothing live at exit\n");
+    if (!trace_summary_complete(&summary))
+        fprintf(stderr, "seep: the recording is incomplete; seep info says what is missing\n");
+}
+
+/* "and of 5 other processes: a.seep, b.seep, c.seep, ..."; images of the main process before its
+ * last are programs that it executed away from. */
+static void print_others(const struct run_summary *s)
+{
+    const struct collected *c = s->collected;
+    if (c->other_count == 0)
+        return;
+    size_t earlier = 0;
+    for (size_t i = 0; i < c->other_count; i++)
+        earlier += c->others[i].pid == s->main_pid;
+    bool all_earlier = earlier == c->other_count;
+    fprintf(stderr, "seep: %zu more trace%s, of %s: ", c->other_count,
+            c->other_count == 1 ? "" : "s",
+            all_earlier           ? "what the process was before exec"
+            : earlier             ? "child processes and programs before exec"
+            : c->other_count == 1 ? "a child process"
+                                  : "child processes");
+    for (size_t i = 0; i < c->other_count && i < NAMES_MAX; i++) {
+        char *name = beside(s->file, c->others[i].path);
+        fprintf(stderr, "%s%s", i ? ", " : "", name);
+        free(name);
+    }
+    fprintf(stderr, "%s\n", c->other_count > NAMES_MAX ? ", ..." : "");
+}
+
+static void print_running(const struct run_summary *s)
+{
+    size_t running = s->collected->running;
+    if (running == 0)
+        return;
+    /* STEM.*.spool: what is left of the run */
+    struct strbuf stem = {0};
+    size_t length = strlen(s->file);
+    if (length > 5 && strcmp(s->file + length - 5, ".seep") == 0)
+        length -= 5;
+    strbuf_add(&stem, s->file, length);
+    char *word = quoted(stem.text);
+    fprintf(stderr,
+            "seep: %zu process%s still running and recorded; when %s ended: %s pack %s.*.spool\n",
+            running, running == 1 ? " is" : "es are", running == 1 ? "it has" : "they have",
+            s->seep, word);
+    free(word);
+    strbuf_release(&stem);
+}
+
+void run_summary_print(const struct run_summary *s, const struct collect_options *options)
+{
+    const struct collected *c = s->collected;
+    char *next = NULL;
+    if (c->main) {
+        fprintf(stderr, "seep: %s is recorded in %s\n", s->program, s->file);
+        print_content(s, options);
+        next = quoted(s->file);
+    } else if (c->left == 0) {
+        fprintf(stderr,
+                "seep: nothing was recorded of %s: the recorder was not loaded into it, or said "
+                "above why it cannot record\n",
+                s->program);
+    }
+    print_others(s);
+    print_running(s);
+    if (!next && c->other_count) {
+        char *name = beside(s->file, c->others[0].path);
+        next = quoted(name);
+        free(name);
+    }
+    if (next)
+        fprintf(stderr, "seep: next: %s leaks %s\n", s->seep, next);
+    free(next);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What `seep run` says when it is done. */
+#ifndef CMD_RUN_SUMMARY_H
+#define CMD_RUN_SUMMARY_H
+
+#include "run/collect.h"
+
+#include <stdbool.h>
+
+struct run_summary {
+    const char *program; /* as the user named it */
+    const char *file;    /* the trace as the user named it */
+    const char *seep;    /* how seep itself was called */
+    const struct collected *collected;
+    uint32_t main_pid;
+};
+
+/* Prints two to four lines on standard error: where the trace is, what is in it, which other
+ * processes were recorded, and the next command. Reads the trace once; `progress` as in struct
+ * collect_options. */
+void run_summary_print(const struct run_summary *s, const struct collect_options *options);
+
+#endif
