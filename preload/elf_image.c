@@ -17,11 +17,12 @@ static bool readable(uintptr_t low, uintptr_t high)
 bool elf_image_open(uintptr_t start, uintptr_t end, struct elf_image *image)
 {
     const Elf64_Ehdr *header = (const void *)start;
-    if (end - start < sizeof *header || header->e_ident[EI_MAG0] != ELFMAG0 ||
-        header->e_ident[EI_MAG1] != ELFMAG1 || header->e_ident[EI_MAG2] != ELFMAG2 ||
-        header->e_ident[EI_MAG3] != ELFMAG3 || header->e_ident[EI_CLASS] != ELFCLASS64 ||
-        header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum == 0 ||
-        header->e_phnum > HEADERS_MAX)
+    /* Protected programs unmap their header. One question costs less than decoding a rule. */
+    if (end - start < sizeof *header || !sys_readable(header) ||
+        header->e_ident[EI_MAG0] != ELFMAG0 || header->e_ident[EI_MAG1] != ELFMAG1 ||
+        header->e_ident[EI_MAG2] != ELFMAG2 || header->e_ident[EI_MAG3] != ELFMAG3 ||
+        header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_phentsize != sizeof(Elf64_Phdr) ||
+        header->e_phnum == 0 || header->e_phnum > HEADERS_MAX)
         return false;
     size_t bytes = header->e_phnum * sizeof(Elf64_Phdr);
     if (header->e_phoff > end - start || bytes > end - start - header->e_phoff)

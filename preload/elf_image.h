@@ -16,8 +16,8 @@ struct elf_image {
     uintptr_t base; /* load bias */
 };
 
-/* `start`, `end`: the module's mapped range; its first bytes must be readable. False if there is no
- * ELF header with readable program headers. */
+/* `start`, `end`: the module's mapped range. False if there is no ELF header with readable program
+ * headers. */
 bool elf_image_open(uintptr_t start, uintptr_t end, struct elf_image *image);
 
 /* The readable segment around `address`. */

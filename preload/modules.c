@@ -206,8 +206,8 @@ static struct known *learn_by_maps(uintptr_t pc)
         return NULL;
     struct known k = {.module = {.start = mapping.start, .end = mapping.end}, .state = KNOWN_EMPTY};
     struct elf_image image;
-    if (mapping.image && sys_readable((const void *)mapping.image) &&
-        elf_image_open(mapping.image, UINTPTR_MAX, &image) && pc < elf_image_end(&image))
+    if (mapping.image && elf_image_open(mapping.image, UINTPTR_MAX, &image) &&
+        pc < elf_image_end(&image))
         k = (struct known){
             .module = {.start = mapping.image,
                        .end = elf_image_end(&image),
@@ -253,8 +253,7 @@ static bool is_still_there(const struct known *k)
                now.dynamic == k->dynamic && now.module.start == k->module.start &&
                now.module.end == k->module.end;
     }
-    return k->state != KNOWN_EMPTY && sys_readable((const void *)k->module.start) &&
-           fingerprint(&k->module) == k->fingerprint;
+    return k->state != KNOWN_EMPTY && fingerprint(&k->module) == k->fingerprint;
 }
 
 /* Writes that the module is gone since generation `since`, and forgets what depends on it. */

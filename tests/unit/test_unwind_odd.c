@@ -173,6 +173,20 @@ static void test_own_restorer(void **state)
     signal(SIGUSR1, SIG_DFL);
 }
 
+/* A module that took away its own header, as packed programs do: then there is no unwind data. */
+static void test_hidden_header(void **state)
+{
+    (void)state;
+    struct rec_module module;
+    assert_true(rec_modules_find((uintptr_t)walk_through, &module));
+    assert_true(rec_unwind_init()); /* nothing is known of it yet */
+    assert_int_equal(mprotect((void *)module.start, 4096, PROT_NONE), 0);
+    walk_through(bare_code);
+    assert_int_equal(mprotect((void *)module.start, 4096, PROT_READ), 0);
+    assert_true(walk.guessed > 0);
+    assert_true(rec_unwind_init());
+}
+
 /* ------------------------------------------------------------------ senseless stacks */
 
 static uint64_t random_state = 88172645463325252u;
@@ -299,13 +313,10 @@ int main(void)
     if (!rec_unwind_init() || !rec_stacks_init() || !rec_modules_init())
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_time_code),
-        cmocka_unit_test(test_bare_code),
-        cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_own_restorer),
-        cmocka_unit_test(test_senseless_stacks),
-        cmocka_unit_test(test_smaller_stack),
-        cmocka_unit_test(test_stack_use),
+        cmocka_unit_test(test_run_time_code), cmocka_unit_test(test_bare_code),
+        cmocka_unit_test(test_lost),          cmocka_unit_test(test_own_restorer),
+        cmocka_unit_test(test_hidden_header), cmocka_unit_test(test_senseless_stacks),
+        cmocka_unit_test(test_smaller_stack), cmocka_unit_test(test_stack_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
