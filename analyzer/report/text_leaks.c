@@ -57,7 +57,7 @@ static void add_window(struct strbuf *words, const struct result *window)
     }
 }
 
-static void print_answer(struct text *t, const struct result *r)
+static void print_answer(struct text *t, const struct result *r, bool complete)
 {
     const struct result *total = field(r, "total"), *matched = field(r, "matched");
     const struct result *sites = field(r, "sites"), *filtered = field(r, "filtered_out");
@@ -65,9 +65,11 @@ static void print_answer(struct text *t, const struct result *r)
     bool filters = text_number(filtered, "blocks") > 0;
     struct strbuf words = {0};
     if (text_number(total, "blocks") == 0) {
-        strbuf_addf(&words, "Nothing was %s", text_text(r, "word"));
+        strbuf_addf(&words, complete ? "Nothing was %s" : "Nothing is known to have been %s",
+                    text_text(r, "word"));
         add_window(&words, field(r, "window"));
-        strbuf_adds(&words, ": every block had been freed.");
+        strbuf_adds(&words,
+                    complete && !text_has(r, "window") ? ": every block had been freed." : ".");
     } else if (blocks == 0) {
         strbuf_addf(&words, "Nothing %s%s is to be reported; what is left out stands below.",
                     text_text(r, "word"), filters ? " and matching the filters" : "");
@@ -396,7 +398,7 @@ static void print_notes(struct text *t, const struct result *r)
 void text_leaks(struct text *t, const struct result *result, const struct result *completeness)
 {
     text_completeness(t, completeness);
-    print_answer(t, result);
+    print_answer(t, result, text_bool(completeness, "complete"));
     print_context(t, result);
     print_sites(t, result);
     print_notes(t, result);

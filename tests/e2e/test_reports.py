@@ -165,6 +165,15 @@ class Text(Made):
             self.assertIs(support.report(command, trace)["completeness"]["complete"], False)
         self.assertIn("1,204 events", self.seep("dump", trace).stderr)
 
+    def test_nothing_live_is_claimed_only_where_it_is_known(self):
+        script = SCENE.split("alloc b")[0] + "free a 2000 1\n"
+        first = self.seep("leaks", self.make(script)).stdout
+        self.assertEqual(first, "Nothing was live at exit: every block had been freed.\n")
+        lossy = self.seep("leaks", self.make(script + "lost 5\n", "b.seep")).stdout
+        self.assertIn("Nothing is known to have been live at exit.\n", lossy)
+        window = self.seep("leaks", "--to=1500ns", self.make(script, "c.seep")).stdout
+        self.assertNotIn("Nothing", window)
+
     def test_names_of_others_do_not_act_on_the_terminal(self):
         hostile = r"\x1b]0;owned\x07\x0d\xff\xc2\x9b31m\xe2\x80\xaeevil"
         trace = self.make(SCENE.replace("/srv/bin/server", "/srv/" + hostile)

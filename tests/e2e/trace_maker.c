@@ -222,7 +222,7 @@ int main(int argc, char **argv)
         die("cannot write", m.err.message);
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = '\0';
-        strcpy(whole, line);
+        snprintf(whole, sizeof whole, "%s", line);
         const char *word = strtok(line, " ");
         if (word && word[0] != '#')
             take(&m, word, whole);
