@@ -5,6 +5,15 @@
 
 extern const struct cli_command cmd_run, cmd_pack, cmd_info, cmd_leaks, cmd_dump, cmd_help;
 
+/* One a line. */
+/* clang-format off */
 const struct cli_command *const cli_commands[] = {
-    &cmd_run, &cmd_pack, &cmd_info, &cmd_leaks, &cmd_dump, &cmd_help, NULL,
+    &cmd_run,
+    &cmd_pack,
+    &cmd_info,
+    &cmd_leaks,
+    &cmd_dump,
+    &cmd_help,
+    NULL,
 };
+/* clang-format on */
