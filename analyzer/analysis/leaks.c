@@ -209,10 +209,21 @@ static void add_site(struct result *list, const struct leaks_site *site, const s
     add_frames(r, site->heaviest, depth, frames);
 }
 
+/* What is there at the end of a recording that ends early was not there at exit. */
+static const char *end_word(const struct trace_summary *summary)
+{
+    if (summary->truncated)
+        return "where the trace ends";
+    return summary->stop_reason != SEEP_STOP_NONE ? "when recording stopped" : "at exit";
+}
+
 static void add_window(struct result *r, const struct live_set *set, const struct filter *f)
 {
     struct strbuf word = {0};
-    strbuf_addf(&word, "live at %s", set->at_exit ? "exit" : f->to.text);
+    if (set->at_exit)
+        strbuf_addf(&word, "live %s", end_word(trace_reader_summary(set->reader)));
+    else
+        strbuf_addf(&word, "live at %s", f->to.text);
     result_text(r, "word", word.text);
     strbuf_release(&word);
     if (!f || (!f->from.text && !f->to.text)) {

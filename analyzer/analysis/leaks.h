@@ -45,7 +45,8 @@ struct leaks_options {
  * On success *out is owned by the caller, result_free(). Errors: those of the reader, USAGE from
  * filter_bind(), INTERRUPTED. The tree (units in brackets):
  *
- *   word            text: "live at exit", or "live at 1.5s" with the window's end
+ *   word            text: "live at exit", or "live at 1.5s" with the window's end; "live where the
+ *                   trace ends" and "live when recording stopped" where that came before the exit
  *   by, order       texts as in leaks_by_names, leaks_order_names
  *   window          null, or object {from, to: texts as given or null; from_ns, to_ns [ns]}
  *   end_ns          [ns] the moment looked at

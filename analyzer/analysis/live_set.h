@@ -24,10 +24,10 @@ struct live_set {
     uint64_t end_ns;                          /* and the moment looked at */
     bool at_exit;                             /* the trace ends before the window does */
     uint64_t filtered_blocks, filtered_bytes; /* live, but kept out by the filter */
+    struct trace_reader *reader;              /* not owned */
     /* private: the reader is one event too far where a window's end stopped it */
-    struct trace_reader *reader; /* not owned */
-    struct filter *filter;       /* not owned; NULL: none */
-    bool has_extra;              /* `extra` is live although the reader no longer has it */
+    struct filter *filter; /* not owned; NULL: none */
+    bool has_extra;        /* `extra` is live although the reader no longer has it */
     struct trace_block extra;
     uint32_t skip_slot; /* not live yet although the reader has it; UINT32_MAX: none */
 };

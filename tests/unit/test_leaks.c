@@ -789,6 +789,24 @@ static void can_be_interrupted(void **state)
     release_small(&s);
 }
 
+static void claims_no_exit_that_was_not_recorded(void **state)
+{
+    (void)state;
+    struct small s;
+    make_small(&s);
+    fake_alloc(&s.trace, 1, 10, s.stack[1], 8, SEEP_CALL_MALLOC, 0);
+    s.trace.summary.truncated = true;
+    struct result *r = analyse(&s, &(struct leaks_options){0});
+    assert_string_equal(text(r, "word"), "live where the trace ends");
+    result_free(r);
+    s.trace.summary.truncated = false;
+    s.trace.summary.stop_reason = SEEP_STOP_DISK_FULL;
+    r = analyse(&s, &(struct leaks_options){0});
+    assert_string_equal(text(r, "word"), "live when recording stopped");
+    result_free(r);
+    release_small(&s);
+}
+
 static void survives_gaps_and_many_threads(void **state)
 {
     (void)state;
@@ -819,6 +837,7 @@ int main(void)
         cmocka_unit_test(looks_at_marks),
         cmocka_unit_test(names_no_more_than_needed),
         cmocka_unit_test(can_be_interrupted),
+        cmocka_unit_test(claims_no_exit_that_was_not_recorded),
         cmocka_unit_test(survives_gaps_and_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
