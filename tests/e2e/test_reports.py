@@ -170,7 +170,7 @@ class Text(Made):
         first = self.seep("leaks", self.make(script)).stdout
         self.assertEqual(first, "Nothing was live at exit: every block had been freed.\n")
         lossy = self.seep("leaks", self.make(script + "lost 5\n", "b.seep")).stdout
-        self.assertIn("Nothing is known to have been live at exit.\n", lossy)
+        self.assertIn("Nothing is known to have been live when recording stopped.\n", lossy)
         window = self.seep("leaks", "--to=1500ns", self.make(script, "c.seep")).stdout
         self.assertNotIn("Nothing", window)
 
