@@ -5,6 +5,7 @@
 #include "model/debug_names.h"
 #include "model/ranges.h"
 #include "util/mem.h"
+#include "util/strbuf.h"
 
 #include <dwarf.h>
 #include <stdlib.h>
@@ -36,10 +37,12 @@ enum unit_state { UNIT_UNREAD = 0, UNIT_QUICK, UNIT_DEEP };
 
 struct unit {
     Dwarf_Off die;
+    bool split; /* a skeleton: all but its lines is in a .dwo file, which may be opened */
     enum unit_state state;
     bool lines_read;
     struct debug_lines lines;
-    struct ranges functions; /* value: index in list */
+    struct debug_lines split_files; /* a .dwo file counts files in its own way; no rows */
+    struct ranges functions;        /* value: index in list */
     struct function *list;
     size_t count, capacity;
 };
@@ -95,6 +98,42 @@ static size_t add_ranges(const struct debug_info *d, Dwarf_Die *die, struct rang
     return added;
 }
 
+/* Whether the .dwo file of a skeleton unit is there. libdw opens it by itself, whatever it is. */
+static bool has_split_file(Dwarf_Die *die)
+{
+    Dwarf_Attribute name_attribute, directory_attribute;
+    if (dwarf_attr(die, DW_AT_dwo_name, &name_attribute) == NULL &&
+        dwarf_attr(die, DW_AT_GNU_dwo_name, &name_attribute) == NULL)
+        return false;
+    const char *name = dwarf_formstring(&name_attribute);
+    const char *directory = dwarf_attr(die, DW_AT_comp_dir, &directory_attribute)
+                                ? dwarf_formstring(&directory_attribute)
+                                : NULL;
+    if (name == NULL || (name[0] != '/' && (directory == NULL || directory[0] != '/')))
+        return false;
+    struct strbuf path = {0};
+    if (name[0] != '/')
+        strbuf_addf(&path, "%s/", directory);
+    strbuf_adds(&path, name);
+    bool found = elf_file_is_one(path.text);
+    strbuf_release(&path);
+    return found;
+}
+
+/* The root of what describes the unit's functions; NULL, or the handle that its offsets belong to.
+ */
+static Dwarf *unit_root(const struct debug_info *d, const struct unit *u, Dwarf_Die *root)
+{
+    Dwarf_Die split;
+    if (dwarf_offdie(d->dwarf, u->die, root) == NULL)
+        return NULL;
+    if (!u->split || dwarf_cu_info(root->cu, NULL, NULL, NULL, &split, NULL, NULL, NULL) != 0 ||
+        split.cu == NULL)
+        return d->dwarf;
+    *root = split;
+    return dwarf_cu_getdwarf(split.cu);
+}
+
 static void list_units(struct debug_info *d)
 {
     Dwarf_CU *cu = NULL;
@@ -107,7 +146,8 @@ static void list_units(struct debug_info *d)
             continue; /* before DWARF 5 a partial unit shows by its tag only */
         MEM_GROW(d->units, d->unit_capacity, d->unit_count + 1);
         uint32_t index = (uint32_t)d->unit_count++;
-        d->units[index] = (struct unit){.die = dwarf_dieoffset(&die)};
+        d->units[index] =
+            (struct unit){.die = dwarf_dieoffset(&die), .split = has_split_file(&die)};
         add_ranges(d, &die, &d->unit_ranges, index, 0);
     }
     ranges_sort(&d->unit_ranges);
@@ -157,6 +197,7 @@ void debug_info_free(struct debug_info *d)
         free(u->list);
         ranges_release(&u->functions);
         debug_lines_release(&u->lines);
+        debug_lines_release(&u->split_files);
     }
     free(d->units);
     ranges_release(&d->unit_ranges);
@@ -216,7 +257,7 @@ static struct function *find_function(struct debug_info *d, struct unit *u, uint
     while (f == NULL && u->state != UNIT_DEEP) {
         u->state = u->state == UNIT_UNREAD ? UNIT_QUICK : UNIT_DEEP;
         Dwarf_Die die;
-        if (dwarf_offdie(d->dwarf, u->die, &die) == NULL)
+        if (unit_root(d, u, &die) == NULL)
             return NULL;
         drop_functions(u);
         list_functions(d, u, &die, u->state == UNIT_DEEP, 0);
@@ -253,7 +294,8 @@ static void list_inlined(struct debug_info *d, struct unit *u, struct function *
                 .die = dwarf_dieoffset(&die),
                 .parent = around,
                 .call_line = number_of(&die, DW_AT_call_line),
-                .call_file = debug_lines_file(&u->lines, number_of(&die, DW_AT_call_file)),
+                .call_file = debug_lines_file(u->split ? &u->split_files : &u->lines,
+                                              number_of(&die, DW_AT_call_file)),
             };
             list_inlined(d, u, f, &die, index, depth + 1);
             break;
@@ -269,19 +311,22 @@ static void list_inlined(struct debug_info *d, struct unit *u, struct function *
 
 static void read_scopes(struct debug_info *d, struct unit *u, struct function *f)
 {
-    Dwarf_Die die;
+    Dwarf_Die root, die;
     f->scoped = true;
-    if (dwarf_offdie(d->dwarf, f->die, &die) == NULL)
+    Dwarf *dwarf = unit_root(d, u, &root);
+    if (dwarf == NULL || dwarf_offdie(dwarf, f->die, &die) == NULL)
         return;
     list_inlined(d, u, f, &die, NOT_INLINED, 0);
     ranges_sort(&f->scopes);
 }
 
-static const char *name_at(struct debug_info *d, Dwarf_Off offset, bool *linkage)
+static const char *name_at(struct debug_info *d, const struct unit *u, Dwarf_Off offset,
+                           bool *linkage)
 {
-    Dwarf_Die die;
+    Dwarf_Die root, die;
     *linkage = false;
-    if (dwarf_offdie(d->dwarf, offset, &die) == NULL)
+    Dwarf *dwarf = unit_root(d, u, &root);
+    if (dwarf == NULL || dwarf_offdie(dwarf, offset, &die) == NULL)
         return NULL;
     return debug_name(&die, d->pool, linkage);
 }
@@ -308,7 +353,7 @@ static size_t tell_function(struct debug_info *d, struct unit *u, struct functio
          at = at->parent == NOT_INLINED ? NULL : &f->inlined[at->parent]) {
         struct inlined *call = &f->inlined[at - f->inlined];
         if (!call->named) {
-            call->name = name_at(d, call->die, &call->linkage);
+            call->name = name_at(d, u, call->die, &call->linkage);
             call->named = true;
         }
         here.function = call->name;
@@ -317,7 +362,7 @@ static size_t tell_function(struct debug_info *d, struct unit *u, struct functio
         here = (struct debug_frame){.file = call->call_file, .line = call->call_line};
     }
     if (!f->named) {
-        f->name = name_at(d, f->die, &f->linkage);
+        f->name = name_at(d, u, f->die, &f->linkage);
         f->named = true;
     }
     here.function = f->name;
@@ -337,6 +382,8 @@ static void read_lines(struct debug_info *d, struct unit *u)
     Dwarf_Die die;
     if (dwarf_offdie(d->dwarf, u->die, &die))
         d->rows += debug_lines_read(&u->lines, &die, d->pool);
+    if (u->split && unit_root(d, u, &die))
+        debug_lines_read_files(&u->split_files, &die, d->pool);
 }
 
 size_t debug_info_find(struct debug_info *d, uint64_t address, struct debug_frame *frames)

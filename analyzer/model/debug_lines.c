@@ -6,18 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+void debug_lines_read_files(struct debug_lines *l, Dwarf_Die *unit, struct text_pool *pool)
+{
+    Dwarf_Files *files;
+    size_t count;
+    if (dwarf_getsrcfiles(unit, &files, &count) != 0)
+        return;
+    l->files = mem_zalloc(count, sizeof *l->files);
+    l->file_count = count;
+    for (size_t i = 0; i < count; i++)
+        l->files[i] = text_pool_add(pool, dwarf_filesrc(files, i, NULL, NULL));
+}
+
 size_t debug_lines_read(struct debug_lines *l, Dwarf_Die *unit, struct text_pool *pool)
 {
     Dwarf_Lines *lines;
-    Dwarf_Files *files;
-    size_t count, file_count;
-    if (dwarf_getsrclines(unit, &lines, &count) != 0 || count == 0 ||
-        dwarf_getsrcfiles(unit, &files, &file_count) != 0)
+    size_t count;
+    if (dwarf_getsrclines(unit, &lines, &count) != 0 || count == 0)
         return 0;
-    l->files = mem_zalloc(file_count, sizeof *l->files);
-    l->file_count = file_count;
-    for (size_t i = 0; i < file_count; i++)
-        l->files[i] = text_pool_add(pool, dwarf_filesrc(files, i, NULL, NULL));
+    debug_lines_read_files(l, unit, pool);
     l->rows = mem_zalloc(count, sizeof *l->rows);
     for (size_t i = 0; i < count; i++) {
         Dwarf_Line *line = dwarf_onesrcline(lines, i);

@@ -30,6 +30,9 @@ struct debug_lines {
 /* Reads the table of `unit`, and returns how many rows libdw now holds for it. */
 size_t debug_lines_read(struct debug_lines *l, Dwarf_Die *unit, struct text_pool *pool);
 
+/* Reads its list of files only. */
+void debug_lines_read_files(struct debug_lines *l, Dwarf_Die *unit, struct text_pool *pool);
+
 /* Sets `*file` and `*line` of link-time `address`; leaves them alone where the table says nothing.
  */
 void debug_lines_find(const struct debug_lines *l, uint64_t address, const char **file,

@@ -36,6 +36,14 @@ static int open_regular(const char *path)
     return -ELF_FILE_UNSUITABLE;
 }
 
+bool elf_file_is_one(const char *path)
+{
+    int fd = open_regular(path);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* Reads what every user of the file asks for. */
 static bool describe(struct elf_file *f)
 {

@@ -38,7 +38,11 @@ enum elf_file_status {
 /* Opens `path` for reading. `f` holds something only after ELF_FILE_OK; release it then. */
 enum elf_file_status elf_file_open(struct elf_file *f, const char *path);
 
-/* The same for the vDSO of the running process. */
+/* True if elf_file_open() would open `path`, as far as its kind and first bytes tell: for files that
+ * a library is about to open by itself. */
+bool elf_file_is_one(const char *path);
+
+/* Opens the vDSO of the running process. */
 enum elf_file_status elf_file_open_vdso(struct elf_file *f);
 
 void elf_file_release(struct elf_file *f);

@@ -36,13 +36,14 @@ static void forget(struct module_map *m)
 {
     for (size_t i = 0; i < m->generation_count; i++)
         free(m->generations[i].modules);
-    m->generation_count = m->entry_count = 0;
+    free(m->generations);
+    m->generations = NULL;
+    m->generation_count = m->generation_capacity = m->entry_count = 0;
 }
 
 void module_map_release(struct module_map *m)
 {
     forget(m);
-    free(m->generations);
     free(m->by_start);
     memset(m, 0, sizeof *m);
 }

@@ -21,6 +21,13 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static double cpu_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static long peak_kib(void)
 {
     struct rusage usage;
@@ -89,10 +96,10 @@ int main(int argc, char **argv)
     }
 
     long before = peak_kib();
-    double start = now_s();
+    double start = now_s(), start_cpu = cpu_s();
     struct symbols *s = symbols_new(&dict, NULL);
     symbols_resolve(s, nodes, wanted);
-    double seconds = now_s() - start;
+    double seconds = now_s() - start, cpu = cpu_s() - start_cpu;
     long peak = peak_kib();
     size_t named = 0, located = 0, frames = 0, suspect = 0, bytes = 0;
     for (size_t i = 0; i < wanted; i++) {
@@ -104,9 +111,10 @@ int main(int argc, char **argv)
         for (uint32_t k = 0; k < a->count; k++)
             bytes += strlen(a->frames[k].function);
     }
-    printf("%s: %zu addresses in %.2f s, %.1f us each; peak RSS %ld MiB (%ld before)\n", argv[1],
-           wanted, seconds, seconds * 1e6 / (double)(wanted ? wanted : 1), peak >> 10,
-           before >> 10);
+    printf(
+        "%s: %zu addresses in %.2f s (%.2f s CPU, %.1f us each); peak RSS %ld MiB (%ld before)\n",
+        argv[1], wanted, seconds, cpu, cpu * 1e6 / (double)(wanted ? wanted : 1), peak >> 10,
+        before >> 10);
     printf("named %zu, with a line %zu, frames %zu, suspect %zu, %zu bytes of names\n", named,
            located, frames, suspect, bytes);
     for (size_t i = 0; symbols_problem(s, i); i++)
