@@ -30,13 +30,13 @@
 
 static const struct cli_option options[] = {
     {"output", 'o', "FILE",
-     "the trace; %p, %e, %h, %t and %% in it are the pid, the program, the host, the time in "
-     "seconds "
-     "and a %. Default: seep.%e.%p.seep"},
-    {"force", 'f', NULL, "replace an existing FILE"},
-    {"wait", 0, NULL, "wait for processes that outlive the program, and pack their traces too"},
-    {"set", 0, "NAME=VALUE", "set an option of the recorder, as SPOOL_MAX=16g; may be repeated"},
-    {"quiet", 'q', NULL, "say nothing, unless something is wrong"},
+     "Write the trace to FILE; %p, %e, %h, %t and %% in it stand for the pid, the program, the "
+     "host, the time in seconds and a %. Without it: seep.%e.%p.seep."},
+    {"force", 'f', NULL, "Replace FILE if it exists."},
+    {"wait", 0, NULL, "Wait for processes that outlive the program, and make traces of them too."},
+    {"set", 0, "NAME=VALUE",
+     "Set an option of the recorder, as in SPOOL_MAX=16g; may be given several times."},
+    {"quiet", 'q', NULL, "Say nothing unless something is wrong."},
     {NULL},
 };
 
@@ -239,7 +239,7 @@ static bool show_progress(void *arg, const char *what, double fraction)
 
 static void wait_for_others(struct run *r)
 {
-    while (collect_running(&r->spools) > 0 && !supervise_interrupted(&r->supervise)) {
+    while (run_spools_living(&r->spools) > 0 && !supervise_interrupted(&r->supervise)) {
         sampler_tick(&r->sampler);
         nanosleep(&(struct timespec){.tv_nsec = WAIT_STEP_NS}, NULL);
     }

@@ -21,12 +21,6 @@ static bool step(void *arg, double fraction)
            t->options->progress(t->options->progress_arg, t->what, fraction);
 }
 
-static bool is_running(const struct run_spool *spool)
-{
-    struct pack_spool probe;
-    return pack_probe(spool->path, &probe, NULL) == SEEP_OK && probe.running;
-}
-
 static enum seep_err pack(const struct run_spool *spool, const char *trace,
                           const struct collect_options *options, struct err *err)
 {
@@ -81,10 +75,8 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
         const struct run_spool *spool = &spools->all[i];
         if (!spool->known || spool->foreign || i == main_index)
             continue;
-        if (!spool->replaced && is_running(spool)) {
-            out->running++;
+        if (run_spool_is_running(spool))
             continue;
-        }
         char *trace = own_trace(spool);
         if (pack_one(out, spool, trace, options, &first, err)) {
             MEM_GROW(out->others, out->other_capacity, out->other_count + 1);
@@ -93,6 +85,7 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
             free(trace);
         }
     }
+    out->running = run_spools_living(spools);
     return first;
 }
 
@@ -103,15 +96,4 @@ void collected_release(struct collected *c)
     free(c->others);
     free(c->main);
     *c = (struct collected){0};
-}
-
-size_t collect_running(struct run_spools *spools)
-{
-    run_spools_scan(spools);
-    size_t count = 0;
-    for (size_t i = 0; i < spools->count; i++) {
-        const struct run_spool *spool = &spools->all[i];
-        count += spool->known && !spool->foreign && !spool->replaced && is_running(spool);
-    }
-    return count;
 }

@@ -27,7 +27,7 @@ struct collected {
     char *main;                   /* owned; the main process's trace; NULL: it recorded nothing */
     struct collect_trace *others; /* owned */
     size_t other_count, other_capacity;
-    size_t running; /* spools whose process lives on */
+    size_t running; /* processes of the run that live on */
     size_t left;    /* spools that were not packed, because of a failure or an interruption */
 };
 
@@ -38,8 +38,5 @@ struct collected {
 enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t main_pid,
                       const struct collect_options *options, struct err *err);
 void collected_release(struct collected *c);
-
-/* Spools of the run whose process is alive. */
-size_t collect_running(struct run_spools *spools);
 
 #endif

@@ -22,6 +22,23 @@ void process_buffer_release(struct process_buffer *b)
     *b = (struct process_buffer){0};
 }
 
+bool process_read_file(const char *path, struct process_buffer *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    out->length = 0;
+    ssize_t n;
+    do {
+        MEM_GROW(out->bytes, out->capacity, out->length + RECORD_MIN_BYTES);
+        n = read(fd, out->bytes + out->length, out->capacity - out->length);
+        if (n > 0)
+            out->length += (size_t)n;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    close(fd);
+    return n == 0;
+}
+
 static int open_proc(pid_t pid, const char *name)
 {
     char path[64];
@@ -60,22 +77,11 @@ bool process_memory(pid_t pid, uint64_t out[SEEP_MEMORY_COUNT])
 
 /* ------------------------------------------------------------------ mappings */
 
-/* The whole of /proc/PID/maps. The kernel hands it out a page at a time. */
 static bool read_maps(pid_t pid, struct process_buffer *b)
 {
-    int fd = open_proc(pid, "maps");
-    if (fd < 0)
-        return false;
-    b->length = 0;
-    ssize_t n;
-    do {
-        MEM_GROW(b->bytes, b->capacity, b->length + RECORD_MIN_BYTES);
-        n = read(fd, b->bytes + b->length, b->capacity - b->length);
-        if (n > 0)
-            b->length += (size_t)n;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    close(fd);
-    return n == 0 && b->length > 0;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/maps", (long)pid);
+    return process_read_file(path, b) && b->length > 0;
 }
 
 static bool scan_runs(int pagemap, bool guards, const struct seep_mapping *mapping,

@@ -19,6 +19,10 @@ struct process_buffer {
 
 void process_buffer_release(struct process_buffer *b);
 
+/* The whole of a file in /proc, which may come in pieces; replaces the buffer's content. False
+ * where it cannot be read. */
+bool process_read_file(const char *path, struct process_buffer *out);
+
 /* Resident bytes, by the cheapest way there is; 0 where the process is gone. */
 uint64_t process_rss_bytes(pid_t pid);
 

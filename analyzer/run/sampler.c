@@ -17,6 +17,7 @@
 #define MS UINT64_C(1000000)
 #define BUDGET_SHARE 100 /* one part of so many of the time that has passed */
 #define BUDGET_BURST (20 * MS)
+#define BUDGET_RESERVE (5 * MS) /* left to MEMORY records, which cost little */
 #define TICK_FIRST (2 * MS)
 #define TICK_LAST (100 * MS)
 #define CHANGE_SHARE 20 /* RSS has changed where it did by one part of so many */
@@ -155,7 +156,8 @@ static void look_at(struct sampler *s, struct sampler_process *p, const struct r
         p->gone = true;
         return;
     }
-    if (mappings_are_due(p, now, rss) && budget_ns(s) > (int64_t)p->mappings_cost_ns)
+    if (mappings_are_due(p, now, rss) &&
+        budget_ns(s) > (int64_t)(p->mappings_cost_ns + BUDGET_RESERVE))
         take_mappings(s, p, spool, now, rss);
 }
 

@@ -2,11 +2,15 @@
 #include "run/spools.h"
 
 #include "run/output_name.h"
+#include "run/process_memory.h"
 #include "seep/trace_format.h"
 #include "trace/pack.h"
 #include "util/mem.h"
+#include "util/strbuf.h"
 
+#include <ctype.h>
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,4 +116,48 @@ struct run_spool *run_spools_last_image(const struct run_spools *s, uint32_t pid
             return spool;
     }
     return NULL;
+}
+
+bool run_spool_is_running(const struct run_spool *spool)
+{
+    struct pack_spool probe;
+    return !spool->replaced && pack_probe(spool->path, &probe, NULL) == SEEP_OK && probe.running;
+}
+
+/* True if the process was started with this run id, by us or by a process of the run. */
+static bool carries_id(const char *pid, const char *run_id, struct process_buffer *environment)
+{
+    struct strbuf path = {0}, variable = {0};
+    strbuf_addf(&path, "/proc/%s/environ", pid);
+    strbuf_addf(&variable, "SEEP_RUN_ID=%s", run_id);
+    bool found =
+        process_read_file(path.text, environment) &&
+        memmem(environment->bytes, environment->length, variable.text, variable.length + 1);
+    strbuf_release(&path);
+    strbuf_release(&variable);
+    return found;
+}
+
+size_t run_spools_living(struct run_spools *s)
+{
+    size_t count = 0;
+    struct process_buffer environment = {0};
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    while (proc && (entry = readdir(proc)))
+        if (isdigit((unsigned char)entry->d_name[0]))
+            count += carries_id(entry->d_name, s->run_id, &environment);
+    if (proc)
+        closedir(proc);
+    run_spools_scan(s);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct run_spool *spool = &s->all[i];
+        if (!spool->known || spool->foreign || !run_spool_is_running(spool))
+            continue;
+        char pid[16];
+        snprintf(pid, sizeof pid, "%u", spool->pid);
+        count += !carries_id(pid, s->run_id, &environment);
+    }
+    process_buffer_release(&environment);
+    return count;
 }

@@ -39,4 +39,11 @@ void run_spools_scan(struct run_spools *s);
 /* The last image of `pid`; NULL if it recorded none. */
 struct run_spool *run_spools_last_image(const struct run_spools *s, uint32_t pid);
 
+/* Processes of the run that are alive, recorded or about to be: those with our run id in their
+ * environment, and those of spools whose process is alive. Looks at every process there is. */
+size_t run_spools_living(struct run_spools *s);
+
+/* Whether the spool's process is alive and still the image that the spool records. */
+bool run_spool_is_running(const struct run_spool *spool);
+
 #endif

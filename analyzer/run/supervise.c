@@ -17,9 +17,8 @@
 #include <unistd.h>
 
 #define SHELL "/bin/sh"
-#define RESUME_TRIES                                                                               \
-    20 /* after ours, milliseconds in which the program's SIGCONT must be there                    \
-        */
+/* Milliseconds after our SIGCONT within which the program's must have come. */
+#define RESUME_TRIES 20
 /* The child still touches a few pages between reading its peak and execve(). */
 #define FLOOR_MARGIN_BYTES (128u << 10)
 
@@ -204,28 +203,23 @@ static bool is_the_groups(uint32_t signal)
     }
 }
 
-static bool is_stopped(pid_t pid)
-{
-    char path[40], line[512];
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return false;
-    line[n] = '\0';
-    const char *name_end = strrchr(line, ')');
-    return name_end && strncmp(name_end, ") T", 3) == 0;
-}
-
-/* We were continued: so is the program, by whoever did that, if the whole group was meant. */
+/* We were continued. So was the program, if its whole group was meant: then it has continued, and
+ * perhaps stopped again or ended since. If it has not, it alone was forgotten. */
 static void continue_program(const struct supervise *s)
 {
-    for (int i = 0; i < RESUME_TRIES && is_stopped(s->pid); i++)
+    for (int i = 0; i < RESUME_TRIES; i++) {
+        siginfo_t info = {.si_pid = 0};
+        int options = WEXITED | WSTOPPED | WCONTINUED | WNOHANG;
+        if (waitid(P_PID, (id_t)s->pid, &info, options | WNOWAIT) != 0)
+            return;
+        if (info.si_pid != 0) {
+            if (info.si_code == CLD_CONTINUED)
+                waitid(P_PID, (id_t)s->pid, &info, WCONTINUED | WNOHANG);
+            return;
+        }
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    if (is_stopped(s->pid))
-        kill(s->pid, SIGCONT);
+    }
+    kill(s->pid, SIGCONT);
 }
 
 static void pass_on(struct supervise *s, const struct signalfd_siginfo *info)
