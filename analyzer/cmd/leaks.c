@@ -26,6 +26,8 @@ static const struct cli_option own_options[] = {
     {"min-blocks", 0, "N", "Hide call sites with fewer live blocks."},
     {"depth", 'd', "N",
      "Show N frames of each stack (default 12, in JSON all); 0 or 'all' for all."},
+    {"full-names", 0, NULL,
+     "Print functions with all their parameters and template arguments, in lines of any length."},
     {"suppressions", 's', "FILE",
      "Leave out what the LeakSanitizer suppressions in FILE match. May be given again."},
     {"show-suppressed", 0, NULL, "List what suppression files match, marked as such."},

@@ -33,7 +33,8 @@ int print_report(const struct cli *cli, const struct report *report)
         struct text_style style = {
             .colour = options_colour(cli),
             .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
-            .cut = terminal,
+            .cut = terminal && !cli_flag(cli, "full-names"),
+            .full_names = cli_flag(cli, "full-names"),
             .width = terminal_width(terminal),
         };
         text_report(&out, report, &style);

@@ -132,8 +132,8 @@ static size_t word_width(const char *word, size_t length)
 /* True if `word` is a unit: it stays on the line of its number. */
 static bool is_unit(const char *word, size_t length)
 {
-    static const char *const units[] = {"B",  "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "%", "ns",
-                                        "µs", "ms",  "s",   "min", "h",   "d"};
+    static const char *const units[] = {"B",  "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "%",
+                                        "ns", "µs",  "ms",  "s",   "min", "h",   "d"};
     while (length > 0 && (is_code(word[length - 1]) || strchr(".,;:)", word[length - 1])))
         length--;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)

@@ -10,10 +10,11 @@
 #include <stdbool.h>
 
 struct text_style {
-    bool colour;    /* with escape sequences */
-    bool utf8;      /* else nothing but ASCII is written */
-    bool cut;       /* names may be shortened to fit `width`: on a terminal; never in a pipe */
-    unsigned width; /* columns, at least 40 */
+    bool colour;     /* with escape sequences */
+    bool utf8;       /* else nothing but ASCII is written */
+    bool cut;        /* names may be shortened to fit `width`: on a terminal; never in a pipe */
+    bool full_names; /* functions with all parameters and template arguments; not with `cut` */
+    unsigned width;  /* columns, at least 40 */
 };
 
 /* Appends the report. A schema that has no layout is shown as an indented tree. */

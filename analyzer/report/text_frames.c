@@ -4,6 +4,7 @@
  * the C library's start-up frames folded into one line. */
 #include "report/text_frames.h"
 
+#include "report/function_name.h"
 #include "util/mem.h"
 #include "util/utf8.h"
 
@@ -11,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARK_WIDTH 2 /* "? " in front of a frame */
-#define GAP 2        /* between a function and its place */
+#define MARK_WIDTH 2  /* "? " in front of a frame */
+#define GAP 2         /* between a function and its place */
+#define PIPE_NAME 100 /* columns beyond which names are shortened even where lines need not fit */
 
 /* Frames that every stack ends with and that say nothing. */
 static bool is_runtime(const struct result *frame)
@@ -61,48 +63,17 @@ void text_frame_place(struct strbuf *out, const struct result *frame)
     }
 }
 
-/* The name without what can best be spared: first the parameters of a C++ function, then what
- * stands in angle brackets. `level` 0: whole. */
-static void add_function(struct strbuf *out, const char *name, int level)
-{
-    int angle = 0, round = 0;
-    const char *op = strstr(name, "operator"); /* operator<, operator(): no brackets */
-    for (const char *p = name; *p; p++) {
-        if (op && p >= op && p < op + strlen("operator") + 2) {
-            strbuf_addc(out, *p);
-            continue;
-        }
-        bool open_angle = level >= 2 && *p == '<', close_angle = level >= 2 && *p == '>';
-        bool open_round = level >= 1 && *p == '(', close_round = level >= 1 && *p == ')';
-        if ((close_angle && angle > 0 && --angle == 0 && round == 0) ||
-            (close_round && round > 0 && --round == 0 && angle == 0)) {
-            strbuf_addc(out, *p);
-            continue;
-        }
-        if (angle == 0 && round == 0)
-            strbuf_addc(out, *p);
-        if ((open_angle && angle++ == 0 && round == 0) ||
-            (open_round && round++ == 0 && angle == 0 && strncmp(p, "()", 2) != 0))
-            strbuf_adds(out, "…");
-    }
-}
-
 static size_t width_of(const char *s)
 {
     return utf8_width(s, strlen(s));
 }
 
-void text_frame_function(struct strbuf *out, const char *name, size_t columns)
+void text_frame_function(struct strbuf *out, const char *name, size_t columns, bool cut)
 {
     struct strbuf shown = {0}, form = {0};
     utf8_add_visible(&shown, name, strlen(name));
-    for (int level = 0; level <= 2; level++) {
-        strbuf_reset(&form);
-        add_function(&form, shown.text ? shown.text : "", level);
-        if (form.length == 0 || utf8_width(form.text, form.length) <= columns)
-            break;
-    }
-    if (form.length && utf8_width(form.text, form.length) > columns) {
+    function_name_fit(&form, shown.text ? shown.text : "", columns);
+    if (cut && form.length && utf8_width(form.text, form.length) > columns) {
         strbuf_add(out, form.text, utf8_fit(form.text, form.length, columns > 0 ? columns - 1 : 0));
         strbuf_adds(out, "…");
     } else {
@@ -164,7 +135,7 @@ static void print_folded(struct text *t, const struct result *frames, size_t fro
 struct line {
     struct strbuf name, place;
     const char *inlined;
-    size_t name_width, place_width;
+    size_t name_width, place_width; /* as they are shown */
 };
 
 static void release_lines(struct line *lines, size_t count)
@@ -176,47 +147,46 @@ static void release_lines(struct line *lines, size_t count)
     free(lines);
 }
 
-/* Where lines are to fit, the place may take 45 % of the room, and the name what that leaves. */
-static struct line make_line(const struct text *t, const struct result *frame, size_t room)
+/* Makes the places first: on a terminal they may take 45 % of the room, and the names what the
+ * widest of them leaves, so that both stand in columns. Returns the columns of the names. */
+static size_t make_lines(const struct text *t, struct line *lines, const struct result *frames,
+                         size_t count, size_t room)
 {
-    struct line line = {.inlined = text_bool(frame, "inlined") ? "  inlined" : ""};
-    text_frame_place(&line.place, frame);
-    line.place_width = line.place.length ? width_of(line.place.text) : 0;
-    size_t columns = SIZE_MAX;
-    if (t->style.cut) {
-        if (line.place_width > room * 45 / 100)
-            line.place_width = room * 45 / 100;
-        columns = room - strlen(line.inlined) - (line.place_width ? line.place_width + GAP : 0);
+    size_t widest = 0, column = 0, limit = room * 45 / 100;
+    for (size_t i = 0; i < count; i++) {
+        const struct result *frame = result_at(frames, i);
+        struct line *line = &lines[i];
+        line->inlined = text_bool(frame, "inlined") ? "  inlined" : "";
+        text_frame_place(&line->place, frame);
+        size_t width = line->place.length ? width_of(line->place.text) : 0;
+        size_t most = limit - strlen(line->inlined);
+        line->place_width = t->style.cut && width > most ? most : width;
+        width = line->place_width + strlen(line->inlined);
+        widest = width > widest ? width : widest;
     }
-    text_frame_function(&line.name, text_text(frame, "function"), columns);
-    line.name_width = line.name.length ? width_of(line.name.text) : 0;
-    return line;
-}
-
-/* Columns where the places stand: behind the longest name, but not beyond the middle. */
-static size_t place_column(const struct line *lines, size_t count, size_t room)
-{
-    size_t column = 0;
-    for (size_t i = 0; i < count; i++)
-        if (lines[i].name_width > column && lines[i].name_width <= room * 11 / 20)
-            column = lines[i].name_width;
+    size_t names = t->style.cut ? room - widest - GAP : t->style.full_names ? SIZE_MAX : PIPE_NAME;
+    for (size_t i = 0; i < count; i++) {
+        struct line *line = &lines[i];
+        size_t columns = t->style.cut && !line->place_width ? room : names;
+        text_frame_function(&line->name, text_text(result_at(frames, i), "function"), columns,
+                            t->style.cut);
+        line->name_width = line->name.length ? width_of(line->name.text) : 0;
+        bool counts = line->place_width && (t->style.cut || line->name_width <= room / 2);
+        if (counts && line->name_width > column)
+            column = line->name_width;
+    }
     return column;
 }
 
 static void print_line(struct text *t, const struct line *line, const struct result *frame,
-                       enum text_look look, size_t indent, size_t column, size_t room)
+                       enum text_look look, size_t indent, size_t column)
 {
     const char *mark = text_bool(frame, "suspect") ? "?" : text_bool(frame, "guessed") ? "~" : "";
     text_pad(t, indent);
     text_left(t, LOOK_WARN, mark, MARK_WIDTH);
     text_add(t, look, line->name.text ? line->name.text : "");
     if (line->place_width) {
-        /* a place that would not fit in its column moves to the left */
-        size_t at = line->name_width < column ? column : line->name_width;
-        size_t end = at + GAP + line->place_width + strlen(line->inlined);
-        if (t->style.cut && end > room)
-            at = end - room < at - line->name_width ? at - (end - room) : line->name_width;
-        text_pad(t, at - line->name_width + GAP);
+        text_pad(t, line->name_width < column ? column - line->name_width + GAP : GAP);
         add_place(t, line->place.text, t->style.cut ? line->place_width : 0);
     }
     text_add(t, LOOK_DIM, line->inlined);
@@ -263,13 +233,10 @@ void text_frames(struct text *t, const struct result *site, size_t indent)
             break;
         }
     struct line *lines = mem_zalloc(end + 1, sizeof *lines);
-    for (size_t i = 0; i < end; i++)
-        lines[i] = make_line(t, result_at(frames, i), room);
-    size_t column = place_column(lines, end, room);
+    size_t column = make_lines(t, lines, frames, end, room);
     for (size_t i = 0; i < end; i++) {
         const struct result *frame = result_at(frames, i);
-        print_line(t, &lines[i], frame, look_of(frame, i == own_at, i < own_at), indent, column,
-                   room);
+        print_line(t, &lines[i], frame, look_of(frame, i == own_at, i < own_at), indent, column);
     }
     release_lines(lines, end);
     print_end(t, site, end, indent + MARK_WIDTH);

@@ -7,9 +7,9 @@
 /* The stack of a call site (see `frames` in analysis/leaks.h), a line per frame. */
 void text_frames(struct text *t, const struct result *site, size_t indent);
 
-/* Appends a function's name, escaped, in at most `columns` columns: where it is longer, without
- * parameters, then without template arguments, and in the end cut. */
-void text_frame_function(struct strbuf *out, const char *name, size_t columns);
+/* Appends a function's name, escaped, shortened to at most `columns` (see function_name.h), and cut
+ * there if `cut`. */
+void text_frame_function(struct strbuf *out, const char *name, size_t columns, bool cut);
 
 /* Appends where a frame's code stands: "src/cache.c:88", else the module's base name, else
  * nothing. Escaped. */

@@ -23,7 +23,7 @@ static void add_heaviest(struct strbuf *words, const struct result *site)
 {
     const char *name = text_text(site, "name");
     struct strbuf shown = {0};
-    text_frame_function(&shown, name, HEAVIEST);
+    text_frame_function(&shown, name, HEAVIEST, true);
     strbuf_adds(words, TEXT_NAME);
     text_words_ours(words, shown.text ? shown.text : "");
     strbuf_adds(words, TEXT_OFF);

@@ -246,6 +246,24 @@ class Terminal(Made):
             self.assertLessEqual(len(widest), columns, widest)
         self.assertIn("long-name" * 20, self.seep("leaks", trace).stdout)
 
+    def test_full_names(self):
+        path = self.write("t.cpp", """
+            #include <vector>
+            template <class A, class B> struct Long { static void *f(A, B); };
+            template <class A, class B> __attribute__((noinline)) void *Long<A, B>::f(A, B)
+            { return new char[7]; }
+            typedef std::vector<std::vector<std::vector<int>>> deep;
+            int main() { return !Long<deep, deep>::f(deep(), deep()); }
+        """)
+        self.build(path, name="t")
+        trace = self.record([self.path("t")]).trace
+        name = next(f["function"] for s in support.report("leaks", trace)["result"]["sites"]
+                    for f in s["frames"] if f["function"].startswith("Long<"))
+        self.assertGreater(len(name), 120)
+        self.assertIn("Long<…>::f(…)", self.seep("leaks", trace).stdout)
+        self.assertIn(name, self.seep("leaks", "--full-names", trace).stdout)
+        self.assertIn(name, self.show("leaks", "--full-names", "--color=never", trace))
+
     def test_no_progress_in_a_pipe(self):
         self.assertEqual(self.seep("leaks", self.make()).stderr.count("\r"), 0)
 
