@@ -9,10 +9,10 @@
  */
 #include <stdlib.h>
 
-static const struct {
+static struct {
     void *(*take)(size_t);
     void (*give)(void *);
-} functions = {malloc, free};
+} functions;
 
 static void *volatile kept;
 
@@ -23,6 +23,8 @@ __attribute__((noinline)) static void take(void)
 
 int main(void)
 {
+    functions.take = malloc;
+    functions.give = free;
     for (int i = 0; i < 8; i++)
         take();
     for (int i = 0; i < 4; i++)
