@@ -27,7 +27,7 @@ VALGRIND = ["valgrind", "--leak-check=no", "--run-libc-freeres=no", "--run-cxx-f
             "--child-silent-after-fork=yes"]
 
 # Options of `seep leaks` that show every site with its whole stack.
-EVERYTHING = ("--top=0", "--depth=0", "--show-builtin")
+EVERYTHING = ("--top=all", "--depth=all", "--show-builtin")
 
 TIMEOUT = 240  # seconds; below meson's, so that a hang is reported with its command
 
