@@ -3,6 +3,8 @@
  * What ./dev demo records: a small order service that leaks (sessions of customers who walk away),
  * grows (a log nobody trims) and fragments (receipts kept between large pages that are freed).
  *
+ * mark: orders served
+ * mark: receipts printed
  * leak: blocks=4000 bytes=384000 stack=session_open < serve < main
  * leak: blocks=80000 bytes=5120000 stack=log_append < order < serve < main
  * leak: blocks=20000 bytes=800000 stack=receipt_keep < print_receipts < main

@@ -4,10 +4,10 @@
  *
  * truth: allocations=16 frees=2 reallocations=0 allocated_bytes=376
  * truth: live_blocks=14 live_bytes=350 peak_live_bytes=350
- * leak: blocks=2 bytes=20 stack=preinit
- * leak: blocks=3 bytes=60 stack=first
- * leak: blocks=4 bytes=120 stack=main
- * leak: blocks=5 bytes=150 stack=last
+ * leak: blocks=2 bytes=20 stack=take < preinit
+ * leak: blocks=3 bytes=60 stack=take < first
+ * leak: blocks=4 bytes=120 stack=take < main
+ * leak: blocks=5 bytes=150 stack=take < last
  */
 #include <stdlib.h>
 

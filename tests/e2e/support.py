@@ -104,13 +104,14 @@ class TestCase(unittest.TestCase):
 
 
 class Recording:
-    """A trace and how its program ended."""
+    """A trace and, where `done` is given, how its program ended."""
 
-    def __init__(self, trace, done):
+    def __init__(self, trace, done=None):
         self.trace = trace
-        self.status = done.returncode
-        self.stdout = done.stdout
-        self.stderr = done.stderr
+        if done:
+            self.status = done.returncode
+            self.stdout = done.stdout
+            self.stderr = done.stderr
         self._info = None
 
     @property

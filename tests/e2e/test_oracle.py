@@ -10,7 +10,6 @@ loader skips.
 """
 
 import os
-import tempfile
 import unittest
 
 import support
@@ -21,6 +20,16 @@ def seen_environment(prefix, env):
     """The environment that a program started under `prefix` sees."""
     done = support.run([*prefix, "/usr/bin/env", "-0"], check=0, env=env)
     return dict(item.split("=", 1) for item in done.stdout.split("\0") if "=" in item)
+
+
+def libc_path(length):
+    """A path of that length to the libc that is loaded anyway."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        path = next(line.split()[-1] for line in maps if line.rstrip().endswith("/libc.so.6"))
+    folder, name = os.path.split(path)
+    missing = length - len(path)
+    assert missing >= 0
+    return folder + "/." * (missing // 2) + "/" * (missing % 2) + "/" + name
 
 
 class Oracle(support.TestCase):
@@ -34,22 +43,19 @@ class Oracle(support.TestCase):
         return [support.SEEP, "run", "-f", "-o", self.path("out.seep"), "--"]
 
     def environments(self):
-        """(for seep, for valgrind): environments of the same shape once both tools added theirs."""
-        with tempfile.TemporaryDirectory() as scratch:
-            log = os.path.join(scratch, "log")
-            recorded = seen_environment(self.seep_prefix(), self.env)
-            witness_env = dict(self.env)
-            witness_env.update({k: v for k, v in recorded.items() if k.startswith("SEEP_")})
-            prefix = [*support.VALGRIND, f"--log-file={log}"]
-            witnessed = seen_environment(prefix, witness_env)
-            seep_env = dict(self.env)
-            missing = len(witnessed["LD_PRELOAD"]) - len(recorded["LD_PRELOAD"])
-            padded = seep_env if missing > 0 else witness_env
-            if missing:
-                # one colon joins the two values
-                padded["LD_PRELOAD"] = ":" * (abs(missing) - 1) or ":"
-            recorded = seen_environment(self.seep_prefix(), seep_env)
-            witnessed = seen_environment(prefix, witness_env)
+        """(for seep, for valgrind): environments that become the same in shape once both tools have
+        added what they add."""
+        prefix = [*support.VALGRIND, f"--log-file={self.path('log')}", "--"]
+        recorded = seen_environment(self.seep_prefix(), self.env)
+        witnessed = seen_environment(prefix, self.env)
+        seep_env = {**self.env, **{k: v for k, v in witnessed.items() if k not in recorded}}
+        witness_env = {**self.env, **{k: v for k, v in recorded.items() if k not in witnessed}}
+        difference = len(witnessed["LD_PRELOAD"]) - len(recorded["LD_PRELOAD"])
+        seep_env["LD_PRELOAD"] = libc_path(40 + max(difference, 0))
+        witness_env["LD_PRELOAD"] = libc_path(40 + max(-difference, 0))
+        recorded = seen_environment(self.seep_prefix(), seep_env)
+        witnessed = seen_environment(prefix, witness_env)
+        witnessed["SEEP_MAIN_PID"] = recorded["SEEP_MAIN_PID"]  # compare() takes care of it
         self.assertEqual({k: len(v) for k, v in recorded.items()},
                          {k: len(v) for k, v in witnessed.items()})
         return seep_env, witness_env
@@ -59,12 +65,13 @@ class Oracle(support.TestCase):
         seep_env, witness_env = self.environments()
         wrap = wrap or (lambda prefix: [*prefix, *command])
         support.run(wrap(self.seep_prefix()), check=0, env=seep_env, **options)
-        info = support.Recording(self.path("out.seep"), None).info
+        info = support.Recording(self.path("out.seep")).info
         self.assertEqual(info["lost_events"], 0)
         told = {"allocations": info["allocations"] + info["reallocations"],
                 "frees": info["frees"] + info["reallocations"],
                 "bytes": info["allocated_bytes"]}
 
+        witness_env["SEEP_MAIN_PID"] = str(info["process"]["pid"])
         log = self.path("valgrind.log")
         support.run(wrap([*support.VALGRIND, f"--log-file={log}", "--"]), check=0, env=witness_env,
                     **options)

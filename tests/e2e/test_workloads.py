@@ -88,7 +88,7 @@ class Workloads(support.TestCase):
         self.assertEqual(programs.count("tr"), 3, recording.children())
         self.assertEqual(programs.count("sort"), 1, recording.children())
         for path in recording.children():
-            self.assertEqual(support.Recording(path, None).info["lost_events"], 0)
+            self.assertEqual(support.Recording(path).info["lost_events"], 0)
 
     def test_exec_gives_each_image_its_trace(self):
         recording = self.both_ways(["/bin/sh", "-c", "exec env A=b perl -e 'print $ENV{A}'"])
