@@ -356,7 +356,7 @@ static void record_forever(struct pack_fixture *f, int ready)
             publish(&l, 1);
         }
         if (i % 64 == 63) /* else the packer's share grows with the square of the time */
-            usleep(500);
+            usleep(2000);
         if (i == 2000 && write(ready, "x", 1) != 1)
             _exit(1);
     }
