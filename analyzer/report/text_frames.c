@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARK_WIDTH 2  /* "? " in front of a frame */
-#define GAP 2         /* between a function and its place */
-#define PIPE_NAME 100 /* columns beyond which names are shortened even where lines need not fit */
+#define MARK_WIDTH 2 /* "? " in front of a frame */
+#define GAP 2        /* between a function and its place */
+#define PIPE_NAME 64 /* columns beyond which names are shortened even where lines need not fit */
 
 /* Frames that every stack ends with and that say nothing. */
 static bool is_runtime(const struct result *frame)
@@ -171,7 +171,7 @@ static size_t make_lines(const struct text *t, struct line *lines, const struct 
         text_frame_function(&line->name, text_text(result_at(frames, i), "function"), columns,
                             t->style.cut);
         line->name_width = line->name.length ? width_of(line->name.text) : 0;
-        bool counts = line->place_width && (t->style.cut || line->name_width <= room / 2);
+        bool counts = line->place_width && (t->style.cut || line->name_width <= PIPE_NAME);
         if (counts && line->name_width > column)
             column = line->name_width;
     }

@@ -166,8 +166,11 @@ static void print_process(struct text *t, const struct result *r)
     const struct result *options = field(process, "options");
     strbuf_reset(&words);
     for (size_t i = 0; i < result_length(options); i++) {
-        strbuf_adds(&words, i ? " " : "");
-        text_words_foreign(&words, result_at(options, i)->u.text);
+        const char *option = result_at(options, i)->u.text;
+        if (strncmp(option, "SEEP_RUN_ID=", 12) == 0 || strncmp(option, "SEEP_MAIN_PID=", 14) == 0)
+            continue; /* set by `seep run`, and of no use to people */
+        strbuf_adds(&words, words.length ? " " : "");
+        text_words_foreign(&words, option);
     }
     print_words(t, "options", words.length ? words.text : NULL);
     strbuf_release(&words);

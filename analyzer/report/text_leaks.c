@@ -70,9 +70,12 @@ static void print_answer(struct text *t, const struct result *r, bool complete)
         add_window(&words, field(r, "window"));
         strbuf_adds(&words,
                     complete && !text_has(r, "window") ? ": every block had been freed." : ".");
+    } else if (blocks == 0 && !filters && text_number(field(r, "suppressed"), "sites") == 0) {
+        strbuf_addf(&words, "Nothing but what libraries keep from their start-up was %s.",
+                    text_text(r, "word"));
     } else if (blocks == 0) {
-        strbuf_addf(&words, "Nothing %s%s is to be reported; what is left out stands below.",
-                    text_text(r, "word"), filters ? " and matching the filters" : "");
+        strbuf_addf(&words, "Nothing %s %s; what is left out stands below.", text_text(r, "word"),
+                    filters ? "matches the filters" : "is left by your rules");
     } else {
         strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
                     human_bytes(text_number(matched, "bytes")).text);
