@@ -313,7 +313,7 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     for (size_t i = 0; i < sites->shown; i++)
         add_site(list, &sites->items[i], &details, i, sites->matched.bytes, options->depth,
                  &frames);
-    add_sum(r, "hidden", &sites->hidden);
+    result_count(add_sum(r, "hidden", &sites->hidden), "small_sites", sites->small_sites);
     struct result *out = result_object(r, "filtered_out");
     result_count(out, "blocks", set->filtered_blocks);
     result_bytes(out, "bytes", set->filtered_bytes);

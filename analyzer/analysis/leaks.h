@@ -80,7 +80,8 @@ struct leaks_options {
  *       suspect     bool: no call stands before the return address
  *       guessed     bool: found by frame pointer, without unwind data
  *       named       bool: false where `function` is only an address
- *   hidden          object {sites [count], blocks [count], bytes [bytes]}: matched but not shown
+ *   hidden          object {sites [count], blocks [count], bytes [bytes], small_sites [count]}:
+ *                   matched but not shown; small ones because of min_bytes or min_blocks
  *   filtered_out    object {blocks [count], bytes [bytes]}
  *   suppressed      object {sites [count], blocks [count], bytes [bytes], shown bool,
  *                   rules array of {pattern, file texts, line integer, sites, blocks, bytes},

@@ -267,6 +267,7 @@ enum seep_err leaks_sites_order(struct leaks_sites *s, const struct leaks_option
     }
     if (large)
         qsort(s->items, large, sizeof *s->items, compare[options->order]);
+    s->small_sites = s->count - large;
     s->shown = options->top && options->top < large ? options->top : large;
     s->place = mem_zalloc(s->count + 1, sizeof *s->place);
     for (size_t i = 0; i < s->count; i++) {

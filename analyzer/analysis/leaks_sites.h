@@ -29,6 +29,7 @@ struct leaks_sites {
     uint32_t *place;                  /* per number: place in `items` after ordering; owned */
     size_t shown;                     /* the first so many of `items` are, after ordering */
     struct leaks_sum matched, hidden; /* all sites, and those not shown */
+    uint64_t small_sites;             /* of the hidden ones: below min_bytes or min_blocks */
     struct leaks_sum suppressed, builtin; /* by files and by the built-in list; sites are stacks */
     const struct trace_dict *dict;        /* not owned */
     struct symbols *symbols;              /* not owned */

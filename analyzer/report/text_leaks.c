@@ -346,6 +346,21 @@ static void print_suppressed(struct text *t, const struct result *r, struct strb
     }
 }
 
+static void print_hidden(struct text *t, const struct result *hidden, struct strbuf *words)
+{
+    uint64_t sites = text_number(hidden, "sites"), small = text_number(hidden, "small_sites");
+    text_plural(words, sites, "more call site", "more call sites");
+    strbuf_addf(words, ", %s", human_bytes(text_number(hidden, "bytes")).text);
+    if (small == sites)
+        strbuf_adds(words, ", below --min-bytes or --min-blocks");
+    else if (small > 0)
+        strbuf_addf(words, ", %s of them below --min-bytes or --min-blocks",
+                    human_count(small).text);
+    if (small < sites)
+        add_how(words, "--top=all", small ? "shows the others" : "shows them");
+    print_note(t, words);
+}
+
 /* Whether a frame shown has such a flag, so that the mark before it is explained. */
 static bool any_frame(const struct result *sites, const char *flag)
 {
@@ -366,12 +381,8 @@ static void print_notes(struct text *t, const struct result *r)
     size_t before = t->out->length;
     strbuf_addc(t->out, '\n');
     size_t start = t->out->length;
-    if (text_number(hidden, "sites") > 0) {
-        text_plural(&words, text_number(hidden, "sites"), "more call site", "more call sites");
-        strbuf_addf(&words, ", %s", human_bytes(text_number(hidden, "bytes")).text);
-        add_how(&words, "--top=all", "shows them");
-        print_note(t, &words);
-    }
+    if (text_number(hidden, "sites") > 0)
+        print_hidden(t, hidden, &words);
     if (text_number(filtered, "blocks") > 0) {
         text_plural(&words, text_number(filtered, "blocks"), "block", "blocks");
         strbuf_addf(&words, " left out by the filters, %s",

@@ -154,8 +154,15 @@ class Text(Made):
         lines = self.seep("leaks", self.make()).stdout.splitlines()
         self.assertTrue(lines[0].startswith("4.4 KiB in 4 blocks were live at exit, from 2 call "
                                             "sites; the heaviest, server+0x3000"), lines[0])
-        self.assertIn("1 more call site, 10 B; --top=all shows them",
-                      self.seep("leaks", "-n1", self.make(name="b.seep")).stdout)
+        trace = self.make(name="b.seep")
+        for options, wanted in (
+                (["-n1"], "1 more call site, 10 B; --top=all shows them"),
+                (["--min-bytes=11"], "1 more call site, 10 B, below --min-bytes or --min-blocks"),
+                (["-n1", "--by=function"], "1 more call site, 10 B; --top=all shows them"),
+                (["--show-builtin"], None)):
+            lines = self.seep("leaks", *options, trace).stdout.splitlines()
+            self.assertEqual([line for line in lines if "more call site" in line],
+                             [wanted] if wanted else [])
 
     def test_incomplete_recordings_say_so_first(self):
         trace = self.make(SCENE + "lost 1204\n")
