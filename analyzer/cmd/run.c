@@ -257,23 +257,23 @@ static void make_traces(struct run *r, uint32_t main_pid)
     enum seep_err e = collect(&collected, &r->spools, main_pid, &how, &err);
     progress_end(&r->progress);
     r->in_progress = NULL;
+    struct run_summary summary = {
+        .program = r->cli->arguments[0],
+        .file = r->name,
+        .seep = program_invocation_name,
+        .collected = &collected,
+        .main_pid = main_pid,
+    };
     if (!cli_flag(r->cli, "quiet")) {
-        struct run_summary summary = {
-            .program = r->cli->arguments[0],
-            .file = r->name,
-            .seep = program_invocation_name,
-            .collected = &collected,
-            .main_pid = main_pid,
-        };
         run_summary_print(&summary, &how);
         progress_end(&r->progress);
     }
     if (e == SEEP_ERR_INTERRUPTED)
-        cli_error(r->cli,
-                  "interrupted; nothing is lost: '%s pack' goes on with what is left, %s.*.spool",
-                  program_invocation_name, r->name);
+        cli_error(r->cli, "interrupted while packing; nothing recorded is lost");
     else if (e != SEEP_OK)
         cli_error(r->cli, "%s", err.message);
+    if (e != SEEP_OK)
+        run_summary_print_left(&summary);
     collected_release(&collected);
 }
 

@@ -2,8 +2,10 @@
 #include "cmd/run_summary.h"
 
 #include "model/heap.h"
+#include "run/output_name.h"
 #include "trace/trace_reader.h"
 #include "util/human.h"
+#include "util/mem.h"
 #include "util/strbuf.h"
 
 #include <stdio.h>
@@ -110,24 +112,41 @@ static void print_others(const struct run_summary *s)
     fprintf(stderr, "%s\n", c->other_count > NAMES_MAX ? ", ..." : "");
 }
 
+/* "STEM.*.spool" for a shell: what is left of the run */
+static void print_left_pattern(const struct run_summary *s)
+{
+    char *stem = mem_strndup(s->file, output_name_stem(s->file));
+    char *word = quoted(stem);
+    fprintf(stderr, "%s.*.spool\n", word);
+    free(word);
+    free(stem);
+}
+
 static void print_running(const struct run_summary *s)
 {
     size_t running = s->collected->running;
     if (running == 0)
         return;
-    /* STEM.*.spool: what is left of the run */
-    struct strbuf stem = {0};
-    size_t length = strlen(s->file);
-    if (length > 5 && strcmp(s->file + length - 5, ".seep") == 0)
-        length -= 5;
-    strbuf_add(&stem, s->file, length);
-    char *word = quoted(stem.text);
-    fprintf(stderr,
-            "seep: %zu process%s still running and recorded; when %s ended: %s pack %s.*.spool\n",
-            running, running == 1 ? " is" : "es are", running == 1 ? "it has" : "they have",
-            s->seep, word);
-    free(word);
-    strbuf_release(&stem);
+    fprintf(stderr, "seep: %zu process%s still running; when %s ended: %s pack ", running,
+            running == 1 ? " is" : "es are", running == 1 ? "it has" : "they have", s->seep);
+    print_left_pattern(s);
+}
+
+void run_summary_print_left(const struct run_summary *s)
+{
+    const struct collected *c = s->collected;
+    if (c->main_spool) {
+        char *name = beside(s->file, c->main_spool), *spool = quoted(name), *file = quoted(s->file);
+        fprintf(stderr, "seep: to go on with the trace: %s pack -o %s %s\n", s->seep, file, spool);
+        free(name);
+        free(spool);
+        free(file);
+    }
+    if (c->left > (c->main_spool ? 1 : 0)) {
+        fprintf(stderr, "seep: to go on with %s: %s pack ",
+                c->main_spool ? "the others" : "the rest", s->seep);
+        print_left_pattern(s);
+    }
 }
 
 void run_summary_print(const struct run_summary *s, const struct collect_options *options)

@@ -21,4 +21,7 @@ struct run_summary {
  * collect_options. */
 void run_summary_print(const struct run_summary *s, const struct collect_options *options);
 
+/* Prints how to go on with what was not packed. */
+void run_summary_print_left(const struct run_summary *s);
+
 #endif

@@ -60,6 +60,18 @@ static bool pack_one(struct collected *out, const struct run_spool *spool, const
     return false;
 }
 
+static void pack_other(struct collected *out, const struct run_spool *spool,
+                       const struct collect_options *options, enum seep_err *first, struct err *err)
+{
+    char *trace = own_trace(spool);
+    if (!pack_one(out, spool, trace, options, first, err)) {
+        free(trace);
+        return;
+    }
+    MEM_GROW(out->others, out->other_capacity, out->other_count + 1);
+    out->others[out->other_count++] = (struct collect_trace){trace, spool->pid};
+}
+
 enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t main_pid,
                       const struct collect_options *options, struct err *err)
 {
@@ -69,21 +81,16 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
     const struct run_spool *main_spool = run_spools_last_image(spools, main_pid);
     if (main_spool && pack_one(out, main_spool, spools->file, options, &first, err))
         out->main = mem_strdup(spools->file);
+    else if (main_spool)
+        out->main_spool = mem_strdup(main_spool->path);
     size_t main_index = main_spool ? (size_t)(main_spool - spools->all) : SIZE_MAX;
-    /* A process that was just starting when the main one ended shows up while we pack. */
-    for (size_t i = 0; i < spools->count; i++, run_spools_scan(spools)) {
+    for (size_t i = 0; i < spools->count; i++) {
         const struct run_spool *spool = &spools->all[i];
-        if (!spool->known || spool->foreign || i == main_index)
-            continue;
-        if (run_spool_is_running(spool))
-            continue;
-        char *trace = own_trace(spool);
-        if (pack_one(out, spool, trace, options, &first, err)) {
-            MEM_GROW(out->others, out->other_capacity, out->other_count + 1);
-            out->others[out->other_count++] = (struct collect_trace){trace, spool->pid};
-        } else {
-            free(trace);
-        }
+        if (spool->known && !spool->foreign && i != main_index && !run_spool_is_running(spool))
+            pack_other(out, spool, options, &first, err);
+        /* A process that was just starting when the main one ended shows up while we pack. */
+        if (i + 1 == spools->count)
+            run_spools_scan(spools);
     }
     out->running = run_spools_living(spools);
     return first;
@@ -95,5 +102,6 @@ void collected_release(struct collected *c)
         free(c->others[i].path);
     free(c->others);
     free(c->main);
+    free(c->main_spool);
     *c = (struct collected){0};
 }

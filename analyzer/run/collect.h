@@ -25,6 +25,7 @@ struct collect_trace {
 
 struct collected {
     char *main;                   /* owned; the main process's trace; NULL: it recorded nothing */
+    char *main_spool;             /* owned; its spool, where packing it failed or was interrupted */
     struct collect_trace *others; /* owned */
     size_t other_count, other_capacity;
     size_t running; /* processes of the run that live on */

@@ -179,7 +179,8 @@ uint64_t sampler_tick(void *sampler)
         grow(s);
         for (size_t i = 0; i < s->count; i++) {
             const struct run_spool *spool = &s->spools->all[i];
-            if (spool->known && !spool->foreign && !spool->replaced && !s->processes[i].gone)
+            if (spool->known && !spool->foreign && !spool->hidden && !spool->replaced &&
+                !s->processes[i].gone)
                 look_at(s, &s->processes[i], spool);
         }
         budget = budget_ns(s);

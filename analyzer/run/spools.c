@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define SETTLED_NS 50000000
+
 void run_spools_init(struct run_spools *s, const char *file, const char *run_id)
 {
     *s = (struct run_spools){.file = file, .run_id = run_id};
@@ -25,6 +27,7 @@ void run_spools_release(struct run_spools *s)
     for (size_t i = 0; i < s->count; i++)
         free(s->all[i].path);
     free(s->all);
+    free(s->slots);
     *s = (struct run_spools){0};
 }
 
@@ -38,7 +41,7 @@ static void look(struct run_spools *s, struct run_spool *spool)
     spool->foreign = strcmp(probe.run_id, s->run_id) != 0;
     spool->pid = probe.pid;
     spool->start_ns = probe.start_ns;
-    memcpy(spool->exe, probe.exe, sizeof spool->exe);
+    spool->hidden = !probe.running;
     if (spool->foreign)
         return;
     for (size_t i = 0; i < s->count; i++) {
@@ -51,12 +54,41 @@ static void look(struct run_spools *s, struct run_spool *spool)
     }
 }
 
-static bool is_listed(const struct run_spools *s, const char *path)
+static uint64_t hash(const char *text)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (strcmp(s->all[i].path, path) == 0)
-            return true;
-    return false;
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 1099511628211u;
+    return h;
+}
+
+/* The slot of that path, or the empty one where it belongs. At most half of the slots are taken. */
+static uint32_t *slot_of(const struct run_spools *s, const char *path)
+{
+    size_t i = hash(path) & (s->slot_count - 1);
+    while (s->slots[i] && strcmp(s->all[s->slots[i] - 1].path, path) != 0)
+        i = (i + 1) & (s->slot_count - 1);
+    return &s->slots[i];
+}
+
+/* Adds the spool unless it is there already. Takes `path` over. */
+static void add(struct run_spools *s, char *path)
+{
+    if (s->slot_count < 2 * (s->count + 1)) {
+        s->slot_count = s->slot_count ? 2 * s->slot_count : 64;
+        free(s->slots);
+        s->slots = mem_zalloc(s->slot_count, sizeof *s->slots);
+        for (size_t i = 0; i < s->count; i++)
+            *slot_of(s, s->all[i].path) = (uint32_t)i + 1;
+    }
+    uint32_t *slot = slot_of(s, path);
+    if (*slot) {
+        free(path);
+        return;
+    }
+    MEM_GROW(s->all, s->capacity, s->count + 1);
+    s->all[s->count++] = (struct run_spool){.path = path};
+    *slot = (uint32_t)s->count;
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -77,13 +109,19 @@ static void list(struct run_spools *s, DIR *directory, size_t directory_length)
         char *path = mem_alloc(directory_length + strlen(entry->d_name) + 1);
         memcpy(path, s->file, directory_length);
         strcpy(path + directory_length, entry->d_name);
-        if (is_listed(s, path)) {
-            free(path);
-            continue;
-        }
-        MEM_GROW(s->all, s->capacity, s->count + 1);
-        s->all[s->count++] = (struct run_spool){.path = path};
+        add(s, path);
     }
+}
+
+/* A file system tells times in steps of some milliseconds: what changes within one step after it
+ * was looked at leaves no trace in the time. */
+static bool is_settled(struct timespec changed)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t age_ns =
+        (now.tv_sec - changed.tv_sec) * INT64_C(1000000000) + now.tv_nsec - changed.tv_nsec;
+    return age_ns > SETTLED_NS;
 }
 
 void run_spools_scan(struct run_spools *s)
@@ -91,11 +129,10 @@ void run_spools_scan(struct run_spools *s)
     size_t length = (size_t)(strrchr(s->file, '/') + 1 - s->file);
     char *path = mem_strndup(s->file, length);
     struct stat st;
-    /* A change within the clock tick of the last look leaves the time as it was; the kernel's is
-     * a few milliseconds, and a process that lives shorter is found at the end. */
-    if (stat(path, &st) == 0 &&
-        (st.st_mtim.tv_sec != s->changed.tv_sec || st.st_mtim.tv_nsec != s->changed.tv_nsec)) {
+    if (stat(path, &st) == 0 && (!s->settled || st.st_mtim.tv_sec != s->changed.tv_sec ||
+                                 st.st_mtim.tv_nsec != s->changed.tv_nsec)) {
         s->changed = st.st_mtim;
+        s->settled = is_settled(st.st_mtim);
         DIR *directory = opendir(path);
         if (directory) {
             list(s, directory, length);

@@ -11,11 +11,12 @@
 #include <time.h>
 
 struct run_spool {
-    char *path;    /* owned */
-    char exe[256]; /* base name of the executable */
+    char *path; /* owned */
     uint32_t pid;
     uint64_t start_ns; /* when its recording began */
     bool known;        /* complete enough to be told whose it is; the fields above are set */
+    bool hidden;       /* no living process of that pid records there: it has ended, or has another
+                          pid in our eyes (a pid namespace) */
     bool foreign;      /* of another run */
     bool later;        /* it is not the first image of its process */
     bool replaced;     /* the process went on in a later image */
@@ -26,7 +27,10 @@ struct run_spools {
     const char *run_id;    /* not owned */
     struct run_spool *all; /* owned; in the order found */
     size_t count, capacity;
+    uint32_t *slots;         /* owned; hash table: index in `all` + 1, by path */
+    size_t slot_count;       /* a power of two */
     struct timespec changed; /* of the directory, when it was read last */
+    bool settled;            /* a later change would show in that time */
 };
 
 /* Both texts must outlive *s. */

@@ -111,7 +111,8 @@ enum seep_beside {
  * varint pages between the end of the previous mapping (0 at first) and its start; varint pages;
  * varint protection (1 read, 2 write, 4 execute, 8 shared); varint length and text of its name as
  * in /proc/PID/maps ("" for anonymous); varint run count; each run varint pages << 2 | enum
- * seep_residency. Runs cover the mapping from its start; only private writable mappings have any.
+ * seep_residency. Runs cover the mapping from its start, pages behind the last run are absent; only
+ * private writable mappings have any.
  */
 enum seep_residency {
     SEEP_PAGE_ABSENT = 0,
@@ -120,7 +121,8 @@ enum seep_residency {
     SEEP_PAGE_FILE = 3, /* resident, still the file's own page */
 };
 
-/* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. */
+/* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. One at the time of the
+ * EXIT record repeats the last values known but for the peak, which the kernel tells then. */
 enum seep_memory {
     SEEP_MEMORY_RSS = 0,
     SEEP_MEMORY_PEAK_RSS = 1,

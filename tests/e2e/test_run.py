@@ -450,6 +450,19 @@ class Outputs(Run):
             self.assertIn(bad, done.stderr)
         self.assertEqual(self.names(), ["x.seep"])
 
+    def test_a_text_without_an_interpreter_is_run_by_the_shell(self):
+        path = self.write("script", "echo $0 \"$@\"\n")
+        os.chmod(path, 0o755)
+        done = self.run_here("-o", "x.seep", "./script", "a b", "c")
+        self.assertEqual(done.stdout, "./script a b c\n")
+
+    def test_a_trace_may_be_called_anything(self):
+        self.run_here("-o", "trace", "sh", "-c", "ls >/dev/null; exit 0")
+        names = self.names()
+        self.assertEqual(names[0], "trace")
+        self.assertRegex(names[1], r"trace\.\d+\.0\.\w+\.seep")
+        support.run([support.SEEP, "info", self.path("trace")], check=0)
+
     def test_library_already_preloaded(self):
         env = support.environment(LD_PRELOAD="/lib/x86_64-linux-gnu/libm.so.6",
                                   SEEP_OUT="/nowhere/x")
@@ -532,6 +545,43 @@ class Processes(Run):
             with open(self.path("parent"), encoding="utf-8") as text:
                 parents.append(text.read())
         self.assertEqual(parents[0], parents[1])
+
+
+class Packing(Run):
+    """Packing, at the end of the run, may be interrupted."""
+
+    def test_interrupted_and_resumed(self):
+        source = self.write("many.c", r"""
+            #include <stdlib.h>
+            int main(void)
+            {
+                for (int i = 0; i < 4000000; i++)
+                    free(malloc((size_t)(i % 1000)));
+                return 8;
+            }""")
+        program = self.build(source)
+        process = subprocess.Popen(
+            [support.SEEP, "run", "-o", "x.seep", program], cwd=self.tmp, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=support.environment())
+        spools = []
+        while not spools:
+            spools = [n for n in os.listdir(self.tmp) if n.endswith(".spool")]
+            time.sleep(0.02)
+        pid = int(spools[0].split(".")[1])
+        while os.path.exists(f"/proc/{pid}"):
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 8)  # the program's own
+        self.assertIn("interrupted", said)
+        self.assertFalse(os.path.exists(self.path("x.seep")))
+        command = re.search(r"to go on with the trace: (.*)", said)[1]
+        support.run(["sh", "-c", command], cwd=self.tmp, check=0)
+        info = support.report("info", self.path("x.seep"))["result"]
+        self.assertEqual(info["frees"], 4000000)
+        self.assertEqual(info["exit"]["status"], 8)
+        self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
 
 
 class Memory(Run):
