@@ -106,10 +106,10 @@ static void list(struct run_spools *s, DIR *directory, size_t directory_length)
         if (strncmp(entry->d_name, stem, stem_length) != 0 || entry->d_name[stem_length] != '.' ||
             !ends_with(entry->d_name, SEEP_SPOOL_SUFFIX))
             continue;
-        char *path = mem_alloc(directory_length + strlen(entry->d_name) + 1);
-        memcpy(path, s->file, directory_length);
-        strcpy(path + directory_length, entry->d_name);
-        add(s, path);
+        struct strbuf path = {0};
+        strbuf_add(&path, s->file, directory_length);
+        strbuf_adds(&path, entry->d_name);
+        add(s, strbuf_detach(&path));
     }
 }
 

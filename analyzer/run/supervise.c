@@ -289,8 +289,7 @@ static bool reap(struct supervise *s, struct supervise_end *end)
 {
     struct rusage usage;
     int status;
-    pid_t pid;
-    while ((pid = wait4(s->pid, &status, WNOHANG | WUNTRACED, &usage)) == s->pid) {
+    while (wait4(s->pid, &status, WNOHANG | WUNTRACED, &usage) == s->pid) {
         if (WIFSTOPPED(status)) {
             stop_with(s, WSTOPSIG(status));
             continue;

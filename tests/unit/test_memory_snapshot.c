@@ -145,15 +145,15 @@ static void reads_maps(void **state)
     const char *p = text, *end = text + strlen(text);
     static const struct {
         uint64_t start, end;
-        unsigned protection;
         const char *name;
+        unsigned protection;
         bool runs;
     } expected[] = {
-        {0x55d0c0a00000, 0x55d0c0a02000, 1, "/usr/bin/my prog", false},
-        {0x55d0c0a02000, 0x55d0c0a05000, 3, "", true},
-        {0x7f0000000000, 0x7f0000001000, 15, "/dev/zero (deleted)", false},
-        {0x7ffd00000000, 0x7ffd00021000, 3, "[stack]", true},
-        {0xffffffffff600000, 0xffffffffff601000, 4, "[vsyscall]", false},
+        {0x55d0c0a00000, 0x55d0c0a02000, "/usr/bin/my prog", 1, false},
+        {0x55d0c0a02000, 0x55d0c0a05000, "", 3, true},
+        {0x7f0000000000, 0x7f0000001000, "/dev/zero (deleted)", 15, false},
+        {0x7ffd00000000, 0x7ffd00021000, "[stack]", 3, true},
+        {0xffffffffff600000, 0xffffffffff601000, "[vsyscall]", 4, false},
     };
     struct seep_mapping m;
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {

@@ -220,7 +220,7 @@ static void set_loader(Elf64_Ehdr *file, const char *loader)
     Elf64_Phdr *interp = header(file, PT_INTERP);
     assert_true(strlen(loader) < interp->p_filesz);
     memset((char *)file + interp->p_offset, 0, interp->p_filesz);
-    strcpy((char *)file + interp->p_offset, loader);
+    memcpy((char *)file + interp->p_offset, loader, strlen(loader));
 }
 
 static void make_musl(Elf64_Ehdr *file)
