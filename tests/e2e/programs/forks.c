@@ -15,8 +15,11 @@ static void *busy(void *arg)
 {
     void *volatile *mine = arg;
     while (!stop) {
-        *mine = malloc(66);
-        free(*mine);
+        for (int i = 0; i < 20; i++) {
+            *mine = malloc(66);
+            free(*mine);
+        }
+        usleep(50);
     }
     return NULL;
 }
