@@ -34,7 +34,7 @@ struct trace_writer {
     char *path; /* owned */
     int fd;
     int level;
-    uint64_t group_events;
+    uint64_t group_events, part_events;
     enum seep_err failed; /* what stopped writing; sticky */
     struct err failure;
     uint64_t offset;
@@ -233,6 +233,9 @@ enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
     w->fd = fd;
     w->level = options && options->level ? options->level : DEFAULT_LEVEL;
     w->group_events = options ? options->group_events : 0;
+    w->part_events = options && options->part_events ? options->part_events : PART_EVENTS;
+    if (w->part_events > SEEP_PART_EVENTS_MAX)
+        w->part_events = SEEP_PART_EVENTS_MAX;
     live_init(&w->live);
     event_coder_init(&w->coder, &w->live, &w->columns);
     struct seep_file_header header = chunk_file_header();
@@ -364,7 +367,7 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     event_coder_put(&w->coder, ev, flight, w->floor_ns);
     w->floor_ns = w->coder.time_ns;
     w->counted += counts(ev);
-    if (++w->part.event_count == PART_EVENTS || w->number - w->group_first == w->group_events)
+    if (++w->part.event_count == w->part_events || w->number - w->group_first == w->group_events)
         flush_part(w);
     return report(w, err);
 }

@@ -14,6 +14,7 @@ struct trace_writer;
 struct trace_writer_options {
     int level;             /* of zstd; 0 = the default */
     uint64_t group_events; /* most events a group holds; 0 = the default. Tests make it small */
+    uint64_t part_events; /* most events a part of a group holds; 0 = the default. For tests, too */
 };
 
 /* Creates the file `path`, mode 0600, which must not exist, and writes the file header. Owned by

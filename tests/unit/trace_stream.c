@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace_stream.h"
 
+#include "seep/crc32c.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,7 +297,8 @@ void stream_write(struct stream *s, const struct stream_profile *profile, uint64
     unlink(s->path);
     struct making m = {.s = s, .p = profile, .random = seed};
     struct trace_writer_options options = {.level = profile->level,
-                                           .group_events = profile->group_events};
+                                           .group_events = profile->group_events,
+                                           .part_events = profile->part_events};
     struct err err;
     check(!trace_writer_open(&m.w, s->path, &options, &err), err.message);
     tell_about_process(&m);
@@ -338,29 +341,89 @@ uint8_t *stream_bytes(const struct stream *s, size_t *length)
     return bytes;
 }
 
+void stream_reseal(uint8_t *bytes, size_t length)
+{
+    struct seep_file_header file;
+    if (length < sizeof file)
+        return;
+    memcpy(&file, bytes, sizeof file);
+    file.checksum = seep_crc32c(0, &file, sizeof file - 4);
+    memcpy(bytes, &file, sizeof file);
+    size_t at = sizeof file;
+    struct seep_chunk_header h;
+    while (length - at >= sizeof h) {
+        memcpy(&h, bytes + at, sizeof h);
+        uint8_t *stored = bytes + at + sizeof h;
+        size_t room = length - at - sizeof h;
+        if (h.magic != SEEP_CHUNK_MAGIC)
+            break;
+        size_t n = h.stored_bytes < room ? (size_t)h.stored_bytes : room;
+        struct seep_group_header group;
+        if (h.type == SEEP_CHUNK_GROUP && n >= sizeof group) {
+            memcpy(&group, stored, sizeof group);
+            group.checksum = seep_crc32c(0, &group, sizeof group - 4);
+            memcpy(stored, &group, sizeof group);
+        }
+        h.payload_checksum = seep_crc32c(0, stored, n);
+        h.header_checksum = seep_crc32c(0, &h, sizeof h - 4);
+        memcpy(bytes + at, &h, sizeof h);
+        at += sizeof h + n;
+    }
+    struct seep_trailer trailer;
+    if (length - at == sizeof trailer) {
+        memcpy(&trailer, bytes + at, sizeof trailer);
+        trailer.checksum = seep_crc32c(0, &trailer, offsetof(struct seep_trailer, checksum));
+        memcpy(bytes + at, &trailer, sizeof trailer);
+    }
+}
+
+struct stream_chunk *stream_chunks(const uint8_t *bytes, size_t length, size_t *count)
+{
+    struct stream_chunk *chunks = NULL;
+    *count = 0;
+    struct seep_chunk_header h;
+    for (size_t at = sizeof(struct seep_file_header); length - at > sizeof h;
+         at = chunks[*count - 1].end) {
+        memcpy(&h, bytes + at, sizeof h);
+        chunks = realloc(chunks, (*count + 1) * sizeof *chunks);
+        check(chunks && h.magic == SEEP_CHUNK_MAGIC, "not a chunk");
+        struct stream_chunk *c = &chunks[(*count)++];
+        *c = (struct stream_chunk){
+            .offset = at, .end = at + sizeof h + (size_t)h.stored_bytes, .type = h.type};
+        if (h.type == SEEP_CHUNK_GROUP) {
+            struct seep_group_header group;
+            memcpy(&group, bytes + at + sizeof h, sizeof group);
+            c->first_event = group.first_event;
+            c->events = group.event_count;
+            c->checkpoint = group.flags & SEEP_GROUP_CHECKPOINT;
+        }
+    }
+    return chunks;
+}
+
 static bool near(uint64_t a, uint64_t b)
 {
     return a > b ? a - b <= 1000 : b - a <= 1000;
 }
 
 static const char *block_difference(const struct trace_block *told, const struct trace_block *got,
-                                    bool lost_stacks)
+                                    bool lost)
 {
-    return told->address != got->address                                ? "address"
-           : told->size != got->size                                    ? "size"
-           : told->usable != got->usable                                ? "usable"
-           : !near(told->time_ns, got->time_ns)                         ? "block time"
-           : told->birth != got->birth                                  ? "birth"
-           : told->thread != got->thread                                ? "block thread"
-           : told->alignment != got->alignment                          ? "alignment"
-           : told->call != got->call                                    ? "block call"
-           : told->flags != got->flags                                  ? "block flags"
-           : told->stack != got->stack && !(lost_stacks && !got->stack) ? "block stack"
-                                                                        : NULL;
+    return told->address != got->address                            ? "address"
+           : told->size != got->size                                ? "size"
+           : told->usable != got->usable                            ? "usable"
+           : !near(told->time_ns, got->time_ns)                     ? "block time"
+           : told->birth != got->birth                              ? "birth"
+           : told->thread != got->thread && !(lost && !got->thread) ? "block thread"
+           : told->alignment != got->alignment                      ? "alignment"
+           : told->call != got->call                                ? "block call"
+           : told->flags != got->flags                              ? "block flags"
+           : told->stack != got->stack && !(lost && !got->stack)    ? "block stack"
+                                                                    : NULL;
 }
 
 const char *stream_difference(const struct trace_event *told, const struct trace_event *got,
-                              bool lost_stacks)
+                              bool lost)
 {
     if (told->type != got->type)
         return "type";
@@ -377,9 +440,9 @@ const char *stream_difference(const struct trace_event *told, const struct trace
         return "call";
     if (told->flags != got->flags)
         return "flags";
-    if (told->thread != got->thread)
+    if (told->thread != got->thread && !(lost && !got->thread))
         return "thread";
-    if (told->stack != got->stack && !(lost_stacks && !got->stack))
+    if (told->stack != got->stack && !(lost && !got->stack))
         return "stack";
     const char *difference = NULL;
     switch (told->type) {
@@ -388,21 +451,21 @@ const char *stream_difference(const struct trace_event *told, const struct trace
             return "failed size";
         /* fall through */
     case TRACE_FREE_UNKNOWN: return told->address != got->address ? "address" : NULL;
-    case TRACE_ALLOC: difference = block_difference(&told->after, &got->after, lost_stacks); break;
-    case TRACE_FREE: difference = block_difference(&told->before, &got->before, lost_stacks); break;
+    case TRACE_ALLOC: difference = block_difference(&told->after, &got->after, lost); break;
+    case TRACE_FREE: difference = block_difference(&told->before, &got->before, lost); break;
     case TRACE_REALLOC_OUT:
         if (told->link != got->link)
             return "link";
-        difference = block_difference(&told->before, &got->before, lost_stacks);
+        difference = block_difference(&told->before, &got->before, lost);
         break;
     case TRACE_REALLOC_IN:
         if (told->link != got->link)
             return "link";
         /* fall through */
     default:
-        difference = block_difference(&told->before, &got->before, lost_stacks);
+        difference = block_difference(&told->before, &got->before, lost);
         if (!difference)
-            difference = block_difference(&told->after, &got->after, lost_stacks);
+            difference = block_difference(&told->after, &got->after, lost);
     }
     return difference ? difference : told->slot != got->slot ? "slot" : NULL;
 }

@@ -16,8 +16,8 @@ struct stream_profile {
     bool lifo, fifo; /* which block is freed; else any */
     bool aligned;    /* some blocks have an alignment, and addresses no multiple of 16 */
     unsigned threads, stacks;
-    uint64_t group_events; /* 0: the default */
-    int level;             /* of zstd */
+    uint64_t group_events, part_events; /* 0: the default */
+    int level;                          /* of zstd */
 };
 
 /* A trace on disk and the events in it. */
@@ -38,9 +38,23 @@ void stream_release(struct stream *s);
 /* The file's bytes; owned by the caller. */
 uint8_t *stream_bytes(const struct stream *s, size_t *length);
 
+/* Makes all checksums of a trace's bytes right again, as far as its chunk headers can be followed.
+ */
+void stream_reseal(uint8_t *bytes, size_t length);
+
+/* The chunks of a sound trace, found without the code under test. */
+struct stream_chunk {
+    size_t offset, end; /* of header and stored bytes */
+    unsigned type;
+    uint64_t first_event, events; /* GROUP */
+    bool checkpoint;
+};
+/* Owned by the caller, free(). */
+struct stream_chunk *stream_chunks(const uint8_t *bytes, size_t length, size_t *count);
+
 /* NULL if `got` is the event that was told, else the field that differs. Times may differ by 1 us;
- * `lost_stacks`: a stack may read as 0. */
+ * `lost`: stacks and threads may read as 0, their definitions being lost. */
 const char *stream_difference(const struct trace_event *told, const struct trace_event *got,
-                              bool lost_stacks);
+                              bool lost);
 
 #endif
