@@ -60,9 +60,17 @@ struct cursor {
     bool bad;
 };
 
+static inline struct cursor cursor_at(const uint8_t *data, size_t length)
+{
+    static const uint8_t nothing[1];
+    if (!length)
+        data = nothing; /* may have been NULL */
+    return (struct cursor){data, data + length, false};
+}
+
 static inline struct cursor cursor_of(const struct bytes *b)
 {
-    return (struct cursor){b->data, b->data + b->length, false};
+    return cursor_at(b->data, b->length);
 }
 
 static inline bool cursor_done(const struct cursor *c)

@@ -83,7 +83,7 @@ static bool take_blocks(struct take *t, const struct seep_group_header *header, 
 {
     struct cursor *slots = &t->cursor[SEEP_COLUMN_CHECK_SLOT];
     for (uint32_t i = 0; i < header->live_count; i++) {
-        int64_t slot = t->previous.slot + cursor_svarint(slots);
+        int64_t slot = (int64_t)(t->previous.slot + (uint64_t)cursor_svarint(slots));
         struct trace_block b = take_block(t);
         if (slots->bad || slot < 0 || slot >= header->slot_count ||
             live_block(l, (uint32_t)slot) != NULL)
@@ -100,7 +100,7 @@ static bool take_free_slots(struct take *t, const struct seep_group_header *head
     uint32_t count = header->slot_count - header->live_count;
     int64_t previous = 0;
     while (l->free_count < count) {
-        int64_t slot = previous + cursor_svarint(c);
+        int64_t slot = (int64_t)((uint64_t)previous + (uint64_t)cursor_svarint(c));
         if (c->bad || slot < 0 || slot >= header->slot_count)
             return false;
         if (slot >= l->slot_count)

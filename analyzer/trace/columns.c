@@ -85,7 +85,7 @@ bool columns_parse(struct columns_table *t, const uint8_t *payload, size_t lengt
 {
     memset(t, 0, sizeof *t);
     struct table_head head;
-    struct cursor c = {payload, payload + length, false};
+    struct cursor c = cursor_at(payload, length);
     const uint8_t *at = cursor_take(&c, sizeof head);
     if (!at)
         return false;

@@ -221,7 +221,7 @@ bool dict_take_threads(struct dict *d, const struct bytes *records)
 void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,
                    size_t length)
 {
-    struct cursor c = {payload, payload + length, false};
+    struct cursor c = cursor_at(payload, length);
     struct trace_mark mark = {
         .time_ns = time_ns, .number = number, .thread = (uint32_t)cursor_bounded(&c, UINT32_MAX)};
     if (c.bad)

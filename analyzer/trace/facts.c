@@ -61,7 +61,7 @@ static char **read_list(const char *text, size_t length)
 static void set(struct trace_facts *f, const struct fact_row *row, const uint8_t *at, size_t length)
 {
     char *field = (char *)f + row->offset;
-    struct cursor c = {at, at + length, false};
+    struct cursor c = cursor_at(at, length);
     switch (row->kind) {
     case INTEGER32: *(uint32_t *)field = (uint32_t)cursor_varint(&c); break;
     case INTEGER64: *(uint64_t *)field = cursor_varint(&c); break;
@@ -82,7 +82,7 @@ bool facts_decode(struct trace_facts *f, const uint8_t *bytes, size_t length)
     *f = (struct trace_facts){0};
     for (size_t i = 0; i < ROWS; i++)
         set(f, &rows[i], nothing, 0);
-    struct cursor c = {bytes, bytes + length, false};
+    struct cursor c = cursor_at(bytes, length);
     while (!cursor_done(&c)) {
         uint64_t key = cursor_varint(&c);
         uint64_t fact_bytes = cursor_varint(&c);

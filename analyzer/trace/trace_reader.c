@@ -75,7 +75,7 @@ static enum seep_err load(struct trace_reader *r, const struct chunk_entry *entr
 /* What records beside the events tell about the whole, for files without a summary. */
 static void learn(struct trace_summary *s, const struct record *record)
 {
-    struct cursor c = {record->beside.bytes, record->beside.bytes + record->beside.length, false};
+    struct cursor c = cursor_at(record->beside.bytes, record->beside.length);
     switch (record->beside.kind) {
     case SEEP_BESIDE_MEMORY: {
         uint64_t count = cursor_varint(&c);
@@ -150,10 +150,7 @@ static bool take_chunk(struct trace_reader *r, enum seep_chunk_type type,
             return false;
         r->written = s;
         r->has_summary = true;
-        /* more than that is not in the file, whatever it says */
-        uint64_t most = (r->chunks.count + r->dict.lost_chunks) * SEEP_PART_EVENTS_MAX;
-        if (numbers > r->known_events)
-            r->known_events = numbers < most ? numbers : most;
+        r->known_events = numbers;
         return true;
     }
     default: return true;
@@ -331,7 +328,6 @@ static void open_gap(struct trace_reader *r, uint64_t number)
     r->pass.lost += r->gap_events;
     if (r->pass.lost > r->summary.lost_damaged - r->written.lost_damaged)
         r->summary.lost_damaged = r->written.lost_damaged + r->pass.lost;
-    note_damage(r);
 }
 
 static bool same_state(const struct trace_reader *r, const struct seep_group_header *h)
@@ -356,6 +352,7 @@ static bool enter_part(struct trace_reader *r, const struct columns_table *table
             !checkpoint_decode(&r->columns, table, h, &r->live))
             return false;
         check_references(r);
+        note_damage(r);
         open_gap(r, h->first_event);
     }
     event_coder_reset(&r->coder, h->start_ns);
@@ -401,6 +398,8 @@ static enum seep_err next_part(struct trace_reader *r, struct err *err)
             return code;
     }
     if (!r->left && !r->gap && (r->known_events > r->number || !r->in_step)) {
+        if (!r->summary.truncated) /* else it is the cut that took them */
+            note_damage(r);
         open_gap(r, r->known_events > r->number ? r->known_events : r->number);
         r->in_step = true; /* told once; the live blocks stay those of the last event read */
     }

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * make_traces DIRECTORY: makes the golden traces (tests/golden/trace): a sound one with the list of
+ * what was told in it, and bad ones. Run by hand when the format changes; what the bad ones must
+ * read as stands in expected.txt, which is written by hand. */
+#include "trace_stream.h"
+#include "trace_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct stream_profile profile = {.name = "golden",
+                                              .events = 80,
+                                              .free = 350,
+                                              .realloc = 80,
+                                              .split_realloc = 60,
+                                              .failed = 20,
+                                              .unknown_free = 20,
+                                              .beside = 40,
+                                              .keep = 15,
+                                              .aligned = true,
+                                              .threads = 3,
+                                              .stacks = 12,
+                                              .group_events = 25,
+                                              .part_events = 10};
+
+static struct stream stream;
+static uint8_t *sound;
+static size_t sound_length;
+static struct stream_chunk *chunks;
+static size_t chunk_count;
+
+static void put(const char *name, const uint8_t *bytes, size_t length)
+{
+    FILE *file = fopen(name, "wb");
+    if (!file || fwrite(bytes, 1, length, file) != length || fclose(file) != 0) {
+        perror(name);
+        exit(1);
+    }
+}
+
+/* A copy of the sound trace; static, one at a time. */
+static uint8_t *copy(void)
+{
+    static uint8_t *bytes;
+    bytes = realloc(bytes, 2 * sound_length);
+    memcpy(bytes, sound, sound_length);
+    return bytes;
+}
+
+/* The n-th chunk of a type. */
+static const struct stream_chunk *nth(unsigned type, unsigned n)
+{
+    for (size_t i = 0; i < chunk_count; i++)
+        if (chunks[i].type == type && n-- == 0)
+            return &chunks[i];
+    abort();
+}
+
+static void put_field(uint8_t *bytes, size_t at, uint64_t value, size_t width)
+{
+    memcpy(bytes + at, &value, width);
+}
+
+#define STORED sizeof(struct seep_chunk_header)
+#define COLUMNS (STORED + sizeof(struct seep_group_header) + 4)
+
+static void make_bad(void)
+{
+    uint8_t *b;
+    put("bad-empty.seep", sound, 0);
+    put("bad-text.seep", (const uint8_t *)"SEEP, but only a text\n", 22);
+    put("bad-short.seep", sound, 20);
+
+    b = copy();
+    b[13] ^= 4; /* flags of the file header */
+    put("bad-file-header.seep", b, sound_length);
+    b = copy();
+    put_field(b, offsetof(struct seep_file_header, version), 3, 4);
+    stream_reseal(b, sound_length);
+    put("bad-future.seep", b, sound_length);
+
+    put("bad-cut-in-part.seep", copy(), nth(SEEP_CHUNK_GROUP, 4)->offset + 120);
+    put("bad-cut-between.seep", copy(), nth(SEEP_CHUNK_GROUP, 4)->end);
+    put("bad-no-trailer.seep", copy(), sound_length - sizeof(struct seep_trailer));
+    put("bad-no-summary.seep", copy(), nth(SEEP_CHUNK_SUMMARY, 0)->offset);
+
+    b = copy();
+    b[nth(SEEP_CHUNK_GROUP, 1)->offset + 200] ^= 1;
+    put("bad-part.seep", b, sound_length);
+    b = copy();
+    b[nth(SEEP_CHUNK_GROUP, 3)->offset + 9] ^= 1;
+    put("bad-chunk-header.seep", b, sound_length);
+    b = copy();
+    b[nth(SEEP_CHUNK_STACKS, 0)->offset + 50] ^= 1;
+    put("bad-stacks.seep", b, sound_length);
+    b = copy();
+    size_t last = nth(SEEP_CHUNK_SUMMARY, 0)->offset - 20;
+    memset(b + last, 0xff, 10);
+    put("bad-last-part.seep", b, sound_length);
+
+    b = copy();
+    memset(b + nth(SEEP_CHUNK_GROUP, 0)->offset, 0, 4000);
+    put("bad-zeros.seep", b, sound_length);
+    b = copy();
+    memmove(b + sound_length, b + 32, sound_length - 32);
+    put("bad-twice.seep", b, 2 * sound_length - 32);
+
+    /* hostile: all checksums right */
+    b = copy();
+    put_field(b, nth(SEEP_CHUNK_GROUP, 1)->offset + COLUMNS + 4, UINT32_MAX, 4);
+    stream_reseal(b, sound_length);
+    put("bad-huge-column.seep", b, sound_length);
+    b = copy();
+    put_field(b,
+              nth(SEEP_CHUNK_GROUP, 0)->offset + STORED +
+                  offsetof(struct seep_group_header, event_count),
+              SEEP_PART_EVENTS_MAX, 4);
+    stream_reseal(b, sound_length);
+    put("bad-many-events.seep", b, sound_length);
+    b = copy();
+    put_field(b,
+              nth(SEEP_CHUNK_GROUP, 3)->offset + STORED +
+                  offsetof(struct seep_group_header, slot_count),
+              SEEP_LIVE_MAX, 4);
+    stream_reseal(b, sound_length);
+    put("bad-many-slots.seep", b, sound_length);
+    b = copy();
+    put_field(b,
+              nth(SEEP_CHUNK_GROUP, 2)->offset + offsetof(struct seep_chunk_header, stored_bytes),
+              INT64_MAX, 8);
+    stream_reseal(b, sound_length);
+    put("bad-huge-chunk.seep", b, sound_length);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2 || chdir(argv[1]) != 0) {
+        fprintf(stderr, "usage: make_traces DIRECTORY\n");
+        return 2;
+    }
+    stream_write(&stream, &profile, 1);
+    sound = stream_bytes(&stream, &sound_length);
+    chunks = stream_chunks(sound, sound_length, &chunk_count);
+    put("sound.seep", sound, sound_length);
+    FILE *text = fopen("sound.txt", "w");
+    if (!text)
+        return 1;
+    for (size_t i = 0; i < stream.count; i++)
+        trace_text_event(text, &stream.events[i]);
+    fclose(text);
+    make_bad();
+    free(chunks);
+    free(sound);
+    stream_release(&stream);
+    return 0;
+}
