@@ -21,7 +21,8 @@ struct bytes {
 
 static inline uint8_t *bytes_room(struct bytes *b, size_t more)
 {
-    MEM_GROW(b->data, b->capacity, b->length + more);
+    size_t need = b->length + more;
+    MEM_GROW(b->data, b->capacity, need ? need : 1); /* never NULL */
     return b->data + b->length;
 }
 
