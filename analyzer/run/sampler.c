@@ -44,6 +44,11 @@ static uint64_t max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
+{
+    return value < least ? least : value > most ? most : value;
+}
+
 void sampler_init(struct sampler *s, struct run_spools *spools)
 {
     *s = (struct sampler){
@@ -124,14 +129,14 @@ static void take_mappings(struct sampler *s, struct sampler_process *p,
 static bool memory_is_due(const struct sampler_process *p, uint64_t now, uint64_t rss)
 {
     return !p->memory_ns || has_changed(p->memory[SEEP_MEMORY_RSS], rss) ||
-           now - p->memory_ns >= max(100 * MS, (now - p->first_ns) / 64);
+           now - p->memory_ns >= between(100 * MS, (now - p->first_ns) / 64, 60000 * MS);
 }
 
 static bool mappings_are_due(const struct sampler_process *p, uint64_t now, uint64_t rss)
 {
-    uint64_t age = now - p->first_ns, since = now - p->mappings_ns;
-    return !p->mappings_ns || since >= max(1000 * MS, age / 16) ||
-           (has_changed(p->mappings_rss_bytes, rss) && since >= max(20 * MS, age / 32));
+    uint64_t part = (now - p->first_ns) / 16, since = now - p->mappings_ns;
+    return !p->mappings_ns || since >= between(1000 * MS, part, 300000 * MS) ||
+           (has_changed(p->mappings_rss_bytes, rss) && since >= between(20 * MS, part, 30000 * MS));
 }
 
 /* Processor time we may still use; negative: so much too much was used. */
@@ -186,9 +191,7 @@ uint64_t sampler_tick(void *sampler)
         budget = budget_ns(s);
     }
     uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - s->begin_ns;
-    uint64_t next = max(TICK_FIRST, elapsed / 10);
-    if (next > TICK_LAST)
-        next = TICK_LAST;
+    uint64_t next = between(TICK_FIRST, elapsed / 10, TICK_LAST);
     return budget < 0 ? max(next, (uint64_t)-budget * BUDGET_SHARE) : next;
 }
 

@@ -4,11 +4,15 @@
  * to the process's spool (`snapshots`, see trace_format.h).
  *
  * How often: a look at each process's RSS every few milliseconds at first, every 100 ms from the
- * first second on; a MEMORY record where RSS has changed by 5 % since the last one, or when none
- * was made for 1/64 of the run; a MAPPINGS record, which costs some 10 ms per gigabyte, at such
- * changes too but more rarely. All of it together may use 1 % of a core (plus 20 ms at once): after
+ * first second on; a MEMORY record where RSS has changed by 5 % since the last one, or none was
+ * made for 1/64 of the process's age (100 ms to a minute); a MAPPINGS record, which costs some 10
+ * ms per gigabyte, where RSS has changed so and the last one is 1/16 of the age ago (20 ms to half
+ * a minute), or five minutes. All of it together may use 1 % of a core (plus 20 ms at once): after
  * a costly record nothing more is done until that has been made up for. So short runs get a close
- * picture, and long ones stay cheap and small. */
+ * picture, and long ones stay cheap and small.
+ *
+ * The end itself is not seen: a process's memory is gone before its parent is told. What the kernel
+ * keeps, the peak, is recorded then. */
 #ifndef RUN_SAMPLER_H
 #define RUN_SAMPLER_H
 
