@@ -11,21 +11,19 @@
 #include <limits.h>
 #include <string.h>
 
-/* What people are shown unless they ask for more; programs get everything. */
-#define TEXT_TOP 10
-#define TEXT_DEPTH 12
+/* What is shown unless more is asked for; in every format the same. */
+#define TOP 10
+#define DEPTH 12
 
 static const struct cli_option own_options[] = {
-    {"top", 'n', "N",
-     "Show the N heaviest call sites (default 10, in JSON all); 0 or 'all' for all."},
+    {"top", 'n', "N", "Show the N heaviest call sites (default 10); 0 or 'all' for all."},
     {"by", 0, "stack|function|module|source",
      "What makes a call site: the whole stack, or the allocating function, its module, its source "
      "file."},
     {"order", 0, "bytes|blocks|time", "Heaviest first by bytes or blocks, or oldest first."},
     {"min-bytes", 0, "SIZE", "Hide call sites with fewer live bytes."},
     {"min-blocks", 0, "N", "Hide call sites with fewer live blocks."},
-    {"depth", 'd', "N",
-     "Show N frames of each stack (default 12, in JSON all); 0 or 'all' for all."},
+    {"depth", 'd', "N", "Show N frames of each stack (default 12); 0 or 'all' for all."},
     {"full-names", 0, NULL,
      "Print functions with all their parameters and template arguments, in lines of any length."},
     {"suppressions", 's', "FILE",
@@ -47,7 +45,7 @@ static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *
                                   struct err *err)
 {
     struct leaks_options *o = &l->options;
-    uint64_t top = options_json(cli) ? 0 : TEXT_TOP, depth = options_json(cli) ? 0 : TEXT_DEPTH;
+    uint64_t top = TOP, depth = DEPTH;
     *printed = true;
     if (!options_count(cli, "top", true, &top) || !options_count(cli, "depth", true, &depth) ||
         !options_count(cli, "min-blocks", false, &o->min_blocks) ||

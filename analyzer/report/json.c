@@ -85,11 +85,14 @@ static bool is_leaf(const struct result *r)
     return r->type != RESULT_OBJECT && r->type != RESULT_ARRAY;
 }
 
-/* Arrays of leaves stand on one line. */
-static bool on_one_line(const struct result *r)
+/* Arrays of leaves stand on one line, and so do small objects within arrays and objects: a frame of
+ * a stack is a line. */
+static bool on_one_line(const struct result *r, unsigned depth)
 {
+    if (r->type == RESULT_OBJECT && (depth < 2 || result_length(r) > 10))
+        return result_length(r) == 0;
     for (size_t i = 0; i < result_length(r); i++)
-        if (r->type == RESULT_OBJECT || !is_leaf(result_at(r, i)))
+        if (!is_leaf(result_at(r, i)))
             return false;
     return true;
 }
@@ -110,7 +113,7 @@ static void add_value(struct strbuf *out, const struct result *r, unsigned depth
             strbuf_adds(out, "null");
         return;
     }
-    bool object = r->type == RESULT_OBJECT, one_line = on_one_line(r);
+    bool object = r->type == RESULT_OBJECT, one_line = on_one_line(r, depth);
     strbuf_addc(out, object ? '{' : '[');
     for (size_t i = 0; i < result_length(r); i++) {
         const struct result *child = result_at(r, i);
