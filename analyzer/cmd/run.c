@@ -53,7 +53,6 @@ struct run {
     struct run_spools spools;
     struct sampler sampler;
     struct progress progress;
-    const char *in_progress; /* what `progress` shows; not owned */
 };
 
 /* Prints the message and returns the status. */
@@ -228,11 +227,7 @@ static int start(struct run *r)
 static bool show_progress(void *arg, const char *what, double fraction)
 {
     struct run *r = arg;
-    if (r->in_progress != what) {
-        progress_end(&r->progress);
-        progress_begin(&r->progress, what);
-        r->in_progress = what;
-    }
+    r->progress.what = what;
     bool go_on = cli_flag(r->cli, "quiet") || progress_step(&r->progress, fraction);
     return !supervise_interrupted(&r->supervise) && go_on;
 }
@@ -254,9 +249,10 @@ static void make_traces(struct run *r, uint32_t main_pid)
     };
     struct collected collected;
     struct err err;
+    progress_begin(&r->progress, "");
     enum seep_err e = collect(&collected, &r->spools, main_pid, &how, &err);
     progress_end(&r->progress);
-    r->in_progress = NULL;
+    progress_begin(&r->progress, "");
     struct run_summary summary = {
         .program = r->cli->arguments[0],
         .file = r->name,

@@ -60,8 +60,8 @@ static bool read_totals(const char *path, const struct collect_options *options,
         if (ev.type == TRACE_GAP)
             heap_resync(&heap, reader);
         if (i % STEP_EVENTS == 0 && options->progress)
-            go_on =
-                options->progress(options->progress_arg, "reading", trace_reader_progress(reader));
+            go_on = options->progress(options->progress_arg, "reading the trace",
+                                      trace_reader_progress(reader));
     }
     *totals = heap.totals;
     *summary = *trace_reader_summary(reader);

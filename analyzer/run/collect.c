@@ -6,26 +6,35 @@
 #include "util/mem.h"
 #include "util/strbuf.h"
 
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct task {
     const struct collect_options *options;
-    const char *what;
+    char what[64];
+    double done, total; /* spools */
 };
 
 static bool step(void *arg, double fraction)
 {
     const struct task *t = arg;
     return !t->options->progress ||
-           t->options->progress(t->options->progress_arg, t->what, fraction);
+           t->options->progress(t->options->progress_arg, t->what, (t->done + fraction) / t->total);
 }
 
-static enum seep_err pack(const struct run_spool *spool, const char *trace,
+static enum seep_err pack(const struct collected *out, const struct run_spools *spools,
+                          const struct run_spool *spool, const char *trace,
                           const struct collect_options *options, struct err *err)
 {
     const char *slash = strrchr(trace, '/');
-    struct task task = {options, slash ? slash + 1 : trace};
+    struct task task = {
+        .options = options,
+        .done = (double)(out->other_count + out->left + (out->main ? 1 : 0)),
+        .total = (double)spools->count,
+    };
+    snprintf(task.what, sizeof task.what, "packing %s", slash ? slash + 1 : trace);
     struct pack_options how = {
         .overwrite = options->overwrite,
         .progress = step,
@@ -44,12 +53,14 @@ static char *own_trace(const struct run_spool *spool)
 }
 
 /* Packs one spool into `trace` and takes note of what came of it. */
-static bool pack_one(struct collected *out, const struct run_spool *spool, const char *trace,
+static bool pack_one(struct collected *out, const struct run_spools *spools,
+                     const struct run_spool *spool, const char *trace,
                      const struct collect_options *options, enum seep_err *first, struct err *err)
 {
     struct err detail;
-    enum seep_err e = *first == SEEP_ERR_INTERRUPTED ? SEEP_ERR_INTERRUPTED
-                                                     : pack(spool, trace, options, &detail);
+    enum seep_err e = *first == SEEP_ERR_INTERRUPTED
+                          ? SEEP_ERR_INTERRUPTED
+                          : pack(out, spools, spool, trace, options, &detail);
     if (e == SEEP_OK)
         return true;
     out->left++;
@@ -60,11 +71,12 @@ static bool pack_one(struct collected *out, const struct run_spool *spool, const
     return false;
 }
 
-static void pack_other(struct collected *out, const struct run_spool *spool,
-                       const struct collect_options *options, enum seep_err *first, struct err *err)
+static void pack_other(struct collected *out, const struct run_spools *spools,
+                       const struct run_spool *spool, const struct collect_options *options,
+                       enum seep_err *first, struct err *err)
 {
     char *trace = own_trace(spool);
-    if (!pack_one(out, spool, trace, options, first, err)) {
+    if (!pack_one(out, spools, spool, trace, options, first, err)) {
         free(trace);
         return;
     }
@@ -79,7 +91,7 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
     run_spools_scan(spools);
     enum seep_err first = SEEP_OK;
     const struct run_spool *main_spool = run_spools_last_image(spools, main_pid);
-    if (main_spool && pack_one(out, main_spool, spools->file, options, &first, err))
+    if (main_spool && pack_one(out, spools, main_spool, spools->file, options, &first, err))
         out->main = mem_strdup(spools->file);
     else if (main_spool)
         out->main_spool = mem_strdup(main_spool->path);
@@ -87,7 +99,7 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
     for (size_t i = 0; i < spools->count; i++) {
         const struct run_spool *spool = &spools->all[i];
         if (spool->known && !spool->foreign && i != main_index && !run_spool_is_running(spool))
-            pack_other(out, spool, options, &first, err);
+            pack_other(out, spools, spool, options, &first, err);
         /* A process that was just starting when the main one ended shows up while we pack. */
         if (i + 1 == spools->count)
             run_spools_scan(spools);
