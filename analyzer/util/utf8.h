@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Texts that come from a trace are bytes someone else chose: names of functions, files, threads and
- * marks. What is valid, how wide it stands on a terminal, and how it is shown without obeying it. */
+ * marks. What is valid, how wide it stands on a terminal, and how it is shown without obeying it.
+ */
 #ifndef UTIL_UTF8_H
 #define UTIL_UTF8_H
 
