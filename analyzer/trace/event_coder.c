@@ -242,6 +242,8 @@ INLINE bool code_event(struct event_coder *c, struct trace_event *ev, uint32_t f
             return false;
         }
     }
+    if (c->bad)
+        return false;
     if (fields & OF_KIND) {
         struct event_kind kind = {.stack = ev->stack, .call = ev->call};
         if (ev->type == TRACE_FAILED) {
@@ -263,13 +265,12 @@ INLINE bool code_event(struct event_coder *c, struct trace_event *ev, uint32_t f
             ev->after.alignment = kind.alignment;
         }
     } else {
-        uint8_t *expected = c->bad ? NULL : expected_call(c, ev);
+        uint8_t *expected = expected_call(c, ev);
         if (op & SEEP_OP_EXTRA)
             code_extra(c, ev, reading);
-        else if (expected)
+        else
             ev->call = *expected;
-        if (expected)
-            *expected = ev->call;
+        *expected = ev->call;
     }
     if (fields & OF_PLACE)
         code_place(c, ev, old, reading);

@@ -76,10 +76,10 @@ static uint32_t *map_place(struct event_model *m, const struct event_kind *kind)
 uint8_t event_model_kind_code(struct event_model *m, const struct event_context *context,
                               const struct event_kind *kind, uint32_t *number)
 {
-    for (uint8_t code = 0; code < SEEP_KIND_FAR; code++) {
-        *number = event_model_candidate(context, code);
+    for (unsigned code = 0; code < SEEP_KIND_FAR; code++) {
+        *number = event_model_candidate(context, (uint8_t)code);
         if (*number < m->kind_count && same_kind(&m->kinds[*number], kind))
-            return code;
+            return (uint8_t)code;
     }
     if (!m->kind_map)
         m->kind_map = mem_zalloc(1u << MAP_BITS, sizeof *m->kind_map);
@@ -105,9 +105,9 @@ uint8_t event_model_address_code(const struct event_model *m, const uint64_t *ri
 {
     if (before && before->address == address)
         return SEEP_ADDRESS_SAME;
-    for (uint8_t rank = 0; rank < EVENT_RING_DEPTH; rank++)
+    for (unsigned rank = 0; rank < EVENT_RING_DEPTH; rank++)
         if (ring[rank] == address)
-            return rank;
+            return (uint8_t)rank;
     if (address == m->carve)
         return SEEP_ADDRESS_CARVE;
     if (address == m->behind)

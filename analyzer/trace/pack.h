@@ -30,7 +30,7 @@ struct pack_spool {
     uint32_t image;
     uint32_t parent_pid;
     uint64_t start_ns; /* CLOCK_MONOTONIC when recording began: orders the images of a process */
-    char exe[256]; /* base name of the executable */
+    char exe[256];     /* base name of the executable */
     char run_id[64];
     uint32_t state; /* enum seep_spool_state */
     uint64_t bytes; /* on disk */

@@ -11,16 +11,16 @@
 #include <stdint.h>
 
 enum trace_event_type {
-    TRACE_ALLOC = 1,   /* a block begins */
-    TRACE_FREE,        /* a block ends */
-    TRACE_REALLOC,     /* a block changes, in one place of the order */
-    TRACE_REALLOC_OUT, /* first place of a reallocation: the old block leaves. `link` joins both */
-    TRACE_REALLOC_IN,  /* second place: the new block enters. One reallocation in counts */
-    TRACE_FAILED,      /* an allocation or reallocation that returned NULL; a count of its own */
+    TRACE_ALLOC = 1,    /* a block begins */
+    TRACE_FREE,         /* a block ends */
+    TRACE_REALLOC,      /* a block changes, in one place of the order */
+    TRACE_REALLOC_OUT,  /* first place of a reallocation: the old block leaves. `link` joins both */
+    TRACE_REALLOC_IN,   /* second place: the new block enters. One reallocation in counts */
+    TRACE_FAILED,       /* an allocation or reallocation that returned NULL; a count of its own */
     TRACE_FREE_UNKNOWN, /* a free of an address that no recorded allocation made */
-    TRACE_BESIDE,      /* something beside the events: see `beside` */
-    TRACE_GAP,         /* a damaged stretch was skipped: `lost_events` are missing (0: unknown),
-                          the live blocks are those of the next checkpoint */
+    TRACE_BESIDE,       /* something beside the events: see `beside` */
+    TRACE_GAP,          /* a damaged stretch was skipped: `lost_events` are missing (0: unknown),
+                           the live blocks are those of the next checkpoint */
 };
 
 enum trace_event_flag {
@@ -51,27 +51,27 @@ struct trace_beside {
 
 struct trace_event {
     enum trace_event_type type;
-    uint8_t call;        /* enum seep_call of this call */
-    uint8_t flags;       /* enum trace_event_flag */
-    uint32_t thread;     /* who called */
-    uint32_t stack;      /* of this call; 0 = not recorded (most frees) */
-    uint32_t slot;       /* ALLOC, FREE, REALLOC*: the block's; a REALLOC keeps its slot */
-    uint32_t link;       /* REALLOC_OUT and _IN: the same non-zero number */
-    uint64_t number;     /* place in the total order, from 0; BESIDE and GAP do not count */
-    uint64_t time_ns;    /* since the start of recording */
+    uint8_t call;              /* enum seep_call of this call */
+    uint8_t flags;             /* enum trace_event_flag */
+    uint32_t thread;           /* who called */
+    uint32_t stack;            /* of this call; 0 = not recorded (most frees) */
+    uint32_t slot;             /* ALLOC, FREE, REALLOC*: the block's; a REALLOC keeps its slot */
+    uint32_t link;             /* REALLOC_OUT and _IN: the same non-zero number */
+    uint64_t number;           /* place in the total order, from 0; BESIDE and GAP do not count */
+    uint64_t time_ns;          /* since the start of recording */
     struct trace_block before; /* FREE, REALLOC, REALLOC_OUT (and _IN): the block that was */
     struct trace_block after;  /* ALLOC, REALLOC, REALLOC_IN: the block that is */
     uint64_t failed_size;      /* FAILED: bytes asked for */
     uint64_t address;          /* FREE_UNKNOWN; FAILED: old address of a reallocation, or 0 */
     struct trace_beside beside;
-    uint64_t lost_events;      /* GAP */
+    uint64_t lost_events; /* GAP */
 };
 
 /* Dictionaries. Loaded whole when a trace is opened. */
 struct trace_stack_node {
-    uint64_t pc;         /* a return address, unless SEEP_ROW_EXACT_PC; root: the generation */
-    uint32_t parent;     /* 0 for a root; a parent's id is always smaller than its child's */
-    uint8_t flags;       /* enum seep_row_flag: EXACT_PC, GUESSED, ROOT, CUT */
+    uint64_t pc;     /* a return address, unless SEEP_ROW_EXACT_PC; root: the generation */
+    uint32_t parent; /* 0 for a root; a parent's id is always smaller than its child's */
+    uint8_t flags;   /* enum seep_row_flag: EXACT_PC, GUESSED, ROOT, CUT */
 };
 
 struct trace_segment {
@@ -82,13 +82,13 @@ struct trace_segment {
 };
 
 struct trace_module {
-    char *path;            /* owned by the dictionary, like all below; "[vdso]" for the vDSO */
-    uint8_t *build_id;     /* may be NULL */
+    char *path;        /* owned by the dictionary, like all below; "[vdso]" for the vDSO */
+    uint8_t *build_id; /* may be NULL */
     size_t build_id_bytes;
-    uint64_t base;         /* load bias: pc - base is the link-time address */
-    uint64_t start, end;   /* mapped range */
-    uint32_t generation_from; /* first generation it is known in */
-    uint32_t generation_to;   /* last; UINT32_MAX while loaded */
+    uint64_t base;               /* load bias: pc - base is the link-time address */
+    uint64_t start, end;         /* mapped range */
+    uint32_t generation_from;    /* first generation it is known in */
+    uint32_t generation_to;      /* last; UINT32_MAX while loaded */
     uint64_t load_ns, unload_ns; /* first seen and gone, since the start; UINT64_MAX: never gone */
     struct trace_segment *segments;
     size_t segment_count;
@@ -97,7 +97,7 @@ struct trace_module {
 struct trace_thread {
     uint32_t number; /* from 1, in order of their first event */
     uint32_t tid;
-    char *name;      /* last known; "" where unknown */
+    char *name;                /* last known; "" where unknown */
     uint64_t start_ns, end_ns; /* end: UINT64_MAX while it runs */
 };
 
@@ -133,29 +133,30 @@ struct trace_facts {
 
 /* What the packer and the reader know of the whole. */
 struct trace_summary {
-    uint64_t events;        /* allocations + frees + reallocations */
+    uint64_t events; /* allocations + frees + reallocations */
     uint64_t lost_nested, lost_stopped, lost_early, lost_no_lane; /* by the recorder */
-    uint64_t lost_damaged;  /* in damaged or cut parts of spool or trace; a lower bound */
-    uint64_t repaired;      /* places corrected by the alternation rule */
-    uint64_t raced;         /* frees implied because none was recorded */
+    uint64_t lost_damaged; /* in damaged or cut parts of spool or trace; a lower bound */
+    uint64_t repaired;     /* places corrected by the alternation rule */
+    uint64_t raced;        /* frees implied because none was recorded */
     uint64_t unknown_frees;
     uint64_t cut_stacks, guessed_frames;
     uint64_t duration_ns;
-    uint64_t trace_bytes;   /* size of the file */
+    uint64_t trace_bytes; /* size of the file */
     uint64_t recorder_bytes;
     uint64_t peak_rss_bytes; /* 0: not known */
-    uint32_t spool_state;   /* enum seep_spool_state */
-    uint32_t stop_reason;   /* enum seep_stop */
-    int32_t wait_status;    /* as from waitpid; -1: not known */
-    bool truncated;         /* the file has no valid end; all up to the cut was read */
-    bool damaged;           /* checksums failed somewhere */
+    uint32_t spool_state;    /* enum seep_spool_state */
+    uint32_t stop_reason;    /* enum seep_stop */
+    int32_t wait_status;     /* as from waitpid; -1: not known */
+    bool truncated;          /* the file has no valid end; all up to the cut was read */
+    bool damaged;            /* checksums failed somewhere */
 };
 
 /* Complete: nothing lost and recording not stopped, however the program died. */
 static inline bool trace_summary_complete(const struct trace_summary *s)
 {
     return s->lost_nested + s->lost_stopped + s->lost_early + s->lost_no_lane + s->lost_damaged ==
-               0 && s->stop_reason == SEEP_STOP_NONE && !s->truncated && !s->damaged;
+               0 &&
+           s->stop_reason == SEEP_STOP_NONE && !s->truncated && !s->damaged;
 }
 
 #endif

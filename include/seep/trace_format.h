@@ -121,8 +121,8 @@ enum seep_residency {
     SEEP_PAGE_FILE = 3, /* resident, still the file's own page */
 };
 
-/* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. One at the time of the
- * EXIT record repeats the last values known but for the peak, which the kernel tells then. */
+/* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. One at the time of
+ * the EXIT record repeats the last values known but for the peak, which the kernel tells then. */
 enum seep_memory {
     SEEP_MEMORY_RSS = 0,
     SEEP_MEMORY_PEAK_RSS = 1,
