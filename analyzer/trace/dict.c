@@ -138,7 +138,7 @@ static bool take_module(struct cursor *c, struct trace_module *m)
     m->path = take_text(c);
     m->build_id_bytes = (size_t)cursor_varint(c);
     const uint8_t *id = cursor_take(c, m->build_id_bytes);
-    if (id && m->build_id_bytes) {
+    if (!c->bad && m->build_id_bytes) {
         m->build_id = mem_alloc(m->build_id_bytes);
         memcpy(m->build_id, id, m->build_id_bytes);
     }
