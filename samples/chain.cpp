@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A call chain through templates, members, a lambda, an inlined function and an exception's handler.
- * 72704 bytes are libstdc++'s own; each exception takes a block and gives it back.
+ * A call chain through templates, members, a lambda, an inlined function and an exception's
+ * handler. 72704 bytes are libstdc++'s own; each exception takes a block and gives it back.
  *
  * truth: reallocations=0 live_blocks=13 live_bytes=73304
  * leak: blocks=10 bytes=500 stack=shop::Cart<int>::add < shop::fill < main

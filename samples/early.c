@@ -28,8 +28,8 @@ static void preinit(int argc, char **argv, char **env)
     take(2, 10);
 }
 /* The loader calls these before the constructors of preloaded libraries. */
-__attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char **, char **) =
-    preinit;
+__attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char **,
+                                                                              char **) = preinit;
 
 __attribute__((constructor(101))) static void first(void)
 {

@@ -33,12 +33,12 @@ static void *volatile kept;
 
 int main()
 {
-    int *one = new int(1);                    // 4
-    int *many = new int[10];                  // 40
+    int *one = new int(1);   // 4
+    int *many = new int[10]; // 40
     char *quiet = new (std::nothrow) char[100];
-    Line *line = new Line;                    // 64, aligned
-    Line *lines = new Line[3];                // 192, aligned
-    Base *derived = new Derived;              // 8 + 92 + 100 = 200
+    Line *line = new Line;       // 64, aligned
+    Line *lines = new Line[3];   // 192, aligned
+    Base *derived = new Derived; // 8 + 92 + 100 = 200
     void *raw = ::operator new(136);
     kept = shop::lose<double>(8);
 

@@ -22,13 +22,13 @@ int main(void)
 {
     volatile size_t huge = SIZE_MAX / 4;
 
-    char *a = realloc(NULL, 100);   /* an allocation */
-    a = realloc(a, 1000000);        /* moves, into a mapping of its own */
+    char *a = realloc(NULL, 100);          /* an allocation */
+    a = realloc(a, 1000000);               /* moves, into a mapping of its own */
     char *b = reallocarray(NULL, 10, 100); /* an allocation */
-    b = reallocarray(b, 20, 100);   /* 2000 */
-    b = realloc(b, 180);            /* shrinks in place */
-    char *c = malloc(0);            /* a block of no bytes */
-    c = realloc(c, 3000);           /* 3000 */
+    b = reallocarray(b, 20, 100);          /* 2000 */
+    b = realloc(b, 180);                   /* shrinks in place */
+    char *c = malloc(0);                   /* a block of no bytes */
+    c = realloc(c, 3000);                  /* 3000 */
 
     void *failed = realloc(b, huge); /* fails: b stays */
     if (failed)
@@ -36,17 +36,17 @@ int main(void)
     failed = malloc(huge);
     if (failed)
         return 1;
-    failed = calloc(huge, 8);       /* the product overflows */
+    failed = calloc(huge, 8); /* the product overflows */
     if (failed)
         return 1;
 
     free(NULL);
-    b = realloc(b, 0);              /* a free */
+    b = realloc(b, 0); /* a free */
     if (b)
         return 1;
     b = malloc(6100);
     free(b);
-    keep(c);                        /* 5000, at the end still live */
+    keep(c); /* 5000, at the end still live */
     free(a);
     return 0;
 }

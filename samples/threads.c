@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Four threads make blocks, each frees those of its neighbour, one in a hundred is lost. glibc takes
- * one block for each thread it starts (its vector of thread-local storage) and keeps it.
+ * Four threads make blocks, each frees those of its neighbour, one in a hundred is lost. glibc
+ * takes one block for each thread it starts (its vector of thread-local storage) and keeps it.
  *
  * truth: allocations=40004 frees=39600 reallocations=0 live_blocks=404 threads=5
  * leak: blocks=400 bytes=12800 stack=parcel_new < produce < worker

@@ -9,18 +9,12 @@
 static const char *stop_text(uint32_t reason)
 {
     switch ((enum seep_stop)reason) {
-    case SEEP_STOP_NONE:
-        return NULL;
-    case SEEP_STOP_DISK_FULL:
-        return "the disk was full";
-    case SEEP_STOP_CAP:
-        return "the recording reached its size limit";
-    case SEEP_STOP_FILE_LIMIT:
-        return "the limit on file sizes was reached";
-    case SEEP_STOP_IO:
-        return "the recording could no longer be written";
-    case SEEP_STOP_MEMORY:
-        return "the recorder had no memory left";
+    case SEEP_STOP_NONE: return NULL;
+    case SEEP_STOP_DISK_FULL: return "the disk was full";
+    case SEEP_STOP_CAP: return "the recording reached its size limit";
+    case SEEP_STOP_FILE_LIMIT: return "the limit on file sizes was reached";
+    case SEEP_STOP_IO: return "the recording could no longer be written";
+    case SEEP_STOP_MEMORY: return "the recorder had no memory left";
     }
     return "for an unknown reason";
 }

@@ -38,8 +38,8 @@ enum elf_file_status {
 /* Opens `path` for reading. `f` holds something only after ELF_FILE_OK; release it then. */
 enum elf_file_status elf_file_open(struct elf_file *f, const char *path);
 
-/* True if elf_file_open() would open `path`, as far as its kind and first bytes tell: for files that
- * a library is about to open by itself. */
+/* True if elf_file_open() would open `path`, as far as its kind and first bytes tell: for files
+ * that a library is about to open by itself. */
 bool elf_file_is_one(const char *path);
 
 /* Opens the vDSO of the running process. */

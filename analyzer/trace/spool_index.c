@@ -152,11 +152,10 @@ static void index_tails(struct indexer *x)
         }
         if (!tail_of(&lane, i, tails_size, &piece, &sound))
             continue;
-        if (sound && piece.bytes == 0) /* says only how far the lane has come */
+        /* an empty one says only how far the lane has come */
+        if (sound && (piece.bytes == 0 || !s->running || copy_tail(s, &piece, tails_size))) {
             add_piece(s, piece);
-        else if (sound && (!s->running || copy_tail(s, &piece, tails_size)))
-            add_piece(s, piece);
-        else {
+        } else {
             note(x, "lane %u: its tail, sequence %u, cannot be read", i, piece.sequence);
             s->damaged_pieces++;
         }

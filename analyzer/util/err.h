@@ -8,13 +8,13 @@
 /* 0 is success. A damaged or cut trace is no error but a normal result with losses stated. */
 enum seep_err {
     SEEP_OK = 0,
-    SEEP_END,          /* no more items; not a failure */
-    SEEP_ERR_IO,       /* a file could not be read or written */
+    SEEP_END,           /* no more items; not a failure */
+    SEEP_ERR_IO,        /* a file could not be read or written */
     SEEP_ERR_NOT_TRACE, /* the file is something else */
-    SEEP_ERR_VERSION,  /* a format version this program does not know */
-    SEEP_ERR_DAMAGED,  /* nothing readable is left */
-    SEEP_ERR_EXISTS,   /* output exists and may not be overwritten */
-    SEEP_ERR_BUSY,     /* the recording is still being written */
+    SEEP_ERR_VERSION,   /* a format version this program does not know */
+    SEEP_ERR_DAMAGED,   /* nothing readable is left */
+    SEEP_ERR_EXISTS,    /* output exists and may not be overwritten */
+    SEEP_ERR_BUSY,      /* the recording is still being written */
     SEEP_ERR_MEMORY,
     SEEP_ERR_USAGE,
     SEEP_ERR_INTERRUPTED, /* Ctrl-C */

@@ -7,22 +7,22 @@
 #include <stddef.h>
 
 /* Like malloc, calloc, reallocarray and strdup, but never NULL. Owned by the caller, free(). */
-void *mem_alloc(size_t bytes);
-void *mem_zalloc(size_t count, size_t bytes);
-void *mem_resize(void *p, size_t count, size_t bytes);
-char *mem_strdup(const char *s);
-char *mem_strndup(const char *s, size_t n);
+void *mem_alloc(size_t bytes) __attribute__((returns_nonnull));
+void *mem_zalloc(size_t count, size_t bytes) __attribute__((returns_nonnull));
+void *mem_resize(void *p, size_t count, size_t bytes) __attribute__((returns_nonnull));
+char *mem_strdup(const char *s) __attribute__((returns_nonnull));
+char *mem_strndup(const char *s, size_t n) __attribute__((returns_nonnull));
 
 /* Makes room for `need` elements in the array `*p` of capacity `*capacity`, doubling it. */
-#define MEM_GROW(p, capacity, need)                                                               \
-    do {                                                                                          \
-        if ((need) > (capacity)) {                                                                \
-            size_t grown_ = (capacity) ? (size_t)(capacity)*2 : 16;                               \
-            if (grown_ < (size_t)(need))                                                          \
-                grown_ = (size_t)(need);                                                          \
-            (p) = mem_resize((p), grown_, sizeof *(p));                                           \
-            (capacity) = grown_;                                                                  \
-        }                                                                                         \
+#define MEM_GROW(p, capacity, need)                                                                \
+    do {                                                                                           \
+        if ((need) > (capacity)) {                                                                 \
+            size_t grown_ = (capacity) ? (size_t)(capacity)*2 : 16;                                \
+            if (grown_ < (size_t)(need))                                                           \
+                grown_ = (size_t)(need);                                                           \
+            (p) = mem_resize((p), grown_, sizeof *(p));                                            \
+            (capacity) = grown_;                                                                   \
+        }                                                                                          \
     } while (0)
 
 #endif

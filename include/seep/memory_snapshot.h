@@ -44,10 +44,10 @@ static inline bool seep_memory_parse(const char *text, size_t length,
                                      uint64_t out[SEEP_MEMORY_COUNT])
 {
     static const char *const names[SEEP_MEMORY_COUNT] = {
-        [SEEP_MEMORY_RSS] = "VmRSS:",         [SEEP_MEMORY_PEAK_RSS] = "VmHWM:",
-        [SEEP_MEMORY_RSS_ANON] = "RssAnon:",  [SEEP_MEMORY_RSS_FILE] = "RssFile:",
+        [SEEP_MEMORY_RSS] = "VmRSS:",          [SEEP_MEMORY_PEAK_RSS] = "VmHWM:",
+        [SEEP_MEMORY_RSS_ANON] = "RssAnon:",   [SEEP_MEMORY_RSS_FILE] = "RssFile:",
         [SEEP_MEMORY_RSS_SHMEM] = "RssShmem:", [SEEP_MEMORY_SWAP] = "VmSwap:",
-        [SEEP_MEMORY_PAGE_TABLES] = "VmPTE:", [SEEP_MEMORY_VIRTUAL] = "VmSize:",
+        [SEEP_MEMORY_PAGE_TABLES] = "VmPTE:",  [SEEP_MEMORY_VIRTUAL] = "VmSize:",
     };
     const char *p = text, *end = text + length;
     bool resident = false;
@@ -233,10 +233,8 @@ static inline bool seep_mappings_room(struct seep_mappings *m, size_t bytes)
 static inline void seep_mappings_begin(struct seep_mappings *m, uint8_t *buffer, size_t room,
                                        uint64_t page_bytes)
 {
-    *m = (struct seep_mappings){.start = buffer,
-                                .at = buffer,
-                                .limit = buffer + room,
-                                .page_bytes = page_bytes};
+    *m = (struct seep_mappings){
+        .start = buffer, .at = buffer, .limit = buffer + room, .page_bytes = page_bytes};
     if (seep_mappings_room(m, SEEP_MAPPINGS_HEAD))
         m->at += SEEP_MAPPINGS_HEAD;
 }

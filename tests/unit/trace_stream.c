@@ -431,7 +431,7 @@ const char *stream_difference(const struct trace_event *told, const struct trace
         return "time";
     if (told->type == TRACE_BESIDE)
         return told->beside.kind != got->beside.kind || told->beside.length != got->beside.length ||
-                       memcmp(told->beside.bytes, got->beside.bytes, told->beside.length)
+                       memcmp(told->beside.bytes, got->beside.bytes, told->beside.length) != 0
                    ? "record"
                    : NULL;
     if (told->number != got->number)
