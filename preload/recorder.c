@@ -16,8 +16,10 @@
 #include "text.h"
 #include "thread.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -25,7 +27,7 @@
 #include <sys/utsname.h>
 
 #define PAGE_BYTES 4096
-#define IMAGES_MAX 10000 /* spools of one pid that are tried for a free name */
+#define IMAGES_MAX 1000 /* names that are tried */
 #define SCRATCH_BYTES (1u << 20)
 
 static const uint64_t never_alive;
@@ -72,12 +74,47 @@ static void expand_out(struct text *out)
         out->bytes[out->length -= 5] = '\0';
 }
 
-/* Creates the spool under the first name that is free. Under `seep run` every process has a name of
- * its own; else the first takes the plain one. Returns 0 or a negative errno. */
+/* The number of this image of the process: one more than the greatest N of the spools and traces
+ * named STEM.PID.N.* that stand there. `scratch` holds directory entries, SCRATCH_BYTES of them. */
+static uint32_t next_image(char *scratch)
+{
+    const char *stem = text_base_name(out_path);
+    char directory[REC_OPTION_TEXT_MAX], prefix[NAME_MAX + 32];
+    struct text d = TEXT(directory), p = TEXT(prefix);
+    for (const char *c = out_path; c < stem; c++)
+        text_addc(&d, *c);
+    text_add(&p, stem);
+    text_addc(&p, '.');
+    text_add_number(&p, (uint64_t)sys_call(SYS_getpid));
+    text_addc(&p, '.');
+    long fd = sys_call(SYS_openat, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint32_t next = 0;
+    long n;
+    while (!sys_failed(fd) && (n = sys_call(SYS_getdents64, fd, scratch, SCRATCH_BYTES)) > 0) {
+        for (long at = 0; at < n;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(scratch + at);
+            at += entry->d_reclen;
+            if (!text_starts(entry->d_name, prefix))
+                continue;
+            uint32_t image = 0;
+            for (const char *c = entry->d_name + p.length; *c >= '0' && *c <= '9'; c++)
+                image = image * 10 + (uint32_t)(*c - '0');
+            if (image >= next)
+                next = image + 1;
+        }
+    }
+    if (!sys_failed(fd))
+        sys_call(SYS_close, fd);
+    return next;
+}
+
+/* Creates the spool. Under `seep run` every process image has a name of its own; else the first to
+ * come takes the plain one. Returns 0 or a negative errno. */
 static long create_spool(char *scratch, struct rec_origin origin)
 {
     bool plain = *rec_option_text(REC_OPTION_RUN_ID) == '\0' && origin.fork_parent_pid == 0;
-    for (uint32_t image = 0; image < IMAGES_MAX; image++) {
+    uint32_t image = plain ? 0 : next_image(scratch);
+    for (uint32_t tries = 0; tries < IMAGES_MAX; tries++) {
         char path[REC_OPTION_TEXT_MAX];
         struct text t = TEXT(path);
         text_add(&t, out_path);
@@ -96,10 +133,8 @@ static long create_spool(char *scratch, struct rec_origin origin)
         long result = rec_spool_create(path, scratch, n);
         if (result != -EEXIST)
             return result;
-        if (plain) {
-            plain = false;
-            image = UINT32_MAX; /* from 0 again */
-        }
+        image = plain ? next_image(scratch) : image + 1;
+        plain = false;
     }
     return -EEXIST;
 }

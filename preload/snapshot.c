@@ -92,7 +92,8 @@ static void take_mappings(uint64_t now)
 
 static void take(bool whatever_it_costs)
 {
-    if (*rec_option_text(REC_OPTION_RUN_ID) || atomic_exchange(&taken, true))
+    bool parent_does = *rec_option_text(REC_OPTION_RUN_ID) != '\0';
+    if ((parent_does && !whatever_it_costs) || atomic_exchange(&taken, true))
         return;
     uint64_t now = rec_clock_ns(CLOCK_MONOTONIC);
     if (work == NULL)

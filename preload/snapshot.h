@@ -12,7 +12,8 @@ void rec_snapshot_init(void);
 /* Takes one if the budget allows it. Signals need not be blocked. */
 void rec_snapshot_if_due(void);
 
-/* Takes the last one, whatever it costs. */
+/* Takes the last one, whatever it costs; also under `seep run`, which cannot see a process's last
+ * moment. */
 void rec_snapshot_last(void);
 
 #endif

@@ -273,7 +273,9 @@ void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint3
         !within_file_limit((uint64_t)st.st_size + sizeof head + length))
         return;
     struct iovec parts[] = {{&head, sizeof head}, {(void *)bytes, length}};
-    sys_call(SYS_pwritev, fd, parts, 2, st.st_size, 0);
+    /* In one piece at the end, which `seep run` may be moving at the same time. */
+    if (sys_failed(sys_call(SYS_pwritev2, fd, parts, 2, -1, -1, RWF_APPEND)))
+        sys_call(SYS_pwritev, fd, parts, 2, st.st_size, 0);
 }
 
 void rec_spool_forget(void)

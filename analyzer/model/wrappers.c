@@ -40,6 +40,25 @@ static const char *const wrappers[] = {
     "^xmemdup",
     "^xasprintf",
     "^xvasprintf",
+    /* some programs' and libraries' own */
+    "^CRYPTO_malloc$",
+    "^CRYPTO_zalloc$",
+    "^CRYPTO_realloc$",
+    "^PyMem_Malloc$",
+    "^PyMem_Calloc$",
+    "^PyMem_Realloc$",
+    "^PyObject_Malloc$",
+    "^PyObject_Calloc$",
+    "^PyObject_Realloc$",
+    "^Perl_safesys",
+    "^sqlite3Malloc",
+    "^sqlite3_malloc",
+    "^sqlite3DbMalloc",
+    "^zmalloc",
+    "^zcalloc",
+    "^zrealloc",
+    "^ztrymalloc",
+    "^zstrdup$",
     /* GLib */
     "^g_malloc",
     "^g_try_malloc",
@@ -53,27 +72,6 @@ static const char *const wrappers[] = {
     "^g_aligned_alloc",
     /* C++ */
     "^operator new",
-    "^std::allocator<",
-    "^std::allocator_traits<",
-    "^std::__new_allocator<",
-    "^__gnu_cxx::new_allocator<",
-    "^__gnu_cxx::__alloc_traits<",
-    "^std::__allocate_guarded",
-    "^std::_Vector_base<*::_M_allocate",
-    "^std::_Deque_base<*::_M_allocate",
-    "^std::_Rb_tree<*::_M_get_node",
-    "^std::_Rb_tree<*::_M_create_node",
-    "^std::_List_base<*::_M_get_node",
-    "^std::__cxx11::_List_base<*::_M_get_node",
-    "^std::__cxx11::list<*::_M_create_node",
-    "^std::__detail::_Hashtable_alloc<",
-    "^std::__cxx11::basic_string<*::_M_create",
-    "^std::string::_Rep::_S_create",
-    "^std::__1::allocator<",
-    "^std::__1::allocator_traits<",
-    "^std::__1::__libcpp_allocate",
-    "^std::__1::__allocate_at_least",
-    "^std::__1::__libcpp_operator_new",
     /* Rust */
     "^__rust_alloc",
     "^__rust_realloc",
@@ -82,17 +80,41 @@ static const char *const wrappers[] = {
     "^__rg_alloc",
     "^alloc::alloc::",
     "^alloc::raw_vec::",
-    "^std::alloc::",
-    "^std::sys::alloc::",
     "^<alloc::alloc::Global",
 };
+
+/* Where the qualified name begins: templates are demangled with their return type before it, and a
+ * space within brackets ends nothing. */
+static const char *qualified_name(const char *function)
+{
+    const char *begin = function;
+    int depth = 0;
+    for (const char *p = function; *p; p++) {
+        if (*p == '(' && depth == 0)
+            break;
+        depth += *p == '<' || *p == '(';
+        depth -= *p == '>' || *p == ')';
+        if (*p == ' ' && depth == 0)
+            begin = p + 1;
+    }
+    return begin;
+}
+
+/* Containers and strings allocate at whoever's bidding called them. */
+static bool is_standard_library(const char *function)
+{
+    if (function == NULL)
+        return false;
+    const char *name = qualified_name(function);
+    return pattern_matches("^std::", name) || pattern_matches("^__gnu_cxx::", name);
+}
 
 bool wrapper_is(const char *function)
 {
     for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++)
         if (pattern_matches(wrappers[i], function))
             return true;
-    return false;
+    return is_standard_library(function);
 }
 
 const struct symbol_frame *wrapper_caller(const struct trace_dict *dict, struct symbols *symbols,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Functions that only hand an allocation on, so that who asked for the memory stands further out:
- * operator new, the allocators of the standard libraries, xmalloc, strdup and their kind. */
+ * operator new, the C++ standard library, xmalloc, strdup and their kind. */
 #ifndef MODEL_WRAPPERS_H
 #define MODEL_WRAPPERS_H
 
