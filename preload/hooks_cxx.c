@@ -5,6 +5,7 @@
  * scope behind us, or, in a program of C that opened a C++ library later, in the scope of the
  * library that calls. */
 #include "hook.h"
+#include "lock.h"
 #include "modules.h"
 
 #include <dlfcn.h>
@@ -35,44 +36,65 @@ enum form {
     FORM_COUNT,
 };
 
-/* The names; a form whose real function cannot be found falls back on the simpler one it means. */
 #define NOTHROW "RKSt9nothrow_t"
 #define ALIGNED "St11align_val_t"
-static const struct {
-    const char *name;
-    enum form plain;
-} forms[FORM_COUNT] = {
-    [NEW] = {"_Znwm", NEW},
-    [NEW_ARRAY] = {"_Znam", NEW},
-    [NEW_NOTHROW] = {"_Znwm" NOTHROW, NEW},
-    [NEW_ARRAY_NOTHROW] = {"_Znam" NOTHROW, NEW},
-    [NEW_ALIGNED] = {"_Znwm" ALIGNED, NEW_ALIGNED},
-    [NEW_ARRAY_ALIGNED] = {"_Znam" ALIGNED, NEW_ALIGNED},
-    [NEW_ALIGNED_NOTHROW] = {"_Znwm" ALIGNED NOTHROW, NEW_ALIGNED},
-    [NEW_ARRAY_ALIGNED_NOTHROW] = {"_Znam" ALIGNED NOTHROW, NEW_ALIGNED},
-    [DELETE] = {"_ZdlPv", DELETE},
-    [DELETE_ARRAY] = {"_ZdaPv", DELETE},
-    [DELETE_NOTHROW] = {"_ZdlPv" NOTHROW, DELETE},
-    [DELETE_ARRAY_NOTHROW] = {"_ZdaPv" NOTHROW, DELETE},
-    [DELETE_SIZED] = {"_ZdlPvm", DELETE},
-    [DELETE_ARRAY_SIZED] = {"_ZdaPvm", DELETE},
-    [DELETE_ALIGNED] = {"_ZdlPv" ALIGNED, DELETE_ALIGNED},
-    [DELETE_ARRAY_ALIGNED] = {"_ZdaPv" ALIGNED, DELETE_ALIGNED},
-    [DELETE_ALIGNED_NOTHROW] = {"_ZdlPv" ALIGNED NOTHROW, DELETE_ALIGNED},
-    [DELETE_ARRAY_ALIGNED_NOTHROW] = {"_ZdaPv" ALIGNED NOTHROW, DELETE_ALIGNED},
-    [DELETE_SIZED_ALIGNED] = {"_ZdlPvm" ALIGNED, DELETE_ALIGNED},
-    [DELETE_ARRAY_SIZED_ALIGNED] = {"_ZdaPvm" ALIGNED, DELETE_ALIGNED},
+static const char *const names[FORM_COUNT] = {
+    [NEW] = "_Znwm",
+    [NEW_ARRAY] = "_Znam",
+    [NEW_NOTHROW] = "_Znwm" NOTHROW,
+    [NEW_ARRAY_NOTHROW] = "_Znam" NOTHROW,
+    [NEW_ALIGNED] = "_Znwm" ALIGNED,
+    [NEW_ARRAY_ALIGNED] = "_Znam" ALIGNED,
+    [NEW_ALIGNED_NOTHROW] = "_Znwm" ALIGNED NOTHROW,
+    [NEW_ARRAY_ALIGNED_NOTHROW] = "_Znam" ALIGNED NOTHROW,
+    [DELETE] = "_ZdlPv",
+    [DELETE_ARRAY] = "_ZdaPv",
+    [DELETE_NOTHROW] = "_ZdlPv" NOTHROW,
+    [DELETE_ARRAY_NOTHROW] = "_ZdaPv" NOTHROW,
+    [DELETE_SIZED] = "_ZdlPvm",
+    [DELETE_ARRAY_SIZED] = "_ZdaPvm",
+    [DELETE_ALIGNED] = "_ZdlPv" ALIGNED,
+    [DELETE_ARRAY_ALIGNED] = "_ZdaPv" ALIGNED,
+    [DELETE_ALIGNED_NOTHROW] = "_ZdlPv" ALIGNED NOTHROW,
+    [DELETE_ARRAY_ALIGNED_NOTHROW] = "_ZdaPv" ALIGNED NOTHROW,
+    [DELETE_SIZED_ALIGNED] = "_ZdlPvm" ALIGNED,
+    [DELETE_ARRAY_SIZED_ALIGNED] = "_ZdaPvm" ALIGNED,
 };
 
-/* What was found in the global scope: it cannot go away. `direct`: the function does the work
+/* ------------------------------------------------------------------ the real functions */
+
+/* What is in the global scope at the start: it cannot go away. `direct`: the function does the work
  * itself, as an allocator's own does, rather than through malloc and free. */
 static struct {
-    _Atomic(void *) function;
-    atomic_bool direct;
+    void *function;
+    bool direct;
 } global[FORM_COUNT];
 
-/* Looks `form` up as the module around `caller` sees it; not kept, it may be unloaded. */
-static void *find_for(enum form form, uintptr_t caller)
+/* What the module at `start` sees, where that is in no global scope: a C++ library that a program
+ * of C opened. Written under the lock, `start` last; read without. An entry is used again only when
+ * the generation of modules it was made in is over. */
+#define CACHED_MODULES 32
+static struct cached {
+    _Atomic uintptr_t start; /* 0: empty */
+    _Atomic uint32_t generation;
+    _Atomic(void *) functions[FORM_COUNT]; /* NULL: not asked for yet, or none */
+} cache[CACHED_MODULES];
+static struct rec_lock cache_lock;
+
+void rec_cxx_resolve(const void *real_free)
+{
+    rec_lock_reset(&cache_lock);
+    for (enum form form = 0; form < FORM_COUNT; form++) {
+        void *f = dlsym(RTLD_NEXT, names[form]);
+        global[form].function = f;
+        global[form].direct = f && rec_real_same_file(f, real_free);
+        if (form == NEW && f == NULL)
+            return; /* no C++ there */
+    }
+}
+
+/* Asks the loader for `form` as the module around `caller` sees it. */
+static void *ask(enum form form, uintptr_t caller)
 {
     Dl_info info;
     if (dladdr((void *)caller, &info) == 0)
@@ -80,31 +102,71 @@ static void *find_for(enum form form, uintptr_t caller)
     void *handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     if (handle == NULL)
         return NULL;
-    void *found = dlsym(handle, forms[form].name);
+    void *found = dlsym(handle, names[form]);
     struct rec_module self, other;
-    if (found && rec_modules_find((uintptr_t)find_for, &self) &&
+    if (found && rec_modules_find((uintptr_t)ask, &self) &&
         rec_modules_find((uintptr_t)found, &other) && self.start == other.start)
         found = NULL; /* our own: the library has none */
     dlclose(handle);
     return found;
 }
 
+static struct cached *cached_for(uintptr_t start, uint32_t generation)
+{
+    for (int i = 0; i < CACHED_MODULES; i++)
+        if (atomic_load_explicit(&cache[i].start, memory_order_acquire) == start &&
+            atomic_load_explicit(&cache[i].generation, memory_order_relaxed) == generation)
+            return &cache[i];
+    return NULL;
+}
+
+/* Remembers an answer; where all entries are taken, it will be asked for again. */
+static void keep(uintptr_t start, uint32_t generation, enum form form, void *function)
+{
+    uint64_t mask = rec_lock(&cache_lock);
+    struct cached *c = cached_for(start, generation);
+    for (int i = 0; c == NULL && i < CACHED_MODULES; i++) {
+        if (cache[i].start && cache[i].generation == generation)
+            continue;
+        c = &cache[i];
+        atomic_store(&c->start, 0);
+        for (int f = 0; f < FORM_COUNT; f++)
+            atomic_store(&c->functions[f], NULL);
+        atomic_store(&c->generation, generation);
+        atomic_store_explicit(&c->start, start, memory_order_release);
+    }
+    if (c)
+        atomic_store_explicit(&c->functions[form], function, memory_order_release);
+    rec_unlock(&cache_lock, mask);
+}
+
+/* Who called the outermost hook: a form that ends in a jump to a simpler one, as libstdc++'s do,
+ * makes that look as if we had called it. */
+static __thread uintptr_t outer_caller;
+
 static void *find(enum form form, uintptr_t caller, bool *direct)
 {
-    void *f = atomic_load_explicit(&global[form].function, memory_order_acquire);
-    if (__builtin_expect(f != NULL, 1)) {
-        *direct = atomic_load_explicit(&global[form].direct, memory_order_relaxed);
-        return f;
+    *direct = global[form].direct;
+    if (__builtin_expect(global[form].function != NULL, 1))
+        return global[form].function;
+    struct rec_module module;
+    if (!rec_modules_find(caller, &module))
+        return NULL;
+    if ((uintptr_t)find - module.start < module.end - module.start) {
+        caller = outer_caller;
+        if (!rec_modules_find(caller, &module))
+            return NULL;
     }
-    f = dlsym(RTLD_NEXT, forms[form].name);
-    if (f) {
-        *direct = rec_real_same_file(f);
-        atomic_store_explicit(&global[form].direct, *direct, memory_order_relaxed);
-        atomic_store_explicit(&global[form].function, f, memory_order_release);
+    outer_caller = caller;
+    uint32_t generation = rec_modules_generation();
+    struct cached *c = cached_for(module.start, generation);
+    void *f = c ? atomic_load_explicit(&c->functions[form], memory_order_acquire) : NULL;
+    if (f && atomic_load(&c->start) == module.start && atomic_load(&c->generation) == generation)
         return f;
-    }
-    *direct = false;
-    return find_for(form, caller);
+    f = ask(form, caller);
+    if (f)
+        keep(module.start, generation, form, f);
+    return f;
 }
 
 typedef struct nothrow nothrow; /* std::nothrow_t */

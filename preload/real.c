@@ -85,10 +85,10 @@ static void *base_of(const void *function, const char **path)
     return info.dli_fbase;
 }
 
-bool rec_real_same_file(const void *function)
+bool rec_real_same_file(const void *one, const void *other)
 {
-    void *base = base_of((const void *)rec_real.free, NULL);
-    return base && base_of(function, NULL) == base;
+    void *base = base_of(one, NULL);
+    return base && base == base_of(other, NULL);
 }
 
 /* Fills in a version from the allocator's own functions, looked up by name: they are other
@@ -179,9 +179,13 @@ bool rec_real_resolve(void)
     rec_real = found;
     identify((const void *)real_malloc);
     refuse();
-    /* Last: it says that all is there. Until now, what the look-ups allocated (the loader keeps an
-     * error text for each name that is not found) came from the arena, not from the program's
-     * allocator, whose state is to be that of a run without us. */
+    rec_cxx_resolve((const void *)found.free);
+    /* A name that was not found left an error for dlerror(): the first call reports it, the second
+     * frees it, and the program finds none, nor its memory taken. */
+    dlerror();
+    dlerror();
+    /* Last: it says that all is there. Until now, what the look-ups allocated came from the arena,
+     * not from the program's allocator, whose state is to be that of a run without us. */
     __atomic_store_n(&rec_real.malloc, real_malloc, __ATOMIC_RELEASE);
     atomic_store(&state, DONE);
     return real_malloc != NULL;

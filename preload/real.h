@@ -50,8 +50,11 @@ struct rec_allocator {
 };
 const struct rec_allocator *rec_real_allocator(void);
 
-/* True if `function` lies in the same file as the real free(). */
-bool rec_real_same_file(const void *function);
+/* True if both functions lie in one file. */
+bool rec_real_same_file(const void *one, const void *other);
+
+/* The part of the look-up that is C++'s; hooks_cxx.c. */
+void rec_cxx_resolve(const void *real_free);
 
 /* Why the program cannot be recorded, found while looking up (a sanitizer, say); NULL if it can. */
 const char *rec_real_refusal(void);

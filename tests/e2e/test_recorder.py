@@ -69,6 +69,19 @@ class Recorder(support.TestCase):
         self.assertEqual(blocks(done)[0][99], 1000)
         self.assertEqual(done.info["lost_events"], 0)
 
+    def test_library_of_cxx_in_a_program_of_c(self):
+        # Fails when operator new is looked up in the global scope alone, where there is none, or
+        # when the recorder's look-ups leave an error behind.
+        library = self.build(os.path.join(PROGRAMS, "cxx_library.cpp"), "library.so",
+                             flags=("-O1", "-shared", "-fPIC"))
+        done = self.record([self.program("cxx_host"), library])
+        self.assertEqual(done.stdout, "1 no error\n" * 3)
+        made, ended = blocks(done)
+        self.assertEqual((made[123], ended[123]), (6000, 6000))
+        self.assertEqual(done.info["failed"], 3)
+        self.assertEqual(done.info["mismatched_frees"], 0)
+        self.complete(done)
+
     def test_forks_from_threads(self):
         # Fails when a child writes into its parent's tail, or waits for a lock of the parent's.
         done = self.record([self.program("forks")])
