@@ -35,7 +35,7 @@ IMPORTS = {
     "pthread_setspecific",
     # operator new found memory out in a program without a C++ runtime to throw
     "abort",
-    "__errno_location", "__libc_single_threaded", "__tls_get_addr", "_dl_find_object", "dlsym",
+    "__errno_location", "__libc_single_threaded", "_dl_find_object", "dlerror", "dlsym",
     "dlvsym", "environ", "getauxval", "memchr", "memcmp", "memcpy", "memmove", "memset",
     "strchr", "strcmp", "strlen", "strncmp", "program_invocation_name",
     "__cxa_finalize", "__gmon_start__", "_ITM_deregisterTMCloneTable",
