@@ -20,6 +20,8 @@ static inline size_t hook_usable(void *p, size_t bytes)
 /* Puts the event in the name of the outer call it serves, if there is one, and records it. */
 static inline void hook_record(struct rec_event *e, struct rec_context at)
 {
+    if (rec_pending_inside(at.sp))
+        return;
     if (__builtin_expect(rec_pending_covers(e->block.size, at), 0)) {
         e->call = rec_pending.call;
         e->block.size = rec_pending.bytes;
@@ -65,6 +67,8 @@ static inline void hook_reallocated(enum seep_call call, void *old, void *p, siz
 
 static inline void hook_freed(enum seep_call call, void *p, struct rec_context at)
 {
+    if (rec_pending_inside(at.sp))
+        return;
     if (__builtin_expect(rec_pending.freed == (uintptr_t)p, 0)) {
         call = rec_pending.freed_call;
         rec_pending.freed = 0;
@@ -76,6 +80,19 @@ static inline void hook_freed(enum seep_call call, void *p, struct rec_context a
         .old_address = (uintptr_t)p,
     };
     rec_record(&e, at);
+}
+
+/* To stand around the real function in the hooks of what may be built on malloc and free. */
+static inline void hook_enter(struct rec_context at)
+{
+    if (__builtin_expect(rec_real.nests, 0) && !rec_pending_inside(at.sp))
+        rec_pending.inside = at.sp;
+}
+
+static inline void hook_leave(struct rec_context at)
+{
+    if (__builtin_expect(rec_pending.inside == at.sp, 0))
+        rec_pending.inside = 0;
 }
 
 #endif

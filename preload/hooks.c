@@ -46,8 +46,11 @@ HOOK void *calloc(size_t count, size_t bytes)
 {
     if (!rec_real_ready())
         return rec_early_alloc(0, product(count, bytes)); /* the arena is never reused: zeroed */
+    struct rec_context at = REC_CONTEXT_HERE;
+    hook_enter(at);
     void *p = rec_real.calloc(count, bytes);
-    hook_allocated(SEEP_CALL_CALLOC, p, product(count, bytes), 0, REC_CONTEXT_HERE);
+    hook_leave(at);
+    hook_allocated(SEEP_CALL_CALLOC, p, product(count, bytes), 0, at);
     return p;
 }
 
@@ -63,14 +66,15 @@ HOOK void *realloc(void *old, size_t bytes)
 {
     if (!rec_real_ready() || (old && rec_is_early(old)))
         return early_resize(old, bytes);
-    if (old == NULL) {
-        void *p = rec_real.realloc(NULL, bytes);
-        hook_allocated(SEEP_CALL_REALLOC, p, bytes, 0, REC_CONTEXT_HERE);
-        return p;
-    }
+    struct rec_context at = REC_CONTEXT_HERE;
     uint64_t start = rec_clock_stamp();
+    hook_enter(at);
     void *p = rec_real.realloc(old, bytes);
-    hook_reallocated(SEEP_CALL_REALLOC, old, p, bytes, start, REC_CONTEXT_HERE);
+    hook_leave(at);
+    if (old)
+        hook_reallocated(SEEP_CALL_REALLOC, old, p, bytes, start, at);
+    else
+        hook_allocated(SEEP_CALL_REALLOC, p, bytes, 0, at);
     return p;
 }
 
@@ -103,8 +107,11 @@ HOOK void *memalign(size_t alignment, size_t bytes)
 {
     if (!rec_real_ready())
         return rec_early_alloc(alignment, bytes);
+    struct rec_context at = REC_CONTEXT_HERE;
+    hook_enter(at);
     void *p = rec_real.memalign(alignment, bytes);
-    hook_allocated(SEEP_CALL_MEMALIGN, p, bytes, alignment, REC_CONTEXT_HERE);
+    hook_leave(at);
+    hook_allocated(SEEP_CALL_MEMALIGN, p, bytes, alignment, at);
     return p;
 }
 
@@ -112,8 +119,11 @@ HOOK void *aligned_alloc(size_t alignment, size_t bytes)
 {
     if (!rec_real_ready())
         return rec_early_alloc(alignment, bytes);
+    struct rec_context at = REC_CONTEXT_HERE;
+    hook_enter(at);
     void *p = rec_real.aligned_alloc(alignment, bytes);
-    hook_allocated(SEEP_CALL_ALIGNED_ALLOC, p, bytes, alignment, REC_CONTEXT_HERE);
+    hook_leave(at);
+    hook_allocated(SEEP_CALL_ALIGNED_ALLOC, p, bytes, alignment, at);
     return p;
 }
 
@@ -123,9 +133,11 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
         *out = rec_early_alloc(alignment, bytes);
         return *out ? 0 : ENOMEM;
     }
+    struct rec_context at = REC_CONTEXT_HERE;
+    hook_enter(at);
     int result = rec_real.posix_memalign(out, alignment, bytes);
-    hook_allocated(SEEP_CALL_POSIX_MEMALIGN, result == 0 ? *out : NULL, bytes, alignment,
-                   REC_CONTEXT_HERE);
+    hook_leave(at);
+    hook_allocated(SEEP_CALL_POSIX_MEMALIGN, result == 0 ? *out : NULL, bytes, alignment, at);
     return result;
 }
 
@@ -135,8 +147,11 @@ HOOK void *valloc(size_t bytes)
 {
     if (!rec_real_ready())
         return rec_early_alloc(PAGE_BYTES, bytes);
+    struct rec_context at = REC_CONTEXT_HERE;
+    hook_enter(at);
     void *p = rec_real.valloc(bytes);
-    hook_allocated(SEEP_CALL_VALLOC, p, bytes, PAGE_BYTES, REC_CONTEXT_HERE);
+    hook_leave(at);
+    hook_allocated(SEEP_CALL_VALLOC, p, bytes, PAGE_BYTES, at);
     return p;
 }
 
@@ -144,8 +159,11 @@ HOOK void *pvalloc(size_t bytes)
 {
     if (!rec_real_ready())
         return rec_early_alloc(PAGE_BYTES, bytes);
+    struct rec_context at = REC_CONTEXT_HERE;
+    hook_enter(at);
     void *p = rec_real.pvalloc(bytes);
-    hook_allocated(SEEP_CALL_PVALLOC, p, bytes, PAGE_BYTES, REC_CONTEXT_HERE);
+    hook_leave(at);
+    hook_allocated(SEEP_CALL_PVALLOC, p, bytes, PAGE_BYTES, at);
     return p;
 }
 

@@ -23,10 +23,11 @@ struct rec_pending {
     struct rec_context at; /* of the outer hook; sp 0: nothing announced */
     size_t bytes;          /* what the program asked for */
     size_t alignment;
-    uint32_t call;   /* enum seep_call */
-    bool consumed;   /* an inner call was recorded in its name */
-    bool failed;     /* and returned NULL: an exception may leave the announcement standing */
-    uintptr_t freed; /* block that an outer delete is about to end, or 0 */
+    uint32_t call;    /* enum seep_call */
+    bool consumed;    /* an inner call was recorded in its name */
+    bool failed;      /* and returned NULL: an exception may leave the announcement standing */
+    uintptr_t inside; /* CFA of a hook whose real function may call other hooks, or 0; see below */
+    uintptr_t freed;  /* block that an outer delete is about to end, or 0 */
     uint32_t freed_call;
 };
 
@@ -36,6 +37,14 @@ static inline bool rec_pending_above(uintptr_t sp)
 {
     return __builtin_expect(rec_pending.at.sp != 0, 0) &&
            rec_pending.at.sp - sp - 1 < REC_PENDING_REACH;
+}
+
+/* An allocator we do not know may build its calloc and realloc on its malloc and free, by their
+ * public names. What happens directly below such a hook is part of the one call it records. */
+static inline bool rec_pending_inside(uintptr_t sp)
+{
+    return __builtin_expect(rec_pending.inside != 0, 0) &&
+           rec_pending.inside - sp - 1 < REC_PENDING_REACH;
 }
 
 /* Announces an outer allocation; keeps an announcement that this call is itself the inner one of.
@@ -50,6 +59,7 @@ static inline bool rec_pending_open(uint32_t call, size_t bytes, size_t alignmen
         .bytes = bytes,
         .alignment = alignment,
         .call = call,
+        .inside = rec_pending.inside,
         .freed = rec_pending.freed,
         .freed_call = rec_pending.freed_call,
     };

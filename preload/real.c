@@ -129,6 +129,7 @@ static void identify(const void *real_malloc)
         text_add_number(&version, v % 10);
     } else {
         text_add(&name, text_base_name(path));
+        rec_real.nests = true;
     }
 }
 

@@ -24,6 +24,7 @@ struct rec_real {
     void *(*valloc)(size_t);
     void *(*pvalloc)(size_t);
     size_t (*usable_size)(void *);
+    bool nests; /* an allocator we do not know: its functions may call each other by public names */
 };
 
 extern struct rec_real rec_real; /* malloc is NULL until resolved */

@@ -37,10 +37,10 @@ class Recorder(support.TestCase):
     def program(self, name):
         return self.build(os.path.join(PROGRAMS, name + ".c"))
 
-    def bump(self):
+    def bump(self, *flags):
         """An allocator that may be interrupted and left; to be preloaded behind the recorder."""
         return self.build(os.path.join(PROGRAMS, "bump.c"), "bump.so",
-                          flags=("-O1", "-shared", "-fPIC"))
+                          flags=("-O1", "-shared", "-fPIC", *flags))
 
     def complete(self, recording):
         self.assertEqual(recording.info["lost_events"], 0)
@@ -80,6 +80,15 @@ class Recorder(support.TestCase):
         self.assertEqual((made[123], ended[123]), (6000, 6000))
         self.assertEqual(done.info["failed"], 3)
         self.assertEqual(done.info["mismatched_frees"], 0)
+        self.complete(done)
+
+    def test_allocator_that_calls_itself_by_public_names(self):
+        # Fails when what a calloc or realloc is made of is recorded beside it.
+        done = self.record([self.program("resize")],
+                           env=support.environment(LD_PRELOAD=self.bump("-DNESTED")))
+        self.assertEqual(done.info["allocator"], "bump.so")
+        self.assertEqual([done.info[n] for n in ("allocations", "reallocations", "frees")],
+                         [100, 100, 100])
         self.complete(done)
 
     def test_forks_from_threads(self):
