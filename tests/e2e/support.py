@@ -177,7 +177,10 @@ def heap_usage(text):
 
 def main():
     """Entry point of every test file; the closing lines are what tests/summary.py counts."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # What a program under test inherits is to be the same under nohup, in the background, anywhere.
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.path.exists(SEEP):
         sys.exit(f"{SEEP}: not built")
     unittest.main(verbosity=2)
