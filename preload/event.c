@@ -5,6 +5,7 @@
 #include "nested.h"
 #include "recorder.h"
 #include "snapshot.h"
+#include "spool.h"
 #include "stacks.h"
 #include "thread.h"
 
@@ -18,7 +19,7 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *e, const stru
     uint32_t stack = 0;
     if (walk) {
         stack = rec_stacks_id(t, walk);
-        struct seep_control *control = rec_thread_control(t);
+        struct seep_control *control = rec_spool_control();
         if (__builtin_expect(walk->cut, 0))
             __atomic_fetch_add(&control->cut_stacks, 1, __ATOMIC_RELAXED);
         if (__builtin_expect(walk->guessed != 0, 0))

@@ -287,8 +287,3 @@ void rec_spool_forget(void)
     }
     control = NULL;
 }
-
-uint64_t rec_spool_bytes(void)
-{
-    return control->rows_end + (uint64_t)control->lane_count * SEEP_TAIL_MIN_BYTES;
-}

@@ -41,7 +41,4 @@ void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint3
 /* In a forked child: forgets the parent's spool and closes the descriptors that are still its. */
 void rec_spool_forget(void);
 
-/* Bytes on disk so far. */
-uint64_t rec_spool_bytes(void);
-
 #endif

@@ -172,12 +172,6 @@ void rec_threads_name_all(struct rec_thread *self)
     }
 }
 
-struct seep_control *rec_thread_control(struct rec_thread *t)
-{
-    (void)t;
-    return rec_spool_control();
-}
-
 uint64_t rec_threads_bytes(void)
 {
     return (uint64_t)made * sizeof(struct rec_thread);

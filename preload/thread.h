@@ -58,9 +58,6 @@ void rec_threads_init(void);
 /* Notes the names of the threads that still run, through rows of the calling one; at exit. */
 void rec_threads_name_all(struct rec_thread *self);
 
-/* The control page of the recording, for counters. */
-struct seep_control *rec_thread_control(struct rec_thread *t);
-
 /* Memory of all threads' states, bytes. */
 uint64_t rec_threads_bytes(void);
 

@@ -26,15 +26,10 @@ struct rec_context {
         .fp = *(uintptr_t *)__builtin_frame_address(0),                                            \
     })
 
-enum rec_frame_flag { /* the values of enum seep_row_flag, see trace_format.h */
-                      REC_FRAME_EXACT =
-                          0x10, /* interrupted there by a signal: not a return address */
-                      REC_FRAME_GUESSED = 0x20, /* found by frame pointer */
-};
-
-struct rec_frame {
-    uintptr_t pc;
-    uint8_t flags;
+/* The values of enum seep_row_flag, see trace_format.h. */
+enum rec_frame_flag {
+    REC_FRAME_EXACT = 0x10,   /* interrupted there by a signal: not a return address */
+    REC_FRAME_GUESSED = 0x20, /* found by frame pointer */
 };
 
 /* The frames of a stack, youngest first. */
