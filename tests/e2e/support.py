@@ -38,8 +38,9 @@ def run(args, check=None, **options):
     options.setdefault("env", environment())
     if "input" in options:
         del options["stdin"]
+    options.setdefault("timeout", TIMEOUT)
     done = subprocess.run([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, errors="replace", timeout=TIMEOUT, check=False, **options)
+                          text=True, errors="replace", check=False, **options)
     if check is not None and done.returncode != check:
         raise AssertionError(f"{' '.join(map(str, args))}: exit status {done.returncode}, "
                              f"not {check}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
@@ -51,6 +52,9 @@ def environment(**changes):
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("SEEP_", "MALLOC_", "GLIBC_TUNABLES", "LD_"))}
     env["LC_ALL"] = "C.UTF-8"
+    # A run that finds a script compiled allocates otherwise than the one that compiled it; gdb keeps
+    # its own so.
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
     env.update(changes)
     return env
 
@@ -67,6 +71,9 @@ class TestCase(unittest.TestCase):
     """A test with a directory of its own, self.tmp, removed at the end."""
 
     maxDiff = None
+    seep = SEEP  # what is tested
+    libseep = LIBSEEP
+    timeout = TIMEOUT
 
     def setUp(self):
         self.tmp = tempfile.mkdtemp(prefix="seep-test-")
@@ -96,11 +103,20 @@ class TestCase(unittest.TestCase):
     def record(self, args, trace="out.seep", options=(), check=0, **more):
         """Runs `args` under `seep run`; returns a Recording. A negative status means a signal."""
         path = self.path(trace)
-        done = run([SEEP, "run", "-f", "-o", path, *options, "--", *args], **more)
+        more.setdefault("timeout", self.timeout)
+        done = run([self.seep, "run", "-f", "-o", path, *options, "--", *args], **more)
         if check is not None:
             self.assertEqual(done.returncode, check,
                              f"{args} under seep run\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
         return Recording(path, done)
+
+    def preload(self, args, stem="out", check=0, **more):
+        """Runs `args` with the recorder preloaded and no parent; returns a Recording of its spool."""
+        env = dict(more.pop("env", None) or environment(), SEEP_OUT=self.path(stem + ".seep"))
+        env["LD_PRELOAD"] = ":".join(filter(None, [self.libseep, env.get("LD_PRELOAD")]))
+        more.setdefault("timeout", self.timeout)
+        done = run(args, check=check, env=env, **more)
+        return Recording(self.path(stem + ".spool"), done)
 
 
 class Recording:
