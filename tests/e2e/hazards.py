@@ -7,7 +7,8 @@
 makes two tests of one body: test_realloc_to_nothing_frees, which must pass, and
 test_realloc_to_nothing_frees_without_its_fix, which runs the same body with a seep built without
 that line and must see it fail. The number is the row in docs/hazards.md. A body reaches seep only
-through self.seep, self.libseep and what is made of them (record, preload), never support.SEEP.
+through self.seep_path, self.libseep_path and what is made of them (record, preload), never through
+support.SEEP.
 """
 
 import json
@@ -130,8 +131,8 @@ def _without(body, fix):
     def test(self):
         with tempfile.TemporaryDirectory(prefix="seep-mutant-") as folder:
             fix.build(folder)
-            self.seep = os.path.join(folder, "seep")
-            self.libseep = os.path.join(folder, "libseep.so")
+            self.seep_path = os.path.join(folder, "seep")
+            self.libseep_path = os.path.join(folder, "libseep.so")
             self.timeout = 40
             try:
                 body(self)

@@ -71,8 +71,8 @@ class TestCase(unittest.TestCase):
     """A test with a directory of its own, self.tmp, removed at the end."""
 
     maxDiff = None
-    seep = SEEP  # what is tested
-    libseep = LIBSEEP
+    seep_path = SEEP  # what is tested
+    libseep_path = LIBSEEP
     timeout = TIMEOUT
 
     def setUp(self):
@@ -104,7 +104,7 @@ class TestCase(unittest.TestCase):
         """Runs `args` under `seep run`; returns a Recording. A negative status means a signal."""
         path = self.path(trace)
         more.setdefault("timeout", self.timeout)
-        done = run([self.seep, "run", "-f", "-o", path, *options, "--", *args], **more)
+        done = run([self.seep_path, "run", "-f", "-o", path, *options, "--", *args], **more)
         if check is not None:
             self.assertEqual(done.returncode, check,
                              f"{args} under seep run\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
@@ -113,7 +113,7 @@ class TestCase(unittest.TestCase):
     def preload(self, args, stem="out", check=0, **more):
         """Runs `args` with the recorder preloaded and no parent; returns a Recording of its spool."""
         env = dict(more.pop("env", None) or environment(), SEEP_OUT=self.path(stem + ".seep"))
-        env["LD_PRELOAD"] = ":".join(filter(None, [self.libseep, env.get("LD_PRELOAD")]))
+        env["LD_PRELOAD"] = ":".join(filter(None, [self.libseep_path, env.get("LD_PRELOAD")]))
         more.setdefault("timeout", self.timeout)
         done = run(args, check=check, env=env, **more)
         return Recording(self.path(stem + ".spool"), done)

@@ -371,17 +371,18 @@ class Spools(support.TestCase):
             self.assertIn(path, done.stderr)
 
     def test_interrupted_pack_leaves_nothing_half_written(self):
-        program = 'my @a; for my $i (1..600000) { $a[$i % 1000] = "x" x ($i % 500 + 100) }'
+        program = 'my @a; for my $i (1..600000) { $a[$i % 1000] = [$i, "$i" x 9] }'
         spool = self.record("big", ("perl", "-e", program))
         before = sorted(os.listdir(spool))
-        for delay in (0.2, 0.1, 0.05, 0.02, 0.01):
+        for _ in range(20):
             with subprocess.Popen([support.SEEP, "pack", "-kf", spool], text=True,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-                time.sleep(delay)
+                while self.left() == ["big.spool"] and child.poll() is None:
+                    time.sleep(0.001)
                 child.send_signal(signal.SIGINT)
                 error = child.stderr.read()
                 status = child.wait(support.TIMEOUT)
-            if os.path.exists(self.path("big.seep")):  # it was faster: try again, earlier
+            if os.path.exists(self.path("big.seep")):  # it was faster: try again
                 self.seep("info", self.path("big.seep"))
                 os.unlink(self.path("big.seep"))
                 continue
