@@ -21,6 +21,8 @@ import tempfile
 
 import support
 
+PROGRAMS = os.path.join(support.ROOT, "tests", "e2e", "programs")
+
 
 class Fix:
     """A change that takes a fix out: `old` becomes `new`, at its only place in `path`.
@@ -146,7 +148,9 @@ def _without(body, fix):
 
 
 class TestCase(support.TestCase):
-    """Cases whose tests may be marked with @hazard."""
+    """Cases whose tests may be marked with @hazard, and what they share.
+
+    The programs in tests/e2e/programs say in their comment what is hard and what they print."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -155,3 +159,17 @@ class TestCase(support.TestCase):
             for i, fix in enumerate(fixes, 1):
                 which = f"_{i}" if len(fixes) > 1 else ""
                 setattr(cls, f"{name}_without_its_fix{which}", _without(body, fix))
+
+    def program(self, source, **options):
+        """Compiles a program of tests/e2e/programs; its suffix is .c unless given."""
+        return self.build(os.path.join(PROGRAMS, source if "." in source else source + ".c"),
+                          **options)
+
+    def bump(self, *flags):
+        """An allocator that may be interrupted and left; to be preloaded behind the recorder."""
+        return self.program("bump", name="bump.so", flags=("-O1", "-shared", "-fPIC", *flags))
+
+    def assert_complete(self, recording):
+        """Nothing is missing, and every block's end was that of a known one."""
+        for counter in ("lost_events", "unknown_frees", "raced"):
+            self.assertEqual(recording.info[counter], 0, counter)

@@ -4,6 +4,7 @@
 meson passes the build directory in SEEP_BUILD; by hand: SEEP_BUILD=build python3 tests/e2e/test_x.py
 """
 
+import collections
 import glob
 import json
 import os
@@ -150,6 +151,19 @@ class Recording:
         lines = run([SEEP, "dump", "--format=json", self.trace],
                     check=0).stdout.splitlines()
         return [json.loads(line) for line in lines]
+
+    def blocks(self):
+        """Counts of blocks made, and of blocks freed, by requested size."""
+        made, ended = collections.Counter(), collections.Counter()
+        dump = subprocess.Popen([SEEP, "dump", "--format=json", self.trace], text=True,
+                                stdout=subprocess.PIPE, env=environment())
+        for operation, size in re.findall(r'"op":"(alloc|free)".*?"size":(\d+)',
+                                          dump.stdout.read()):
+            (made if operation == "alloc" else ended)[int(size)] += 1
+        dump.stdout.close()
+        if dump.wait() != 0:
+            raise AssertionError(f"seep dump {self.trace} failed")
+        return made, ended
 
     def children(self):
         """Traces of the other processes of the same run."""
