@@ -12,6 +12,7 @@ loader skips.
 
 import os
 import re
+import sys
 import unittest
 from collections import Counter
 
@@ -141,9 +142,10 @@ class Oracle(support.TestCase):
                          {k: len(v) for k, v in witnessed.items()})
         return seep_env, witness_env
 
-    def compare(self, command, wrap=None, explained=None, **options):
+    def compare(self, command, wrap=None, explained=None, witnesses=1, **options):
         """`wrap` starts its arguments with the program behind, e.g. a workload's script. `explained`
-        takes the size differences that the program's own behaviour makes, see below."""
+        takes the size differences that the program's own behaviour makes, see above. A program that
+        races with itself is to agree with one of several `witnesses`."""
         seep_env, witness_env = self.environments()
         wrap = wrap or (lambda prefix: [*prefix, *command])
         support.run(wrap(self.seep_prefix()), check=0, env=seep_env, **options)
@@ -156,6 +158,16 @@ class Oracle(support.TestCase):
         self.assertGreater(told["allocations"], 500)
 
         witness_env["SEEP_MAIN_PID"] = str(info["process"]["pid"])
+        for _ in range(witnesses - 1):
+            try:
+                self.agree(recording, told, wrap, explained, witness_env, options)
+                return
+            except AssertionError as difference:
+                print(f"(another witness: {str(difference).splitlines()[0]})", file=sys.stderr)
+        self.agree(recording, told, wrap, explained, witness_env, options)
+
+    def agree(self, recording, told, wrap, explained, witness_env, options):
+        """Fails where valgrind counts otherwise."""
         log = self.path("valgrind.log")
         trace = ["--trace-malloc=yes"] if explained else []
         support.run(wrap([*support.VALGRIND, *trace, f"--log-file={log}", "--"]), check=0,
@@ -211,7 +223,10 @@ class Oracle(support.TestCase):
         gdb = support.need("gdb", "gdb")
         self.compare([gdb, "-batch", "-nx", "-iex", "maint set worker-threads 0",
                       "-ex", "info line main", os.path.join(support.BUILD, "samples", "leak")],
-                     explained=gdb_and_its_libraries)
+                     explained=gdb_and_its_libraries,
+                     # How far the threads come that gdb leaves running when it exits, and what they
+                     # free, differs from run to run, under valgrind alone too.
+                     witnesses=5)
 
 
 if __name__ == "__main__":
