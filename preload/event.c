@@ -3,6 +3,7 @@
 
 #include "modules.h"
 #include "nested.h"
+#include "options.h"
 #include "recorder.h"
 #include "snapshot.h"
 #include "spool.h"
@@ -13,6 +14,13 @@
  * a program that dies young has a pair some way from the first, and later some ten times a second.
  */
 #define CLOCK_DUE_MAX_TICKS (1u << 28)
+
+enum seep_row rec_event_stackless = SEEP_ROW_FREE;
+
+void rec_event_init(void)
+{
+    rec_event_stackless = rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END : SEEP_ROW_FREE;
+}
 
 void rec_event_write(struct rec_thread *t, const struct rec_event *e, const struct rec_walk *walk)
 {
@@ -28,7 +36,7 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *e, const stru
     bool written = true;
     switch (e->row) {
     case SEEP_ROW_ALLOC: written = rec_row_alloc(t, e->call, e->stamp, stack, &e->block); break;
-    case SEEP_ROW_FREE: written = rec_row_free(t, e->call, e->stamp, e->old_address); break;
+    case SEEP_ROW_FREE: written = rec_row_free(t, e->call, e->stamp, stack, e->old_address); break;
     case SEEP_ROW_REALLOC:
         written =
             rec_row_realloc(t, e->call, e->stamp, e->end_stamp, stack, e->old_address, &e->block);
@@ -61,7 +69,7 @@ void rec_record(const struct rec_event *e, struct rec_context at)
     if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
         rec_modules_check(t);
     const struct rec_walk *walk = NULL;
-    if (e->row != SEEP_ROW_FREE) {
+    if (e->row != rec_event_stackless) {
         rec_unwind(&t->walk, at, &t->bounds);
         walk = &t->walk;
     }

@@ -18,10 +18,15 @@ struct rec_event {
     struct rec_block block; /* ALLOC, REALLOC; FAILED: the size */
 };
 
+/* The kind of row that has no stack: SEEP_ROW_FREE, or none if the stacks of frees are recorded. */
+extern enum seep_row rec_event_stackless;
+void rec_event_init(void);
+
 /* Records the event, whose hook was called from `at`; counts it as lost where that fails. */
 void rec_record(const struct rec_event *event, struct rec_context at);
 
-/* Writes the event as a row of `t`, which is busy; `walk` is its stack, NULL for FREE. */
+/* Writes the event as a row of `t`, which is busy; `walk` is its stack, NULL where it
+ * has none. */
 void rec_event_write(struct rec_thread *t, const struct rec_event *event,
                      const struct rec_walk *walk);
 

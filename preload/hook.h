@@ -71,6 +71,7 @@ static inline void hook_freed(enum seep_call call, void *p, struct rec_context a
         return;
     if (__builtin_expect(rec_pending.freed == (uintptr_t)p, 0)) {
         call = rec_pending.freed_call;
+        at = rec_pending.freed_at;
         rec_pending.freed = 0;
     }
     struct rec_event e = {

@@ -16,6 +16,8 @@ __thread struct rec_pending rec_pending;
 /* C23; not in the headers of every glibc. */
 void free_sized(void *p, size_t bytes);
 void free_aligned_sized(void *p, size_t alignment, size_t bytes);
+/* Of programs linked before glibc 2.26, which took it out of its headers. */
+void cfree(void *p);
 
 /* Bytes of `count` elements; as many as there can be where that overflows. */
 static size_t product(size_t count, size_t bytes)
@@ -54,13 +56,15 @@ HOOK void *calloc(size_t count, size_t bytes)
     return p;
 }
 
-HOOK void free(void *p)
-{
-    if (p == NULL || rec_is_early(p) || !rec_real_ready())
-        return;
-    hook_freed(SEEP_CALL_FREE, p, REC_CONTEXT_HERE);
+#define RELEASE(call, p)                                                                           \
+    if ((p) == NULL || rec_is_early(p) || !rec_real_ready())                                       \
+        return;                                                                                    \
+    hook_freed(call, p, REC_CONTEXT_HERE);                                                         \
     rec_real.free(p);
-}
+
+HOOK void free(void *p){RELEASE(SEEP_CALL_FREE, p)}
+
+HOOK void cfree(void *p){RELEASE(SEEP_CALL_FREE, p)}
 
 HOOK void *realloc(void *old, size_t bytes)
 {
@@ -172,20 +176,14 @@ HOOK void *pvalloc(size_t bytes)
 HOOK void free_sized(void *p, size_t bytes)
 {
     (void)bytes;
-    if (p == NULL || rec_is_early(p) || !rec_real_ready())
-        return;
-    hook_freed(SEEP_CALL_FREE_SIZED, p, REC_CONTEXT_HERE);
-    rec_real.free(p);
+    RELEASE(SEEP_CALL_FREE_SIZED, p)
 }
 
 HOOK void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 {
     (void)alignment;
     (void)bytes;
-    if (p == NULL || rec_is_early(p) || !rec_real_ready())
-        return;
-    hook_freed(SEEP_CALL_FREE_SIZED, p, REC_CONTEXT_HERE);
-    rec_real.free(p);
+    RELEASE(SEEP_CALL_FREE_SIZED, p)
 }
 
 /* Not an event; here only because a block of the arena is not the allocator's. */

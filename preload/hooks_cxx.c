@@ -183,8 +183,8 @@ static void *without_runtime(enum form form, size_t bytes, size_t alignment)
     return p;
 }
 
-static void *call_new(enum form form, void *function, size_t bytes, size_t alignment,
-                      const nothrow *tag)
+static inline void *call_new(enum form form, void *function, size_t bytes, size_t alignment,
+                             const nothrow *tag)
 {
     switch (form) {
     case NEW:
@@ -197,8 +197,10 @@ static void *call_new(enum form form, void *function, size_t bytes, size_t align
     }
 }
 
-static inline void *hook_new(enum form form, enum seep_call call, size_t bytes, size_t alignment,
-                             const nothrow *tag, struct rec_context at)
+static inline __attribute__((always_inline)) void *hook_new(enum form form, enum seep_call call,
+                                                            size_t bytes, size_t alignment,
+                                                            const nothrow *tag,
+                                                            struct rec_context at)
 {
     if (!rec_real_ready())
         return rec_early_alloc(alignment, bytes);
@@ -212,8 +214,8 @@ static inline void *hook_new(enum form form, enum seep_call call, size_t bytes, 
     return p;
 }
 
-static void call_delete(enum form form, void *function, void *p, size_t bytes, size_t alignment,
-                        const nothrow *tag)
+static inline void call_delete(enum form form, void *function, void *p, size_t bytes,
+                               size_t alignment, const nothrow *tag)
 {
     switch (form) {
     case DELETE:
@@ -232,8 +234,10 @@ static void call_delete(enum form form, void *function, void *p, size_t bytes, s
     }
 }
 
-static inline void hook_delete(enum form form, enum seep_call call, void *p, size_t bytes,
-                               size_t alignment, const nothrow *tag, struct rec_context at)
+static inline __attribute__((always_inline)) void hook_delete(enum form form, enum seep_call call,
+                                                              void *p, size_t bytes,
+                                                              size_t alignment, const nothrow *tag,
+                                                              struct rec_context at)
 {
     if (p == NULL || rec_is_early(p) || !rec_real_ready())
         return;
@@ -250,6 +254,7 @@ static inline void hook_delete(enum form form, enum seep_call call, void *p, siz
     if (rec_pending.freed != (uintptr_t)p) {
         rec_pending.freed = (uintptr_t)p;
         rec_pending.freed_call = call;
+        rec_pending.freed_at = at;
     }
     call_delete(form, function, p, bytes, alignment, tag);
     if (rec_pending.freed == (uintptr_t)p) /* a pool's delete: no free() came by */

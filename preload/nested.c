@@ -42,7 +42,7 @@ static bool runs_through_us(const struct rec_walk *walk)
 static void append(struct rec_thread *t, const struct rec_event *event)
 {
     struct rec_nested *n = t->nested;
-    uint32_t frames = event->row == SEEP_ROW_FREE ? 0 : n->walk.count;
+    uint32_t frames = event->row == rec_event_stackless ? 0 : n->walk.count;
     uint32_t pcs = frames * (uint32_t)sizeof n->walk.pc[0];
     uint32_t bytes = (uint32_t)(sizeof(struct entry) + pcs + frames + 7) & ~7u;
     if (n->used + bytes > QUEUE_BYTES) {
@@ -92,7 +92,7 @@ void rec_nested_drain(struct rec_thread *t)
         n->walk.guessed = 0;
         memcpy(n->walk.pc, e + 1, e->frames * sizeof n->walk.pc[0]);
         memcpy(n->walk.flags, (const uint64_t *)(e + 1) + e->frames, e->frames);
-        rec_event_write(t, &e->event, &n->walk);
+        rec_event_write(t, &e->event, e->event.row == rec_event_stackless ? NULL : &n->walk);
         at += e->bytes;
     }
     n->used = 0;

@@ -29,6 +29,7 @@ struct rec_pending {
     uintptr_t inside; /* CFA of a hook whose real function may call other hooks, or 0; see below */
     uintptr_t freed;  /* block that an outer delete is about to end, or 0 */
     uint32_t freed_call;
+    struct rec_context freed_at; /* where from */
 };
 
 extern __thread struct rec_pending rec_pending __attribute__((tls_model("initial-exec")));
@@ -54,15 +55,11 @@ static inline bool rec_pending_open(uint32_t call, size_t bytes, size_t alignmen
 {
     if (rec_pending_above(at.sp) && !rec_pending.failed && rec_pending.bytes == bytes)
         return false;
-    rec_pending = (struct rec_pending){
-        .at = at,
-        .bytes = bytes,
-        .alignment = alignment,
-        .call = call,
-        .inside = rec_pending.inside,
-        .freed = rec_pending.freed,
-        .freed_call = rec_pending.freed_call,
-    };
+    rec_pending.at = at;
+    rec_pending.bytes = bytes;
+    rec_pending.alignment = alignment;
+    rec_pending.call = call;
+    rec_pending.consumed = rec_pending.failed = false;
     return true;
 }
 

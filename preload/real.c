@@ -16,10 +16,9 @@ static const char *refusal;
 
 /* ------------------------------------------------------------------ before and during look-up */
 
-#define EARLY_BYTES (256u << 10)
 #define EARLY_ALIGN 16
 
-static _Alignas(64) uint8_t early[EARLY_BYTES];
+_Alignas(64) uint8_t rec_early[REC_EARLY_BYTES];
 static atomic_size_t early_used;
 
 /* The block's size stands in the 16 bytes before it. */
@@ -27,21 +26,16 @@ void *rec_early_alloc(size_t alignment, size_t bytes)
 {
     if (alignment < EARLY_ALIGN)
         alignment = EARLY_ALIGN;
-    if (bytes > EARLY_BYTES || alignment > EARLY_BYTES)
+    if (bytes > REC_EARLY_BYTES || alignment > REC_EARLY_BYTES)
         return NULL;
     size_t need = bytes + EARLY_ALIGN + alignment;
     size_t at =
         atomic_fetch_add(&early_used, (need + EARLY_ALIGN - 1) & ~(size_t)(EARLY_ALIGN - 1));
-    if (at + need > EARLY_BYTES)
+    if (at + need > REC_EARLY_BYTES)
         return NULL;
-    uintptr_t p = ((uintptr_t)early + at + EARLY_ALIGN + alignment - 1) & ~(alignment - 1);
+    uintptr_t p = ((uintptr_t)rec_early + at + EARLY_ALIGN + alignment - 1) & ~(alignment - 1);
     ((size_t *)p)[-2] = bytes;
     return (void *)p;
-}
-
-bool rec_is_early(const void *p)
-{
-    return (uintptr_t)p - (uintptr_t)early < EARLY_BYTES;
 }
 
 size_t rec_early_size(const void *p)
@@ -50,7 +44,7 @@ size_t rec_early_size(const void *p)
 }
 
 /* A pointer that the loader fills in when it relocates us. */
-static const void *const volatile relocated = early;
+static const void *const volatile relocated = rec_early;
 
 /* ------------------------------------------------------------------ look-up */
 

@@ -33,8 +33,13 @@ extern struct rec_real rec_real; /* malloc is NULL until resolved */
  * the early functions serve the call. */
 bool rec_real_resolve(void);
 
+#define REC_EARLY_BYTES (256u << 10)
+extern uint8_t rec_early[REC_EARLY_BYTES];
 void *rec_early_alloc(size_t alignment, size_t bytes);
-bool rec_is_early(const void *p);
+static inline bool rec_is_early(const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)rec_early < REC_EARLY_BYTES;
+}
 size_t rec_early_size(const void *p);
 
 /* True when the real functions may be called. */

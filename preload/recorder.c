@@ -2,6 +2,7 @@
 #include "recorder.h"
 
 #include "clock.h"
+#include "event.h"
 #include "facts.h"
 #include "log.h"
 #include "modules.h"
@@ -193,6 +194,7 @@ static bool start_parts(struct rec_origin origin)
         return false;
     }
     rec_nested_init();
+    rec_event_init();
     rec_threads_init();
     rec_snapshot_init();
     return true;

@@ -130,7 +130,8 @@ bool rec_row_alloc(struct rec_thread *t, enum seep_call call, uint64_t stamp, ui
     return commit(t, put_block_rest(p, first, call, SEEP_CALL_MALLOC, b));
 }
 
-bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uintptr_t address)
+bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
+                  uintptr_t address)
 {
     uint8_t *first = begin(t, ROW_MAX);
     if (first == NULL)
@@ -143,6 +144,10 @@ bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uin
     if (call != SEEP_CALL_FREE) {
         *first |= SEEP_ROW_CALL;
         *p++ = (uint8_t)call;
+    }
+    if (__builtin_expect(stack != 0, 0)) {
+        *first |= SEEP_ROW_WITH_STACK;
+        p = put_stack(t, p, stack);
     }
     return commit(t, p);
 }

@@ -21,9 +21,11 @@ struct rec_block {
     uint64_t alignment; /* 0: none asked for */
 };
 
+/* Stack 0: without one (FREE). */
 bool rec_row_alloc(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
                    const struct rec_block *block);
-bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uintptr_t address);
+bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
+                  uintptr_t address);
 bool rec_row_realloc(struct rec_thread *t, enum seep_call call, uint64_t start, uint64_t end,
                      uint32_t stack, uintptr_t old_address, const struct rec_block *block);
 /* old_address 0: an allocation failed, else a reallocation of that block. */

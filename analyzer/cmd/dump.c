@@ -5,6 +5,7 @@
 #include "cmd/dump_print.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
+#include "model/heap.h"
 #include "util/human.h"
 
 #include <errno.h>
@@ -15,6 +16,10 @@
 
 static const struct cli_option own_options[] = {
     {"stacks", 0, NULL, "Print the frames of each event's stack below it."},
+    {"mismatched", 0, NULL,
+     "Only what ended a block by a call of another family than made it: new given to free, new[] "
+     "to "
+     "delete and the like. With --stacks, where the block was made too."},
     {NULL},
 };
 static const struct cli_option format_options[] = {
@@ -60,7 +65,7 @@ static bool write_out(struct strbuf *out)
 }
 
 static enum seep_err dump_events(struct dump_printer *printer, struct trace_reader *reader,
-                                 struct filter *filter, struct err *err)
+                                 struct filter *filter, bool mismatched, struct err *err)
 {
     struct trace_event ev;
     enum seep_err code;
@@ -74,7 +79,7 @@ static enum seep_err dump_events(struct dump_printer *printer, struct trace_read
             if (place == FILTER_BEFORE)
                 continue;
         }
-        if (!passes(filter, &ev, block_filters))
+        if (!passes(filter, &ev, block_filters) || (mismatched && !heap_mismatch(&ev)))
             continue;
         dump_print_event(printer, &ev);
         if (printer->out.length >= WRITE_AT && !write_out(&printer->out))
@@ -108,7 +113,7 @@ static int dump(const struct cli *cli, struct trace_reader *reader, struct filte
         .json = options_json(cli), .dict = dict, .symbols = stacks ? symbols : NULL};
     enum seep_err code = filter_bind(filter, dict, symbols, &err);
     if (code == SEEP_OK)
-        code = dump_events(&printer, reader, filter, &err);
+        code = dump_events(&printer, reader, filter, cli_flag(cli, "mismatched"), &err);
     int status = CLI_OK;
     if (code != SEEP_OK) {
         fflush(stdout);

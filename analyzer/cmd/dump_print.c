@@ -2,6 +2,7 @@
 #include "cmd/dump_print.h"
 
 #include "model/calls.h"
+#include "model/heap.h"
 #include "report/json.h"
 #include "trace/beside_read.h"
 #include "util/human.h"
@@ -130,12 +131,13 @@ static bool is_realloc(const struct trace_event *ev)
 
 /* ------------------------------------------------------------------ stacks */
 
-static void print_stack(struct dump_printer *p, uint32_t stack)
+/* `key` is the array's name in JSON. */
+static void print_stack(struct dump_printer *p, uint32_t stack, const char *key)
 {
     struct strbuf *out = &p->out;
     bool first = true;
     if (p->json)
-        strbuf_adds(out, ",\"frames\":[");
+        strbuf_addf(out, ",\"%s\":[", key);
     while (stack > 0 && stack <= p->dict->stack_count &&
            !(p->dict->stacks[stack].flags & SEEP_ROW_ROOT)) {
         const struct symbol_address *address = symbols_of_node(p->symbols, stack);
@@ -211,6 +213,8 @@ static void text_flags(struct strbuf *out, const struct trace_event *ev,
         strbuf_adds(out, " repaired");
     if (ev->flags & TRACE_IMPLIED)
         strbuf_adds(out, " implied");
+    if (heap_mismatch(ev))
+        strbuf_addf(out, " mismatched made-by=%s", call_name(ev->before.call));
 }
 
 static void text_event(struct dump_printer *p, const struct trace_event *ev)
@@ -241,7 +245,11 @@ static void text_event(struct dump_printer *p, const struct trace_event *ev)
     text_flags(out, ev, block);
     strbuf_addc(out, '\n');
     if (p->symbols && ev->stack)
-        print_stack(p, ev->stack);
+        print_stack(p, ev->stack, NULL);
+    if (p->symbols && heap_mismatch(ev)) {
+        strbuf_adds(out, "           made at\n");
+        print_stack(p, ev->before.stack, NULL);
+    }
 }
 
 static void add_visible(struct strbuf *out, const struct beside_text *text)
@@ -380,7 +388,13 @@ static void json_event(struct dump_printer *p, const struct trace_event *ev)
     if (ev->flags & TRACE_IMPLIED)
         strbuf_adds(out, ",\"implied\":true");
     if (p->symbols)
-        print_stack(p, ev->stack);
+        print_stack(p, ev->stack, "frames");
+    if (heap_mismatch(ev)) {
+        strbuf_addf(out, ",\"mismatched\":true,\"made_by\":\"%s\"", call_name(ev->before.call));
+        json_number(out, ",\"made_stack\":", ev->before.stack);
+        if (p->symbols)
+            print_stack(p, ev->before.stack, "made_frames");
+    }
     strbuf_adds(out, "}\n");
 }
 

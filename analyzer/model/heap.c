@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool heap_mismatch(const struct trace_event *ev)
+{
+    bool ends =
+        ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT;
+    /* nobody saw an implied free: which call it was is not known */
+    return ends && !(ev->flags & TRACE_IMPLIED) && call_mismatch(ev->before.call, ev->call);
+}
+
 void heap_init(struct heap *h)
 {
     memset(h, 0, sizeof *h);
@@ -51,8 +59,7 @@ static void leave(struct heap *h, const struct trace_event *ev)
     t->live_blocks--;
     t->live_bytes -= ev->before.size;
     t->live_usable_bytes -= ev->before.usable;
-    /* nobody saw an implied free: which call it was is not known */
-    if (!(ev->flags & TRACE_IMPLIED) && call_mismatch(ev->before.call, ev->call))
+    if (heap_mismatch(ev))
         t->mismatched++;
 }
 

@@ -48,6 +48,9 @@ void heap_apply(struct heap *h, const struct trace_event *ev);
  * a TRACE_GAP. The peak only grows. */
 void heap_resync(struct heap *h, const struct trace_reader *reader);
 
+/* True for an event that ends a block by a call of another family than made it. */
+bool heap_mismatch(const struct trace_event *ev);
+
 /* allocations + frees + reallocations. */
 static inline uint64_t heap_events(const struct heap_totals *t)
 {

@@ -203,7 +203,7 @@ static void print_heap(struct text *t, const struct result *r)
             human_percent(100. * (double)text_number(r, "temporary") / (double)allocations).text);
     print_count_if(t, r, "temporary", "temporary", about.text);
     print_count_if(t, r, "mismatched_frees", "mismatched frees",
-                   "new given to free, malloc to delete, ...");
+                   "new given to free, malloc to delete, ...: seep dump --mismatched");
     print_bytes(t, "requested", text_number(r, "allocated_bytes"), "in all");
     strbuf_reset(&about);
     strbuf_adds(&about, "in ");

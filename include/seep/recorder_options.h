@@ -14,6 +14,7 @@
       "the trace to be; its spool stands beside it. %p pid, %e program, %h host, %t time")         \
     X(SPOOL_MAX, BYTES, "4g", "size at which recording stops, the program goes on; 0: no limit")   \
     X(TAIL_MAX, BYTES, "256k", "largest tail of a thread, 16k to 256k")                            \
+    X(FREE_STACKS, FLAG, "0", "record the stacks of frees too")                                    \
     X(QUIET, FLAG, "0", "no messages on standard error")                                           \
     X(RUN_ID, TEXT, "", "set by seep run: joins the processes of one run")                         \
     X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")

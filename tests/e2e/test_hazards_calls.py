@@ -1,11 +1,41 @@
 # SPDX-License-Identifier: MIT
 """Hazards in the allocation calls themselves: docs/hazards.md, rows 1 to 5."""
 
+import collections
+import json
+import re
+
 from hazards import Fix, TestCase, hazard
 import support
 
 
+def told(text):
+    """What a program says must be recorded: times by (operation, call, size, alignment)."""
+    expected = collections.Counter()
+    for line in text.splitlines():
+        operation, call, size, alignment, times = line.split()
+        expected[operation, call, int(size), int(alignment)] += int(times)
+    return expected
+
+
+def recorded(recording):
+    """The same of a recording; alignments are those of allocations."""
+    found = collections.Counter()
+    for event in recording.dump():
+        if event["op"] in ("alloc", "free", "realloc", "failed"):
+            alignment = event.get("alignment", 0) if event["op"] == "alloc" else 0
+            found[event["op"], event["call"], event["size"], alignment] += 1
+    return found
+
+
 class Calls(TestCase):
+    def exactly(self, recording):
+        """All that the program says it did is recorded, and once."""
+        expected, found = told(recording.stdout), recorded(recording)
+        sizes = {size for _, _, size, _ in expected}
+        self.assertEqual(expected, {k: v for k, v in found.items() if k[2] in sizes})
+        self.assert_complete(recording)
+
     @hazard(1, Fix("preload/hook.h", "e.row = bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED;",
                    "e.row = SEEP_ROW_FAILED;"))
     def test_realloc_to_nothing_frees(self):
@@ -22,9 +52,42 @@ class Calls(TestCase):
         self.assertEqual([s for s in done.sites() if s.bytes % 33 == 0 and s.blocks > 9], [])
         self.assertEqual(done.info["failed"], 0)
 
+    @hazard(3, Fix("preload/hooks.c", "hook_allocated(SEEP_CALL_PVALLOC,", "if (0) hook_allocated("
+                   "SEEP_CALL_PVALLOC,"),
+            Fix("preload/hooks.c", "HOOK void cfree(", "void cfree("),
+            Fix("preload/hooks.c", "hook_allocated(SEEP_CALL_POSIX_MEMALIGN, result == 0 ? *out : "
+                "NULL,", "if (result == 0) hook_allocated(SEEP_CALL_POSIX_MEMALIGN, *out,"))
+    def test_every_call_of_c(self):
+        self.exactly(self.record([self.program("calls")]))
+
+    @hazard(5, Fix("preload/hook.h", "call = rec_pending.freed_call;", ""),
+            Fix("preload/hook.h", "e->call = rec_pending.call;", ""))
+    def test_every_form_of_operator_new_and_delete(self):
+        self.exactly(self.record([self.program("operators.cpp", flags=("-O1", "-std=c++17"))]))
+
+    @hazard(5, Fix("preload/hook.h", "at = rec_pending.freed_at;", ""),
+            Fix("preload/event.c", "rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END :", ""))
+    def test_ends_by_a_call_of_another_family(self):
+        done = self.record([self.program("mismatched.cpp")], options=("--set", "FREE_STACKS=1"))
+        self.assertEqual(done.info["mismatched_frees"], 12)
+        lines = support.run([support.SEEP, "dump", "--format=json", "--mismatched", "--stacks",
+                             done.trace], check=0).stdout.splitlines()
+        ways = collections.Counter()
+        for event in map(json.loads, lines):
+            frames = [re.sub(r"\(.*", "", e["function"]) for e in
+                      [f for f in event["frames"] + event["made_frames"]
+                       if not f["function"].startswith("operator")]]
+            ways[event["made_by"], event["call"], frames[0], frames[len(event["frames"])]] += 1
+        self.assertEqual(ways, {
+            ("new[]", "delete", "end_by_delete", "make_array"): 3,
+            ("new", "free", "end_by_free", "make_one"): 3,
+            ("malloc", "delete", "end_by_delete", "make_c"): 3,
+            ("new", "realloc", "grow", "make_one"): 3,
+        })
+
+    @hazard(28, Fix("preload/hooks_cxx.c", "f = ask(form, caller);", ""))
     def test_library_of_cxx_in_a_program_of_c(self):
-        # Fails when operator new is looked up in the global scope alone, where there is none, or
-        # when the recorder's look-ups leave an error behind.
+        # operator new is in no global scope, and what the recorder looks up leaves no error behind
         library = self.program("cxx_library.cpp", name="library.so",
                                flags=("-O1", "-shared", "-fPIC"))
         done = self.record([self.program("cxx_host"), library])
@@ -35,8 +98,8 @@ class Calls(TestCase):
         self.assertEqual(done.info["mismatched_frees"], 0)
         self.assert_complete(done)
 
+    @hazard(4, Fix("preload/hook.h", "rec_pending.inside = at.sp;", ";"))
     def test_allocator_that_calls_itself_by_public_names(self):
-        # Fails when what a calloc or realloc is made of is recorded beside it.
         done = self.record([self.program("resize")],
                            env=support.environment(LD_PRELOAD=self.bump("-DNESTED")))
         self.assertEqual(done.info["allocator"], "bump.so")
