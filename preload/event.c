@@ -60,7 +60,7 @@ void rec_record(const struct rec_event *e, struct rec_context at)
         if (t == NULL)
             return;
     }
-    if (__builtin_expect(t->busy != 0, 0) && rec_nested_keep(t, e, at))
+    if (__builtin_expect(t->busy != 0, 0) && rec_nested_record(t, e, at))
         return;
     t->busy = at.sp;
     __asm__ volatile(
@@ -83,6 +83,4 @@ void rec_record(const struct rec_event *e, struct rec_context at)
     }
     __asm__ volatile("" ::: "memory");
     t->busy = 0;
-    if (__builtin_expect(t->nested_count != 0, 0))
-        rec_nested_drain(t);
 }

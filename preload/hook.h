@@ -23,12 +23,13 @@ static inline void hook_record(struct rec_event *e, struct rec_context at)
     if (rec_pending_inside(at.sp))
         return;
     if (__builtin_expect(rec_pending_covers(e->block.size, at), 0)) {
-        e->call = rec_pending.call;
-        e->block.size = rec_pending.bytes;
-        e->block.alignment = rec_pending.alignment;
-        at = rec_pending.at;
-        rec_pending.consumed = true;
-        rec_pending.failed = e->row == SEEP_ROW_FAILED;
+        struct rec_allocation *outer = &rec_pending.outer;
+        e->call = outer->call;
+        e->block.size = outer->bytes;
+        e->block.alignment = outer->alignment;
+        at = outer->at;
+        outer->consumed = true;
+        outer->failed = e->row == SEEP_ROW_FAILED;
     }
     rec_record(e, at);
 }
@@ -69,10 +70,11 @@ static inline void hook_freed(enum seep_call call, void *p, struct rec_context a
 {
     if (rec_pending_inside(at.sp))
         return;
-    if (__builtin_expect(rec_pending.freed == (uintptr_t)p, 0)) {
-        call = rec_pending.freed_call;
-        at = rec_pending.freed_at;
-        rec_pending.freed = 0;
+    if (__builtin_expect(rec_pending.freed.block == (uintptr_t)p, 0)) {
+        call = rec_pending.freed.call;
+        at = rec_pending.freed.at;
+        __asm__ volatile("" ::: "memory"); /* last: until then a handler keeps both */
+        rec_pending.freed.block = 0;
     }
     struct rec_event e = {
         .row = SEEP_ROW_FREE,
@@ -83,17 +85,25 @@ static inline void hook_freed(enum seep_call call, void *p, struct rec_context a
     rec_record(&e, at);
 }
 
-/* To stand around the real function in the hooks of what may be built on malloc and free. */
-static inline void hook_enter(struct rec_context at)
+/* To stand around the real function in the hooks of what may be built on malloc and free. What
+ * hook_enter() returns is for hook_leave(): the hook that a handler interrupted. */
+static inline struct rec_inside hook_enter(struct rec_context at)
 {
-    if (__builtin_expect(rec_real.nests, 0) && !rec_pending_inside(at.sp))
-        rec_pending.inside = at.sp;
+    struct rec_inside found = {0};
+    if (__builtin_expect(rec_real.nests, 0) && !rec_pending_inside(at.sp)) {
+        if (rec_pending.inside.sp && rec_nested_below(at))
+            found = rec_pending.inside;
+        rec_pending.inside.sp = at.sp;
+        __asm__ volatile("" ::: "memory"); /* first: it says that the other is in use */
+        rec_pending.inside.pc = at.pc;
+    }
+    return found;
 }
 
-static inline void hook_leave(struct rec_context at)
+static inline void hook_leave(struct rec_context at, struct rec_inside found)
 {
-    if (__builtin_expect(rec_pending.inside == at.sp, 0))
-        rec_pending.inside = 0;
+    if (__builtin_expect(rec_pending.inside.sp == at.sp, 0))
+        rec_pending.inside = found;
 }
 
 #endif

@@ -49,9 +49,9 @@ HOOK void *calloc(size_t count, size_t bytes)
     if (!rec_real_ready())
         return rec_early_alloc(0, product(count, bytes)); /* the arena is never reused: zeroed */
     struct rec_context at = REC_CONTEXT_HERE;
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     void *p = rec_real.calloc(count, bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     hook_allocated(SEEP_CALL_CALLOC, p, product(count, bytes), 0, at);
     return p;
 }
@@ -72,9 +72,9 @@ HOOK void *realloc(void *old, size_t bytes)
         return early_resize(old, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
     uint64_t start = rec_clock_stamp();
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     void *p = rec_real.realloc(old, bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     if (old)
         hook_reallocated(SEEP_CALL_REALLOC, old, p, bytes, start, at);
     else
@@ -96,9 +96,10 @@ HOOK void *reallocarray(void *old, size_t count, size_t bytes)
     }
     struct rec_context at = REC_CONTEXT_HERE;
     uint64_t start = rec_clock_stamp();
-    rec_pending_open(SEEP_CALL_REALLOCARRAY, total, 0, at);
+    struct rec_allocation found;
+    rec_pending_open(SEEP_CALL_REALLOCARRAY, total, 0, at, &found);
     void *p = rec_real.reallocarray(old, count, bytes);
-    if (rec_pending_close())
+    if (rec_pending_close(&found))
         return p;
     if (old)
         hook_reallocated(SEEP_CALL_REALLOCARRAY, old, p, total, start, at);
@@ -112,9 +113,9 @@ HOOK void *memalign(size_t alignment, size_t bytes)
     if (!rec_real_ready())
         return rec_early_alloc(alignment, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     void *p = rec_real.memalign(alignment, bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     hook_allocated(SEEP_CALL_MEMALIGN, p, bytes, alignment, at);
     return p;
 }
@@ -124,9 +125,9 @@ HOOK void *aligned_alloc(size_t alignment, size_t bytes)
     if (!rec_real_ready())
         return rec_early_alloc(alignment, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     void *p = rec_real.aligned_alloc(alignment, bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     hook_allocated(SEEP_CALL_ALIGNED_ALLOC, p, bytes, alignment, at);
     return p;
 }
@@ -138,9 +139,9 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
         return *out ? 0 : ENOMEM;
     }
     struct rec_context at = REC_CONTEXT_HERE;
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     int result = rec_real.posix_memalign(out, alignment, bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     hook_allocated(SEEP_CALL_POSIX_MEMALIGN, result == 0 ? *out : NULL, bytes, alignment, at);
     return result;
 }
@@ -152,9 +153,9 @@ HOOK void *valloc(size_t bytes)
     if (!rec_real_ready())
         return rec_early_alloc(PAGE_BYTES, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     void *p = rec_real.valloc(bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     hook_allocated(SEEP_CALL_VALLOC, p, bytes, PAGE_BYTES, at);
     return p;
 }
@@ -164,9 +165,9 @@ HOOK void *pvalloc(size_t bytes)
     if (!rec_real_ready())
         return rec_early_alloc(PAGE_BYTES, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
-    hook_enter(at);
+    struct rec_inside found = hook_enter(at);
     void *p = rec_real.pvalloc(bytes);
-    hook_leave(at);
+    hook_leave(at, found);
     hook_allocated(SEEP_CALL_PVALLOC, p, bytes, PAGE_BYTES, at);
     return p;
 }

@@ -206,10 +206,11 @@ static inline __attribute__((always_inline)) void *hook_new(enum form form, enum
         return rec_early_alloc(alignment, bytes);
     bool direct;
     void *function = find(form, at.pc, &direct);
-    bool outer = rec_pending_open(call, bytes, alignment, at);
+    struct rec_allocation found;
+    bool outer = rec_pending_open(call, bytes, alignment, at, &found);
     void *p = function ? call_new(form, function, bytes, alignment, tag)
                        : without_runtime(form, bytes, alignment);
-    if (outer && !rec_pending_close())
+    if (outer && !rec_pending_close(&found))
         hook_allocated(call, p, bytes, alignment, at);
     return p;
 }
@@ -251,14 +252,18 @@ static inline __attribute__((always_inline)) void hook_delete(enum form form, en
             rec_real.free(p);
         return;
     }
-    if (rec_pending.freed != (uintptr_t)p) {
-        rec_pending.freed = (uintptr_t)p;
-        rec_pending.freed_call = call;
-        rec_pending.freed_at = at;
+    struct rec_free found = rec_pending.freed; /* a handler's: what it interrupted */
+    if (found.block != (uintptr_t)p) {
+        rec_pending.freed.block = (uintptr_t)p;
+        __asm__ volatile("" ::: "memory"); /* first: it says that the others are in use */
+        rec_pending.freed.call = call;
+        rec_pending.freed.at = at;
     }
     call_delete(form, function, p, bytes, alignment, tag);
-    if (rec_pending.freed == (uintptr_t)p) /* a pool's delete: no free() came by */
+    if (rec_pending.freed.block == (uintptr_t)p) /* a pool's delete: no free() came by */
         hook_freed(call, p, at);
+    if (__builtin_expect(found.block && found.block != (uintptr_t)p, 0))
+        rec_pending.freed = found;
 }
 
 #define N(symbol, form, call, parameters, bytes, alignment, tag)                                   \

@@ -24,12 +24,8 @@ HOOK void seep_recorder_mark(const char *name)
     uint8_t *p = seep_put_varint(payload, t->number);
     for (size_t i = 0; i < MARK_BYTES && name[i]; i++)
         *p++ = (uint8_t)name[i];
-    /* Signals wait: a mark has no queue to stand in, and happens a few times in a run. */
     uint64_t mask = sys_signals_block();
-    if (t->busy == 0) {
-        t->busy = (uintptr_t)&mask;
+    if ((t = rec_thread_writer(t)) != NULL)
         rec_row_beside(t, SEEP_BESIDE_MARK, rec_clock_stamp(), payload, (size_t)(p - payload));
-        t->busy = 0;
-    }
     sys_signals_restore(mask);
 }

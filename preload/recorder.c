@@ -242,19 +242,24 @@ static bool start(bool forked)
     return ok;
 }
 
-struct rec_thread *rec_thread_slow(void)
+/* The state after what is to be started was started. */
+static int start_if_due(void)
 {
     int now = atomic_load(&state);
-    if (now == STATE_RUNNING && *rec_alive != REC_ALIVE) {
-        /* The kernel wiped the page: this is a forked child, with one thread. */
-        if (!atomic_compare_exchange_strong(&state, &now, STATE_STARTING))
-            now = STATE_STARTING;
-        else if (start(true))
-            now = STATE_RUNNING;
-    } else if (now == STATE_NEW && atomic_compare_exchange_strong(&state, &now, STATE_STARTING)) {
-        now = start(false) ? STATE_RUNNING : STATE_OFF;
-    }
-    if (now == STATE_STARTING) {
+    bool forked = now == STATE_RUNNING && *rec_alive != REC_ALIVE; /* the kernel wiped the page */
+    if (now != STATE_NEW && !forked)
+        return now;
+    /* Its own thread's handlers must not find the start half way: they would have to do without. */
+    uint64_t mask = sys_signals_block();
+    if (atomic_compare_exchange_strong(&state, &now, STATE_STARTING))
+        now = start(forked) ? STATE_RUNNING : STATE_OFF;
+    sys_signals_restore(mask);
+    return now;
+}
+
+struct rec_thread *rec_thread_slow(void)
+{
+    if (start_if_due() == STATE_STARTING) {
         rec_lost(SEEP_LOST_EARLY);
         return NULL;
     }
@@ -359,11 +364,8 @@ __attribute__((destructor)) static void image_ends(void)
     if (t == NULL)
         return;
     uint64_t mask = sys_signals_block();
-    if (t->busy == 0) {
-        t->busy = (uintptr_t)&mask;
+    if ((t = rec_thread_writer(t)) != NULL)
         rec_threads_name_all(t);
-        t->busy = 0;
-    }
     note_memory();
     rec_renew_clock();
     rec_snapshot_last();

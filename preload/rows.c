@@ -56,8 +56,11 @@ static bool write_out(struct rec_thread *t)
 void rec_rows_restart(struct rec_thread *t)
 {
     t->length = (uint32_t)__atomic_load_n(&t->lane->word, __ATOMIC_RELAXED);
+    t->busy = 0;
     if (t->length)
         write_out(t);
+    else
+        t->lane->thread[t->sequence & 1] = t->number;
     restart_deltas(t);
 }
 

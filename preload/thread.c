@@ -52,12 +52,12 @@ static void thread_ends(void *arg)
         return;
     }
     uint64_t mask = rec_lock(&lock);
+    if (t->busy)
+        rec_rows_restart(t); /* cancelled in a hook, or left it through a handler */
     char name[NAME_BYTES] = "";
     sys_call(SYS_prctl, PR_GET_NAME, name);
-    t->busy = (uintptr_t)&mask;
     write_name(t, SEEP_BESIDE_THREAD_NAME, t->number, 0, name);
     write_name(t, SEEP_BESIDE_THREAD_END, t->number, 0, "");
-    t->busy = 0;
     t->ended = true;
     t->next = ended;
     ended = t;
@@ -113,7 +113,9 @@ static struct rec_thread *make(void)
 
 struct rec_thread *rec_thread_begin(void)
 {
-    uint64_t mask = rec_lock(&lock);
+    /* Until the thread has its state: a handler's event would make a second one. */
+    uint64_t mask = sys_signals_block();
+    uint64_t locked = rec_lock(&lock);
     struct rec_thread *t = take_ended();
     bool taken_over = t != NULL;
     if (t == NULL)
@@ -121,7 +123,7 @@ struct rec_thread *rec_thread_begin(void)
     if (t) {
         t->number = __atomic_add_fetch(&rec_spool_control()->thread_count, 1, __ATOMIC_RELAXED);
         t->tid = (int)sys_call(SYS_gettid);
-        t->busy = (uintptr_t)&mask;
+        t->busy = 0;
         t->ended = false;
         t->end_rounds = 0;
         t->bounds = (struct rec_stack_bounds){0};
@@ -132,19 +134,31 @@ struct rec_thread *rec_thread_begin(void)
         if (!taken_over)
             t->lane->thread[0] = t->number;
     }
-    rec_unlock(&lock, mask);
-    if (t == NULL)
-        return NULL;
-    mask = sys_signals_block();
-    char name[NAME_BYTES] = "";
-    sys_call(SYS_prctl, PR_GET_NAME, name);
-    write_name(t, SEEP_BESIDE_THREAD_START, t->number, t->tid, name);
-    t->busy = 0;
-    rec_thread_current = t;
-    if (have_key)
-        pthread_setspecific(key, t);
+    rec_unlock(&lock, locked);
+    if (t) {
+        char name[NAME_BYTES] = "";
+        sys_call(SYS_prctl, PR_GET_NAME, name);
+        write_name(t, SEEP_BESIDE_THREAD_START, t->number, t->tid, name);
+        rec_thread_current = t;
+        if (have_key)
+            pthread_setspecific(key, t);
+    }
     sys_signals_restore(mask);
     return t;
+}
+
+struct rec_thread *rec_thread_beside(struct rec_thread *t)
+{
+    if (t->beside == NULL) {
+        uint64_t locked = rec_lock(&lock);
+        t->beside = make();
+        rec_unlock(&lock, locked);
+    }
+    if (t->beside && t->beside->number != t->number) {
+        t->beside->number = t->number;
+        rec_rows_restart(t->beside);
+    }
+    return t->beside;
 }
 
 void rec_threads_name_all(struct rec_thread *self)

@@ -13,15 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rec_nested;
-
 struct rec_thread {
     /* The hook this thread is in: CFA of the interposed function, 0 outside. Written last on the
      * way in and first on the way out; a signal handler finds here that it interrupted us. */
     volatile uintptr_t busy;
-    volatile uint32_t nested_count; /* entries waiting in `nested` */
-    bool ended;                     /* its thread's destructors have run */
-    uint32_t number;                /* thread number, from 1 */
+    bool ended;      /* its thread's destructors have run */
+    uint32_t number; /* thread number, from 1 */
     int tid;
 
     /* the tail */
@@ -41,7 +38,7 @@ struct rec_thread {
     uint64_t clock_last; /* stamp at which this thread last renewed the control page's clock pair */
     uint64_t clock_wait; /* ticks until it does so again */
     struct rec_stack_bounds bounds;
-    struct rec_nested *nested; /* owned; NULL until a signal handler first interrupts a hook */
+    struct rec_thread *beside; /* owned; what rec_thread_beside() made */
     struct rec_thread *next;   /* in the list of ended threads */
     struct rec_walk walk;
 };
@@ -49,6 +46,18 @@ struct rec_thread {
 /* Makes the state of the calling thread, or takes over an ended thread's. NULL: no memory or lane.
  * The recorder must be running. */
 struct rec_thread *rec_thread_begin(void);
+
+/* The state that writes for `t`, the calling thread's own, while `t` is in the middle of something:
+ * with a lane of its own, made when first needed, and to be used with signals blocked. NULL: no
+ * memory or lane. */
+struct rec_thread *rec_thread_beside(struct rec_thread *t);
+
+/* What the calling thread may write rows with, signals blocked: `t`, or where a handler interrupted
+ * that, the one beside it. NULL as above. */
+static inline struct rec_thread *rec_thread_writer(struct rec_thread *t)
+{
+    return t->busy ? rec_thread_beside(t) : t;
+}
 
 extern __thread struct rec_thread *rec_thread_current __attribute__((tls_model("initial-exec")));
 
@@ -61,7 +70,8 @@ void rec_threads_name_all(struct rec_thread *self);
 /* Memory of all threads' states, bytes. */
 uint64_t rec_threads_bytes(void);
 
-/* Starts a new tail, so that the deltas start afresh; for a hook that never came back. */
+/* Starts a new tail, so that the deltas start afresh, and is in no hook any more; for a hook that
+ * never came back. */
 void rec_rows_restart(struct rec_thread *t);
 
 #endif

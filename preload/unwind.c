@@ -8,13 +8,15 @@
 #include "rules.h"
 #include "seep/trace_format.h"
 #include "stack_bounds.h"
+#include "sys.h"
 
 _Static_assert((int)REC_FRAME_EXACT == (int)SEEP_ROW_EXACT_PC, "flags are those of rows");
 _Static_assert((int)REC_FRAME_GUESSED == (int)SEEP_ROW_GUESSED, "flags are those of rows");
 _Static_assert(sizeof((struct rec_walk *)0)->flags == SEEP_FRAME_LIMIT, "unwind.h keeps the limit");
 
 #define PC_MIN 4096u /* nothing is mapped below */
-#define FP_LOST 1u   /* no frame's: unaligned, and outside of any stack */
+#define RED_ZONE_BYTES 128u
+#define FP_LOST 1u /* no frame's: unaligned, and outside of any stack */
 
 struct cursor {
     uintptr_t pc, sp, fp;
@@ -134,6 +136,15 @@ static inline struct stack stack_around(uintptr_t sp, struct rec_stack_bounds *b
     return (struct stack){.low = sp, .high = bounds->high, .bounds = bounds};
 }
 
+/* The same where a signal came: at a return instruction what was saved lies below sp already, in
+ * the red zone (psABI 3.2.2), and the unwind data still say so. */
+static __attribute__((noinline, cold)) struct stack
+stack_interrupted_at(uintptr_t sp, struct rec_stack_bounds *bounds)
+{
+    uintptr_t low = sp - RED_ZONE_BYTES;
+    return stack_around(sys_readable((const void *)(low & ~(uintptr_t)7)) ? low : sp, bounds);
+}
+
 void rec_unwind(struct rec_walk *walk, struct rec_context at, struct rec_stack_bounds *bounds)
 {
     struct cursor c = {.pc = at.pc, .sp = at.sp, .fp = at.fp};
@@ -153,7 +164,7 @@ void rec_unwind(struct rec_walk *walk, struct rec_context at, struct rec_stack_b
                 /* Perhaps interrupted on another stack. The thread's bounds stay those of the one
                  * it is on. */
                 if (c.sp < s.low || c.sp > s.high)
-                    s = stack_around(c.sp, &interrupted);
+                    s = stack_interrupted_at(c.sp, &interrupted);
             }
         }
         result = step(&c, rec_rules_find(key), &s);

@@ -152,17 +152,25 @@ class Recording:
                     check=0).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
-    def blocks(self):
-        """Counts of blocks made, and of blocks freed, by requested size."""
-        made, ended = collections.Counter(), collections.Counter()
+    def calls(self):
+        """Counts of events by ("alloc", "free" or "realloc", name of the call, requested size)."""
         dump = subprocess.Popen([SEEP, "dump", "--format=json", self.trace], text=True,
                                 stdout=subprocess.PIPE, env=environment())
-        for operation, size in re.findall(r'"op":"(alloc|free)".*?"size":(\d+)',
-                                          dump.stdout.read()):
-            (made if operation == "alloc" else ended)[int(size)] += 1
+        found = collections.Counter(
+            (operation, call, int(size)) for operation, size, call in re.findall(
+                r'"op":"(alloc|free|realloc)".*?"size":(\d+).*?"call":"([^"]+)"',
+                dump.stdout.read()))
         dump.stdout.close()
         if dump.wait() != 0:
             raise AssertionError(f"seep dump {self.trace} failed")
+        return found
+
+    def blocks(self):
+        """Counts of blocks made, and of blocks freed, by requested size."""
+        made, ended = collections.Counter(), collections.Counter()
+        for (operation, _, size), count in self.calls().items():
+            if operation != "realloc":
+                (made if operation == "alloc" else ended)[size] += count
         return made, ended
 
     def children(self):

@@ -60,12 +60,12 @@ class Calls(TestCase):
     def test_every_call_of_c(self):
         self.exactly(self.record([self.program("calls")]))
 
-    @hazard(5, Fix("preload/hook.h", "call = rec_pending.freed_call;", ""),
-            Fix("preload/hook.h", "e->call = rec_pending.call;", ""))
+    @hazard(5, Fix("preload/hook.h", "call = rec_pending.freed.call;", ""),
+            Fix("preload/hook.h", "e->call = outer->call;", ""))
     def test_every_form_of_operator_new_and_delete(self):
         self.exactly(self.record([self.program("operators.cpp", flags=("-O1", "-std=c++17"))]))
 
-    @hazard(5, Fix("preload/hook.h", "at = rec_pending.freed_at;", ""),
+    @hazard(5, Fix("preload/hook.h", "at = rec_pending.freed.at;", ""),
             Fix("preload/event.c", "rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END :", ""))
     def test_ends_by_a_call_of_another_family(self):
         done = self.record([self.program("mismatched.cpp")], options=("--set", "FREE_STACKS=1"))
@@ -98,7 +98,7 @@ class Calls(TestCase):
         self.assertEqual(done.info["mismatched_frees"], 0)
         self.assert_complete(done)
 
-    @hazard(4, Fix("preload/hook.h", "rec_pending.inside = at.sp;", ";"))
+    @hazard(4, Fix("preload/hook.h", "rec_pending.inside.sp = at.sp;", ";"))
     def test_allocator_that_calls_itself_by_public_names(self):
         done = self.record([self.program("resize")],
                            env=support.environment(LD_PRELOAD=self.bump("-DNESTED")))

@@ -1,33 +1,93 @@
 # SPDX-License-Identifier: MIT
 """Hazards of threads, signal handlers and stacks: docs/hazards.md."""
 
-from hazards import TestCase
+from hazards import Fix, TestCase, hazard
 import support
 
+STEP_FLAGS = ("-O1", "-g", "-Wno-mismatched-dealloc")
 
-class Threads(TestCase):
-    def test_handler_interrupts_the_recorder(self):
-        # Fails when rec_nested_keep() does not queue, or when the queue is not drained.
+
+class Handlers(TestCase):
+    """Signal handlers that interrupt the recorder. glibc's malloc may not be entered again by the
+    thread it is interrupted in; bump.c may."""
+
+    def step(self, *arguments, **more):
+        """Runs step.cpp and holds the recording against what it prints; returns the Recording."""
+        done = self.record([self.program("step.cpp", flags=STEP_FLAGS), *arguments],
+                           env=support.environment(LD_PRELOAD=self.bump()), **more)
+        calls, tried = done.calls(), 0
+        for line in done.stdout.splitlines():
+            *what, count = line.split()
+            if what == ["tried"]:
+                tried = int(count)
+                continue
+            operation, call, size = what
+            self.assertEqual(calls[operation, call, int(size)], int(count), line)
+        self.assertGreater(tried, 250)
+        self.assert_complete(done)
+        self.assertEqual(done.info["mismatched_frees"], 0)
+        for site in done.sites():
+            if site.blocks and site.bytes != 72704: # libstdc++'s own, before main
+                self.assertIn("main", site.functions, str(site))
+        return done
+
+    @hazard(16, Fix("preload/event.c", "    t->busy = at.sp;\n", ""),
+            Fix("preload/pending.h", "            *found = rec_pending.outer;", "            ;"),
+            Fix("preload/hooks_cxx.c", "        rec_pending.freed = found;", "        ;"))
+    def test_signal_at_each_instruction_of_each_call(self):
+        self.step("return", 0)
+
+    @hazard(16, Fix("preload/unwind.c",
+                    "sys_readable((const void *)(low & ~(uintptr_t)7)) ? low : sp", "sp"))
+    def test_signal_at_each_instruction_handled_on_another_stack(self):
+        self.step("apart", 0)
+
+    @hazard(16, Fix("preload/nested.c",
+                    "rec_event_write(n, event, event->row == rec_event_stackless ? NULL : &n->walk)",
+                    "rec_lost(SEEP_LOST_NESTED)"))
+    def test_signal_while_a_new_stack_is_recorded(self):
+        self.step("return", 40)
+        self.step("apart", 41)
+
+    @hazard(17, Fix("preload/pending.h", "return pc != 0 && ((const uintptr_t *)sp)[-1] == pc;",
+                    "return sp && pc;"),
+            Fix("preload/nested.c", "    else\n        rec_rows_restart(t);\n", ""))
+    def test_jump_out_of_each_instruction_of_each_call(self):
+        self.step("jump", 0)
+        self.step("jump", 40)
+
+    @hazard(16, Fix("preload/nested.c", "    else if (inside)\n", "    else if (inside && 0)\n"))
+    def test_handler_that_never_returns(self):
+        for percent in range(3, 100, 8):
+            done = self.record([self.program("step.cpp", flags=STEP_FLAGS), "leave", percent],
+                               env=support.environment(LD_PRELOAD=self.bump()), check=3)
+            self.assertEqual(done.calls()["alloc", "malloc", 34], 1, f"{percent} %")
+            self.assert_complete(done)
+
+    @hazard(16)
+    def test_timer_of_100_microseconds(self):
         for argument in ([], ["on-a-stack-of-its-own"]):
             with self.subTest(argument):
                 done = self.record([self.program("handlers"), *argument],
                                    env=support.environment(LD_PRELOAD=self.bump()))
                 made = dict(map(int, line.split()) for line in done.stdout.splitlines())
-                recorded, freed = done.blocks()
                 self.assertGreater(made[33], 50, "the timer hardly fired")
+                self.assertEqual(made[77], 300000)
+                recorded, freed = done.blocks()
                 for size, count in made.items():
-                    self.assertEqual(recorded[size], count)
-                    self.assertEqual(freed[size], count)
+                    self.assertEqual((recorded[size], freed[size]), (count, count))
                 self.assert_complete(done)
 
-    def test_handler_jumps_out_of_the_recorder(self):
-        # Fails when a hook that never came back leaves its thread marked busy.
+    @hazard(17)
+    def test_timer_whose_handler_jumps_out(self):
         done = self.record([self.program("longjmp")],
                            env=support.environment(LD_PRELOAD=self.bump()))
         self.assertEqual(done.stdout, "done\n")
         self.assertEqual(done.blocks()[0][99], 1000)
         self.assertEqual(done.info["lost_events"], 0)
 
+
+class Threads(TestCase):
     def test_threads_come_and_go(self):
         # Fails when an ended thread's lane is not taken over: lanes, and memory, would grow.
         done = self.record([self.program("thread_churn")])
