@@ -19,7 +19,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -79,16 +78,13 @@ static void expand_out(struct text *out)
  * named STEM.PID.N.* that stand there. `scratch` holds directory entries, SCRATCH_BYTES of them. */
 static uint32_t next_image(char *scratch)
 {
-    const char *stem = text_base_name(out_path);
-    char directory[REC_OPTION_TEXT_MAX], prefix[NAME_MAX + 32];
-    struct text d = TEXT(directory), p = TEXT(prefix);
-    for (const char *c = out_path; c < stem; c++)
-        text_addc(&d, *c);
-    text_add(&p, stem);
+    char prefix[NAME_MAX + 32];
+    struct text p = TEXT(prefix);
+    text_add(&p, text_base_name(out_path));
     text_addc(&p, '.');
     text_add_number(&p, (uint64_t)sys_call(SYS_getpid));
     text_addc(&p, '.');
-    long fd = sys_call(SYS_openat, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long fd = rec_spool_place(out_path);
     uint32_t next = 0;
     long n;
     while (!sys_failed(fd) && (n = sys_call(SYS_getdents64, fd, scratch, SCRATCH_BYTES)) > 0) {
@@ -157,6 +153,7 @@ static const char *error_name(long error)
     case ENOMEM: return "no memory";
     case EFBIG: return "file size limit";
     case EEXIST: return "exists";
+    case ESTALE: return "another directory is at that path now";
     default: return "cannot be created";
     }
 }

@@ -5,8 +5,10 @@
  *
  * Descriptors are kept high, so that a program finds the numbers free that it would find without
  * us, and are checked before each use: one that the program closed, or put something else in its
- * place, is opened again by path. Space is reserved before it is mapped or promised: a full disk
- * ends the recording, never the program. */
+ * place, is opened again, below the directory. Where the program's limit leaves no room for that,
+ * none are kept. (Between check and use another thread may still put a file of its own in their
+ * place; it would have to choose that very number.) Space is reserved before it is mapped or
+ * promised: a full disk ends the recording, never the program. */
 #ifndef REC_SPOOL_H
 #define REC_SPOOL_H
 
@@ -19,6 +21,10 @@
 /* Makes the directory at `path` (which must not exist), its files, and maps control and lanes.
  * `facts` goes into the `process` file. 0, or the negative errno of what failed. */
 long rec_spool_create(const char *path, const void *facts, size_t facts_bytes);
+
+/* A descriptor, to be closed, of the directory in which `path` stands: the same as ever in this
+ * process image, wherever its root directory lies by now. Else a negative errno. */
+long rec_spool_place(const char *path);
 
 /* NULL before rec_spool_create(). The lanes follow it. */
 struct seep_control *rec_spool_control(void);
@@ -38,7 +44,8 @@ enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t t
 /* Appends to the `snapshots` file. */
 void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint32_t length);
 
-/* In a forked child: forgets the parent's spool and closes the descriptors that are still its. */
+/* In a forked child: forgets the parent's spool and closes the descriptors that are still its, but
+ * for that of the directory, by which the child's own is found. */
 void rec_spool_forget(void);
 
 #endif

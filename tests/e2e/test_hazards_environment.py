@@ -1,13 +1,55 @@
 # SPDX-License-Identifier: MIT
-"""Hazards of a program's surroundings: docs/hazards.md."""
+"""Hazards of a program's surroundings: docs/hazards.md, rows 9, 10, 19, 21 and 27."""
 
-from hazards import TestCase
+import glob
+import os
+import stat
+import subprocess
+import unittest
+
+from hazards import Fix, TestCase, hazard
 import support
 
+SPOOL = "preload/spool.c"
+# What programs/surroundings.c prints, whatever was done to it.
+NATIVE = "0\ndone\n"
 
-class Environment(TestCase):
+# Descriptors are used as they were left.
+TRUST_DESCRIPTORS = Fix(SPOOL, "return fd >= 0 && !sys_failed(sys_call(SYS_fstat, fd, &st)) && "
+                        "st.st_dev == f->device &&\n           st.st_ino == f->inode;",
+                        "(void)st, (void)f;\n    return fd >= 0;")
+
+
+def as_root(test):
+    return unittest.skipUnless(os.getuid() == 0, "needs root")(test)
+
+
+class Surroundings(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.surroundings = self.program("surroundings")
+
+    def assert_all_recorded(self, done, threads=True):
+        self.assertEqual(done.stdout, NATIVE)
+        made, ended = done.blocks()
+        self.assertEqual((made[88], ended[88]), (200000, 200000))
+        if threads:
+            self.assertEqual((made[89], ended[89]), (100000, 100000))
+        self.assert_complete(done)
+
+    def native(self, *arguments, expect=NATIVE):
+        """Runs it without seep: the surroundings may be such that it cannot do the change."""
+        said = support.run([self.surroundings, *arguments], check=0).stdout
+        if said != expect:
+            raise unittest.SkipTest(f"{arguments} does not work here: {said}")
+
+    def names(self):
+        return sorted(n for n in os.listdir(self.tmp) if n != "surroundings")
+
+
+class Descriptors(Surroundings):
+    @hazard(9, TRUST_DESCRIPTORS)
     def test_program_closes_and_replaces_every_descriptor(self):
-        # Fails when a descriptor is used without checking that it is still ours.
         done = self.record([self.program("descriptors"), self.path("its-file")])
         self.assertEqual(done.stdout, "3 5\n")
         with open(self.path("its-file"), "rb") as written:
@@ -15,14 +57,249 @@ class Environment(TestCase):
         self.assertEqual(done.blocks()[0][88], 200000)
         self.assert_complete(done)
 
+    @hazard(9, TRUST_DESCRIPTORS)
+    def test_program_closes_every_descriptor(self):
+        for way in ("close", "close_range"):
+            self.assert_all_recorded(self.record([self.surroundings, way]))
+
+    @hazard(9, Fix("preload/log.c", "now.st_dev != error_stat.st_dev || "
+                   "now.st_ino != error_stat.st_ino", "0"))
+    def test_program_opens_files_in_the_place_of_standard_streams(self):
+        # the recorder has something to say once its limit is reached: not into the program's file
+        program = self.build(self.write("streams.c", r"""
+            #include <fcntl.h>
+            #include <stdlib.h>
+            #include <unistd.h>
+            int main(int argc, char **argv)
+            {
+                for (int fd = 0; fd < 1024; fd++)
+                    close(fd);
+                for (int fd = 0; fd < 3; fd++)
+                    if (open(argv[1], O_RDWR | O_CREAT | O_APPEND, 0600) != fd)
+                        return 1;
+                for (int i = 0; i < 100000; i++) {
+                    void *volatile p = malloc(88);
+                    free(p);
+                }
+                return write(2, "mine\n", 5) != 5;
+            }
+            """))
+        done = self.record([program, self.path("its-file")], options=("--set", "spool-max=64k"))
+        with open(self.path("its-file"), "rb") as written:
+            self.assertEqual(written.read(), b"mine\n")
+        self.assertGreater(done.info["lost_events"], 100000)
+
+    @hazard(21, Fix(SPOOL, "if (want < DESCRIPTOR_LOW)", "if (0)"))
+    def test_few_descriptors(self):
+        # all that the limit leaves are the program's
+        program = self.build(self.write("few.c", r"""
+            #include <fcntl.h>
+            #include <stdio.h>
+            #include <stdlib.h>
+            int main(void)
+            {
+                int count = 0;
+                for (int i = 0; i < 100000; i++) {
+                    void *volatile p = malloc(88);
+                    free(p);
+                }
+                while (open("/dev/null", O_RDONLY) >= 0)
+                    count++;
+                printf("%d\n", count);
+            }
+            """))
+        for limit in (4, 8, 64):
+            limited = ["sh", "-c", f"ulimit -n {limit}; exec \"$@\"", "sh", program]
+            native = support.run(limited, check=0)
+            done = self.record(limited)
+            self.assertEqual(done.stdout, native.stdout, limit)
+            if limit < 8:
+                self.assertIn("not recorded", done.stderr)
+            else:
+                self.assertEqual(done.blocks()[0][88], 100000, limit)
+                self.assert_complete(done)
+
+
+class Limits(Surroundings):
+    @hazard(21)
+    def test_limits_set_by_the_program(self):
+        for what in ("descriptors-3", "descriptors-8", "data", "memory", "stack", "processes"):
+            self.native(what)
+            self.assert_all_recorded(self.record([self.surroundings, what]))
+
+    @hazard(19, Fix(SPOOL, "return end <= limit.rlim_cur;", "return end <= RLIM_INFINITY;"))
     def test_file_size_limit(self):
-        # Fails when a write beyond RLIMIT_FSIZE is tried: SIGXFSZ kills the program.
+        # SIGXFSZ would kill it
         done = self.record([self.program("limits")])
         self.assertEqual(done.stdout, "done\n")
         self.assertIn("file size limit", done.stderr)
         self.assertGreater(done.info["events"], 1000)
         self.assertGreater(done.info["lost_events"], 500000)
         self.assertAlmostEqual(done.info["events"] + done.info["lost_events"], 600000, delta=2000)
+
+    @hazard(19)
+    def test_file_size_limit_from_the_start(self):
+        # none of the spool's files fits
+        done = support.run(["sh", "-c", "ulimit -f 0; exec \"$@\"", "sh", self.seep_path, "run", "-o",
+                            self.path("x.seep"), "--", self.surroundings, "none"])
+        self.assertEqual((done.stdout, done.returncode), (NATIVE, 0))
+        self.assertIn("file size limit", done.stderr)
+        self.assertEqual(self.names(), [])
+
+
+class Namespaces(Surroundings):
+    @as_root
+    @hazard(10)
+    def test_new_namespaces(self):
+        for what in ("new-user", "new-mounts", "setns"):
+            self.native(what)
+            self.assert_all_recorded(self.record([self.surroundings, what]))
+
+    @as_root
+    @hazard(10)
+    def test_new_pid_namespace(self):
+        # after it, the kernel gives a process no more threads
+        told = "0\nno thread\ndone\n"
+        self.native("new-pids", expect=told)
+        done = self.record([self.surroundings, "new-pids"])
+        self.assertEqual(done.stdout, told)
+        self.assertEqual(done.blocks()[0][88], 200000)
+
+    @hazard(10)
+    def test_no_thread_of_ours(self):
+        done = self.record(["sh", "-c", "grep Threads: /proc/$$/status"])
+        self.assertEqual(done.stdout.split(), ["Threads:", "1"])
+
+
+class Privileges(Surroundings):
+    @as_root
+    @hazard(27)
+    def test_dropped_privileges(self):
+        for what in ("nobody", "undumpable", "chdir"):
+            self.native(what)
+            done = self.record([self.surroundings, what])
+            self.assert_all_recorded(done)
+            self.assertEqual(self.names(), ["out.seep"])
+
+    @as_root
+    @hazard(27)
+    def test_changed_root(self):
+        self.native("chroot", self.path("native"))
+        done = self.record([self.surroundings, "chroot", self.path("root")])
+        self.assert_all_recorded(done)
+        self.assertEqual(os.listdir(self.path("root")), [])
+
+    @as_root
+    @hazard(27, Fix(SPOOL, "if (!is_ours(f, (int)fd)) {\n        close_descriptor((int)fd);\n"
+                    "        return -ESTALE;\n    }", "", again=(
+                        (SPOOL, "if (!is_ours(f, (int)fd)) {\n        close_descriptor((int)fd);\n"
+                         "        return -1;\n    }", ""),)))
+    def test_changed_root_with_another_directory_at_the_path(self):
+        # descriptors are closed, and the path of the spool leads to somebody else's files
+        root = self.path("root")
+        program = self.build(self.write("jail.c", r"""
+            #define _GNU_SOURCE
+            #include <stdio.h>
+            #include <stdlib.h>
+            #include <string.h>
+            #include <sys/stat.h>
+            #include <unistd.h>
+            /* Makes within the new root what there is at the spool's path. */
+            int main(int argc, char **argv)
+            {
+                char command[3000];
+                sprintf(command, "mkdir -p %s%s && for f in %s/x*.spool; do mkdir %s$f; for n in "
+                        "control rows tails snapshots; do echo precious >%s$f/$n; done; done",
+                        argv[1], argv[2], argv[2], argv[1], argv[1]);
+                if (system(command) != 0 || chroot(argv[1]) != 0 || chdir("/") != 0)
+                    return 1;
+                for (int fd = 3; fd < 1024; fd++)
+                    close(fd);
+                for (int i = 0; i < 100000; i++) {
+                    void *volatile p = malloc(88);
+                    free(p);
+                }
+                puts("done");
+            }
+            """))
+        done = self.record([program, root, self.tmp], trace="x.seep")
+        self.assertEqual(done.stdout, "done\n")
+        self.assertIn("recording stopped", done.stderr)
+        files = glob.glob(root + self.tmp + "/x*.spool/*")
+        self.assertGreaterEqual(len(files), 4)
+        for path in files:
+            with open(path, encoding="utf-8") as text:
+                self.assertEqual(text.read(), "precious\n")
+        self.assertGreater(done.info["lost_events"], 100000)
+
+    FORK_IN_JAIL = r"""
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        int main(int argc, char **argv)
+        {
+            if (chroot(argv[1]) != 0 || chdir("/") != 0)
+                return 1;
+            if (argc > 2)
+                for (int fd = 3; fd < 1024; fd++)
+                    close(fd);
+            if (fork() == 0) {
+                for (int i = 0; i < 1000; i++) {
+                    void *volatile p = malloc(77);
+                    free(p);
+                }
+                _exit(0);
+            }
+            wait(NULL);
+            puts("done");
+        }
+        """
+
+    @as_root
+    @hazard(27, Fix(SPOOL, "if (is_ours(&files[FILE_HOME], files[FILE_HOME].descriptor))\n"
+                    "        fd =", "if (0)\n        fd ="))
+    def test_child_within_a_changed_root(self):
+        # the same path exists in there, but the child's recording goes beside its parent's
+        program = self.build(self.write("jail.c", self.FORK_IN_JAIL))
+        os.makedirs(self.path("root") + self.tmp)
+        done = self.record([program, self.path("root")])
+        self.assertEqual(done.stdout, "done\n")
+        self.assertEqual(os.listdir(self.path("root") + self.tmp), [])
+        self.assertEqual([support.Recording(c).blocks()[0][77] for c in done.children()], [1000])
+
+    @as_root
+    @hazard(27, Fix(SPOOL, "(st.st_dev != place_device || st.st_ino != place_inode)", "0"))
+    def test_child_that_finds_another_directory(self):
+        program = self.build(self.write("jail.c", self.FORK_IN_JAIL))
+        os.makedirs(self.path("root") + self.tmp)
+        done = self.record([program, self.path("root"), "close"])
+        self.assertEqual(done.stdout, "done\n")
+        self.assertIn("another directory", done.stderr)
+        self.assertEqual(os.listdir(self.path("root") + self.tmp), [])
+        self.assertEqual(done.children(), [])
+
+    @as_root
+    @hazard(27, Fix(SPOOL, "if ((st.st_mode & 07777) != 0700)", "if (0)"),
+            Fix(SPOOL, "if ((st.st_mode & 07777) != 0600)", "if (0)"))
+    def test_umask_that_allows_nothing(self):
+        # root would get past it
+        os.chmod(self.tmp, 0o755)
+        os.mkdir(self.path("nobody"))
+        os.chown(self.path("nobody"), 65534, 65534)
+        for name in ("seep", "libseep.so"):
+            support.run(["cp", {"seep": self.seep_path, "libseep.so": self.libseep_path}[name],
+                         self.path(name)], check=0)
+        trace = self.path("nobody/x.seep")
+        done = subprocess.run([self.path("seep"), "run", "-o", trace, "--", self.surroundings,
+                               "none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              user=65534, group=65534, extra_groups=(), umask=0o777, cwd="/",
+                              env=support.environment(), timeout=self.timeout, check=False)
+        self.assertEqual((done.stdout, done.returncode), (NATIVE, 0), done.stderr)
+        self.assertEqual(os.listdir(self.path("nobody")), ["x.seep"], done.stderr)
+        self.assertEqual(stat.S_IMODE(os.stat(trace).st_mode) & 0o77, 0)
+        os.chmod(trace, 0o600)
+        self.assertEqual(support.Recording(trace).blocks()[0][88], 200000)
 
 
 if __name__ == "__main__":
