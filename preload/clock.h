@@ -14,10 +14,13 @@
 #include <x86intrin.h>
 
 extern bool rec_clock_is_tsc;
+extern bool rec_clock_is_off; /* stamps are not wanted: 0, without a system call */
 /* glibc's word that the process never had a second thread; NULL before glibc 2.32. */
 extern char __libc_single_threaded __attribute__((weak));
 
 void rec_clock_init(void);
+/* For when nothing is recorded any more, and neither the counter nor a system call may be used. */
+void rec_clock_stop(void);
 
 static inline uint64_t rec_clock_ns(int clock)
 {
@@ -31,7 +34,7 @@ static inline uint64_t rec_clock_ns(int clock)
 static inline uint64_t rec_clock_stamp(void)
 {
     if (__builtin_expect(!rec_clock_is_tsc, 0))
-        return rec_clock_ns(CLOCK_MONOTONIC);
+        return rec_clock_is_off ? 0 : rec_clock_ns(CLOCK_MONOTONIC);
     if (!(&__libc_single_threaded && __libc_single_threaded))
         _mm_lfence();
     return __rdtsc();

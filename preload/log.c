@@ -31,10 +31,13 @@ void rec_log(const char *first, ...)
     char line[512];
     struct text t = TEXT(line);
     text_add(&t, "seep: ");
-    text_add(&t, rec_facts_exe_name());
-    text_addc(&t, '[');
-    text_add_number(&t, (uint64_t)sys_call(SYS_getpid));
-    text_add(&t, "]: ");
+    if (*rec_facts_exe_name()) { /* else it was not looked up, as no call more than needed may be
+                                    made */
+        text_add(&t, rec_facts_exe_name());
+        text_addc(&t, '[');
+        text_add_number(&t, (uint64_t)sys_call(SYS_getpid));
+        text_add(&t, "]: ");
+    }
     va_list parts;
     va_start(parts, first);
     for (const char *part = first; part; part = va_arg(parts, const char *))

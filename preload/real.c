@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 struct rec_real rec_real;
+void *rec_real_syscall;
 
 static struct rec_allocator allocator;
 static const char *refusal;
@@ -67,6 +68,7 @@ static const struct {
     LOOK_UP(valloc, "valloc"),
     LOOK_UP(pvalloc, "pvalloc"),
     LOOK_UP(usable_size, "malloc_usable_size"),
+    LOOK_UP(prctl, "prctl"),
 };
 
 static void *base_of(const void *function, const char **path)
@@ -172,6 +174,7 @@ bool rec_real_resolve(void)
     void *(*real_malloc)(size_t) = found.malloc;
     found.malloc = NULL;
     rec_real = found;
+    rec_real_syscall = dlsym(RTLD_NEXT, "syscall");
     identify((const void *)real_malloc);
     refuse();
     rec_cxx_resolve((const void *)found.free);

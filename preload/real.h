@@ -24,10 +24,13 @@ struct rec_real {
     void *(*valloc)(size_t);
     void *(*pvalloc)(size_t);
     size_t (*usable_size)(void *);
+    int (*prctl)(int, ...);
     bool nests; /* an allocator we do not know: its functions may call each other by public names */
 };
 
-extern struct rec_real rec_real; /* malloc is NULL until resolved */
+extern struct rec_real rec_real;
+extern void *rec_real_syscall;
+/* by itself: it is called from assembly */ /* malloc is NULL until resolved */
 
 /* Looks everything up. False: not now (not relocated yet, or called from within the look-up); then
  * the early functions serve the call. */

@@ -9,6 +9,7 @@
 #include "nested.h"
 #include "options.h"
 #include "real.h"
+#include "sandbox.h"
 #include "seep/trace_format.h"
 #include "snapshot.h"
 #include "spool.h"
@@ -213,6 +214,11 @@ static void fill_control(void)
 
 static bool start(bool forked)
 {
+    if (!forked && rec_sandbox_inherited()) {
+        rec_clock_stop();
+        atomic_store(&state, STATE_OFF);
+        return false;
+    }
     uint64_t mask = sys_signals_block();
     struct rec_origin origin = {0};
     if (forked) {
@@ -233,8 +239,13 @@ static bool start(bool forked)
         fill_control();
         rec_alive = (volatile uint64_t *)page;
         *rec_alive = REC_ALIVE;
+    } else {
+        rec_clock_stop();
     }
-    atomic_store(&state, ok ? STATE_RUNNING : STATE_OFF);
+    int starting = STATE_STARTING; /* or off, if a sandbox came meanwhile */
+    ok = ok && atomic_compare_exchange_strong(&state, &starting, STATE_RUNNING);
+    if (!ok)
+        atomic_store(&state, STATE_OFF);
     sys_signals_restore(mask);
     return ok;
 }
@@ -278,23 +289,35 @@ void rec_stop(enum seep_stop reason)
         [SEEP_STOP_FILE_LIMIT] = "the program's file size limit",
         [SEEP_STOP_IO] = "the spool can no longer be written",
         [SEEP_STOP_MEMORY] = "no memory for the recorder",
+        [SEEP_STOP_SANDBOX] = "the program forbids itself what the recorder needs (seccomp)",
     };
-    int running = STATE_RUNNING;
-    if (!atomic_compare_exchange_strong(&state, &running, STATE_OFF))
+    int before = atomic_exchange(&state, STATE_OFF);
+    if (before == STATE_OFF)
         return;
-    struct seep_control *c = rec_spool_control();
-    c->stop_reason = reason;
-    c->state = SEEP_SPOOL_STOPPED;
-    rec_renew_clock();
-    *rec_alive = 0;
-    rec_log("recording stopped: ", words[reason], "; what was recorded until now is kept in ",
-            rec_spool_path(), NULL);
+    if (before == STATE_RUNNING && *rec_alive == REC_ALIVE) {
+        struct seep_control *c = rec_spool_control();
+        c->stop_reason = reason;
+        c->state = SEEP_SPOOL_STOPPED;
+        rec_renew_clock();
+        *rec_alive = REC_STOPPED;
+        rec_log("recording stopped: ", words[reason], "; what was recorded until now is kept in ",
+                rec_spool_path(), NULL);
+    } else {
+        rec_log("not recorded: ", words[reason], NULL);
+    }
+    rec_clock_stop();
+}
+
+bool rec_is_off(void)
+{
+    return atomic_load(&state) == STATE_OFF;
 }
 
 void rec_lost(enum seep_lost reason)
 {
     struct seep_control *c = rec_spool_control();
-    if (c == NULL || recorded_pid != (uint32_t)sys_call(SYS_getpid)) {
+    /* Not started yet, or a forked child: the control page is its parent's. */
+    if (c == NULL || *rec_alive == 0) {
         if (reason == SEEP_LOST_EARLY)
             __atomic_fetch_add(&lost_early, 1, __ATOMIC_RELAXED);
         return;

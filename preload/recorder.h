@@ -16,6 +16,7 @@
 struct rec_thread;
 
 #define REC_ALIVE 0x5345455052554e21u /* any value but 0, which is what a wiped page reads */
+#define REC_STOPPED 1u                /* the same process, which records no more */
 
 extern volatile uint64_t *rec_alive; /* never NULL: points to a zero before the start */
 
@@ -23,8 +24,10 @@ extern volatile uint64_t *rec_alive; /* never NULL: points to a zero before the 
  * the thread. NULL: off, or no memory; the caller's event was counted as lost. */
 struct rec_thread *rec_thread_slow(void);
 
-/* Ends recording for good: passes calls through from now on, says so once, and notes why. */
+/* Ends recording for good: passes calls through from now on, says so once, and notes why. From then
+ * on the recorder makes no system call, nor reads the time stamp counter. */
 void rec_stop(enum seep_stop reason);
+bool rec_is_off(void);
 
 /* Counts an event that is not recorded. */
 void rec_lost(enum seep_lost reason);

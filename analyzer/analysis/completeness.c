@@ -15,6 +15,7 @@ static const char *stop_text(uint32_t reason)
     case SEEP_STOP_FILE_LIMIT: return "the limit on file sizes was reached";
     case SEEP_STOP_IO: return "the recording could no longer be written";
     case SEEP_STOP_MEMORY: return "the recorder had no memory left";
+    case SEEP_STOP_SANDBOX: return "the program restricted its own system calls (seccomp)";
     }
     return "for an unknown reason";
 }

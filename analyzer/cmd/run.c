@@ -98,7 +98,7 @@ static bool make_run_id(char out[33])
 static int make_environment(struct run *r)
 {
     size_t count = 0, position = 0;
-    r->settings = mem_zalloc(r->cli->given_count + 3, sizeof *r->settings);
+    r->settings = mem_zalloc(r->cli->given_count + 4, sizeof *r->settings);
     const char *setting;
     while ((setting = cli_next_value(r->cli, "set", &position))) {
         struct strbuf b = {0};
@@ -115,6 +115,7 @@ static int make_environment(struct run *r)
     struct strbuf id = {0};
     strbuf_addf(&id, "SEEP_RUN_ID=%s", r->run_id);
     r->settings[count++] = strbuf_detach(&id);
+    r->settings[count++] = recorder_filters();
     if (cli_flag(r->cli, "quiet"))
         r->settings[count++] = mem_strdup("SEEP_QUIET=1");
     struct err err;

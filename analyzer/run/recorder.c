@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "run/recorder.h"
 
+#include "run/process_memory.h"
+#include "seep/memory_snapshot.h"
 #include "seep/recorder_options.h"
 #include "util/mem.h"
 #include "util/quantity.h"
@@ -26,7 +28,7 @@ static const struct {
 };
 
 /* What `seep run` sets by itself. */
-static const char *const own_options[] = {"OUT", "QUIET", "RUN_ID", "MAIN_PID"};
+static const char *const own_options[] = {"OUT", "QUIET", "RUN_ID", "FILTERS", "MAIN_PID"};
 
 /* Relative to the directory of the seep executable. SEEP_LIBRARY_PATH is libdir/seep as seen from
  * bindir, so that an installed tree may be moved, or absolute where it has no place in the prefix.
@@ -169,6 +171,24 @@ char **recorder_environment(char *const *base, const char *library, char *const 
     for (size_t i = 0; i < added; i++)
         result[used++] = mem_strdup(settings[i]);
     return result;
+}
+
+char *recorder_filters(void)
+{
+    static const char name[] = "\nSeccomp_filters:";
+    struct process_buffer status = {0};
+    unsigned long count = 0;
+    if (process_read_file("/proc/self/status", &status)) {
+        const char *line = memmem(status.bytes, status.length, name, sizeof name - 1);
+        const char *p = line ? line + sizeof name - 1 : NULL,
+                   *end = (char *)status.bytes + status.length;
+        if (p)
+            count = seep_text_number(&p, end);
+    }
+    process_buffer_release(&status);
+    struct strbuf b = {0};
+    strbuf_addf(&b, "SEEP_FILTERS=%lu", count);
+    return strbuf_detach(&b);
 }
 
 void recorder_environment_free(char **environment)

@@ -22,6 +22,10 @@ enum seep_err recorder_option(struct strbuf *out, const char *setting, struct er
  * recorder_environment_free().
  */
 char **recorder_environment(char *const *base, const char *library, char *const *settings);
+/* "SEEP_FILTERS=" and the number of seccomp filters in force here: what a process of the run has
+ * beyond that came from within the run. */
+char *recorder_filters(void);
+
 void recorder_environment_free(char **environment);
 
 #endif

@@ -17,6 +17,7 @@
     X(FREE_STACKS, FLAG, "0", "record the stacks of frees too")                                    \
     X(QUIET, FLAG, "0", "no messages on standard error")                                           \
     X(RUN_ID, TEXT, "", "set by seep run: joins the processes of one run")                         \
+    X(FILTERS, NUMBER, "0", "set by seep run: the seccomp filters around it")                      \
     X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")
 
 #endif

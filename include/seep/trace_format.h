@@ -179,6 +179,7 @@ enum seep_stop {
     SEEP_STOP_FILE_LIMIT = 3, /* RLIMIT_FSIZE */
     SEEP_STOP_IO = 4,         /* the spool can no longer be written or reached */
     SEEP_STOP_MEMORY = 5,     /* no memory for the recorder */
+    SEEP_STOP_SANDBOX = 6,    /* the program forbade itself system calls that are needed */
 };
 
 /* First 256 bytes of `control`. The recorder writes it, readers only read. */

@@ -3,6 +3,7 @@
 
 import glob
 import os
+import re
 import stat
 import subprocess
 import unittest
@@ -11,6 +12,7 @@ from hazards import Fix, TestCase, hazard
 import support
 
 SPOOL = "preload/spool.c"
+SANDBOX = "preload/sandbox.c"
 # What programs/surroundings.c prints, whatever was done to it.
 NATIVE = "0\ndone\n"
 
@@ -145,6 +147,94 @@ class Limits(Surroundings):
         self.assertEqual((done.stdout, done.returncode), (NATIVE, 0))
         self.assertIn("file size limit", done.stderr)
         self.assertEqual(self.names(), [])
+
+
+class Sandboxes(TestCase):
+    """Programs that restrict their own system calls. Each prints "done" without seep."""
+
+    def setUp(self):
+        super().setUp()
+        self.sandbox = self.program("sandbox")
+
+    def native(self, *arguments):
+        if support.run([self.sandbox, *arguments]).stdout != "done\n":
+            raise unittest.SkipTest(f"{arguments} does not work here")
+
+    def stops(self, *arguments):
+        self.native(*arguments)
+        done = self.record([self.sandbox, *arguments])
+        self.assertEqual(done.stdout, "done\n")
+        self.assertEqual(done.stderr.count("seccomp"), 1, done.stderr)
+        self.assertEqual(done.blocks()[0][66], 1000)
+        return done
+
+    def recorded_within(self, *arguments):
+        self.native(*arguments)
+        done = self.record([self.sandbox, *arguments])
+        self.assertEqual(done.stdout, "done\n")
+        made = done.blocks()[0]
+        self.assertEqual((made[66], made[88]), (1000, 100000))
+        self.assert_complete(done)
+
+    @hazard(21, Fix(SANDBOX, "second == SECCOMP_MODE_STRICT", "0"),
+            Fix("preload/clock.h", "rec_clock_is_off ? 0 : ", ""))
+    def test_strict_seccomp(self):
+        self.stops("strict")
+
+    @hazard(21, Fix("preload/clock.c", "    rec_clock_is_tsc = false;\n", ""))
+    def test_no_time_stamp_counter(self):
+        self.stops("tsc")
+
+    @hazard(21, Fix(SANDBOX, "action != SECCOMP_RET_ALLOW && action != SECCOMP_RET_LOG", "0"),
+            Fix("preload/recorder.c", "c == NULL || *rec_alive == 0",
+                "c == NULL || recorded_pid != (uint32_t)sys_call(SYS_getpid)"))
+    def test_filter_that_kills(self):
+        done = self.stops("allow")
+        told = support.report("info", done.trace)["completeness"]
+        self.assertEqual(told["lost"]["stopped"], 200000)
+        self.assertIn("seccomp", told["stop_reason"])
+
+    @hazard(21, Fix(SANDBOX, "cmp $317, %rdi", "cmp $999, %rdi"))
+    def test_filter_installed_by_syscall(self):
+        self.stops("raw")
+
+    @hazard(21)
+    def test_filter_that_fails(self):
+        self.stops("errno")
+
+    @hazard(21, Fix(SANDBOX, "if (!lets_us_work(filter->filter, filter->len))", "if (1)"))
+    def test_filter_that_lets_the_recorder_work(self):
+        self.recorded_within("deny")
+
+    @hazard(21, Fix(SANDBOX, "if (!readable(filter, sizeof *filter) ||", "if ("),
+            Fix(SANDBOX, "||\n        !readable(filter->filter, filter->len * "
+                "sizeof *filter->filter)", ""))
+    def test_filter_that_cannot_be_read(self):
+        self.recorded_within("probe")
+
+    @hazard(21, Fix("preload/recorder.c", "before == STATE_RUNNING && *rec_alive == REC_ALIVE",
+                    "before == STATE_RUNNING"))
+    def test_child_that_has_not_begun(self):
+        self.stops("fork")
+
+    @hazard(21, Fix("preload/recorder.c", "!forked && rec_sandbox_inherited()", "0"))
+    def test_program_executed_within(self):
+        self.native("run", "echo", "done")
+        done = self.record([self.sandbox, "run", "echo", "done"])
+        self.assertEqual(done.stdout, "done\n")
+        self.assertIn("not recorded: a program executed under", done.stderr)
+
+    def test_every_call_is_asked_for(self):
+        sources = glob.glob(os.path.join(support.ROOT, "preload", "*.[ch]"))
+        made, asked = set(), set()
+        for path in sources:
+            with open(path, encoding="utf-8") as source:
+                text = source.read()
+            made.update(re.findall(r"sys_call\(\s*(SYS_\w+)", text))
+            if path.endswith("sandbox.c"):
+                asked.update(re.findall(r"\{(SYS_\w+),", text))
+        self.assertGreater(len(made), 20)
+        self.assertEqual(made - asked, set())
 
 
 class Namespaces(Surroundings):

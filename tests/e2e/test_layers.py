@@ -36,7 +36,7 @@ IMPORTS = {
     # operator new found memory out in a program without a C++ runtime to throw
     "abort",
     "__errno_location", "__libc_single_threaded", "_dl_find_object", "dlerror", "dlsym",
-    "dlvsym", "environ", "getauxval", "memchr", "memcmp", "memcpy", "memmove", "memset",
+    "dlvsym", "environ", "__environ", "getauxval", "memchr", "memcmp", "memcpy", "memmove", "memset",
     "strchr", "strcmp", "strlen", "strncmp", "program_invocation_name",
     "__cxa_finalize", "__gmon_start__", "_ITM_deregisterTMCloneTable",
     "_ITM_registerTMCloneTable",
@@ -48,6 +48,7 @@ EXPORTS = re.compile(r"""^(
   | valloc | pvalloc | cfree | free_sized | free_aligned_sized | malloc_usable_size
   | mallocx | rallocx | xallocx | dallocx | sdallocx | sallocx | nallocx
   | _Zn[wa]m\w* | _Zd[la]Pv\w*
+  | prctl | syscall  # to see a sandbox come: preload/sandbox.h
   | seep_recorder_\w+
 )$""", re.X)
 
