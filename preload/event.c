@@ -9,6 +9,7 @@
 #include "spool.h"
 #include "stacks.h"
 #include "thread.h"
+#include "verify.h"
 
 /* The clock pair in the control page is renewed at growing distances: soon after the start, so that
  * a program that dies young has a pair some way from the first, and later some ten times a second.
@@ -22,17 +23,41 @@ void rec_event_init(void)
     rec_event_stackless = rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END : SEEP_ROW_FREE;
 }
 
-void rec_event_write(struct rec_thread *t, const struct rec_event *e, const struct rec_walk *walk)
+static inline void count_missing(bool cut, uint32_t guessed)
 {
-    uint32_t stack = 0;
-    if (walk) {
-        stack = rec_stacks_id(t, walk);
-        struct seep_control *control = rec_spool_control();
-        if (__builtin_expect(walk->cut, 0))
-            __atomic_fetch_add(&control->cut_stacks, 1, __ATOMIC_RELAXED);
-        if (__builtin_expect(walk->guessed != 0, 0))
-            __atomic_fetch_add(&control->guessed_frames, walk->guessed, __ATOMIC_RELAXED);
-    }
+    struct seep_control *control = rec_spool_control();
+    if (__builtin_expect(cut, 0))
+        __atomic_fetch_add(&control->cut_stacks, 1, __ATOMIC_RELAXED);
+    if (__builtin_expect(guessed != 0, 0))
+        __atomic_fetch_add(&control->guessed_frames, guessed, __ATOMIC_RELAXED);
+}
+
+uint32_t rec_event_stack(struct rec_thread *t, const struct rec_walk *walk)
+{
+    count_missing(walk->cut, walk->guessed);
+    return rec_stacks_id(t, walk);
+}
+
+static __attribute__((noinline, cold)) uint32_t stack_by_full_walk(struct rec_thread *t,
+                                                                   struct rec_context at)
+{
+    rec_unwind(&t->walk, at, &t->bounds);
+    return rec_event_stack(t, &t->walk);
+}
+
+static inline uint32_t stack_at(struct rec_thread *t, struct rec_context at)
+{
+    uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
+    rec_verify_walk(t, at, hash);
+    uint32_t id = __builtin_expect(hash != 0, 1) ? rec_stacks_find(hash) : 0;
+    if (__builtin_expect(id == 0, 0))
+        return stack_by_full_walk(t, at);
+    count_missing(t->last.cut, t->last.guessed);
+    return id;
+}
+
+void rec_event_write(struct rec_thread *t, const struct rec_event *e, uint32_t stack)
+{
     bool written = true;
     switch (e->row) {
     case SEEP_ROW_ALLOC: written = rec_row_alloc(t, e->call, e->stamp, stack, &e->block); break;
@@ -68,12 +93,7 @@ void rec_record(const struct rec_event *e, struct rec_context at)
             : "memory"); /* busy is set before anything a handler could find half done */
     if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
         rec_modules_check(t);
-    const struct rec_walk *walk = NULL;
-    if (e->row != rec_event_stackless) {
-        rec_unwind(&t->walk, at, &t->bounds);
-        walk = &t->walk;
-    }
-    rec_event_write(t, e, walk);
+    rec_event_write(t, e, e->row == rec_event_stackless ? 0 : stack_at(t, at));
     if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0)) {
         rec_renew_clock();
         rec_snapshot_if_due();

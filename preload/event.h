@@ -25,9 +25,11 @@ void rec_event_init(void);
 /* Records the event, whose hook was called from `at`; counts it as lost where that fails. */
 void rec_record(const struct rec_event *event, struct rec_context at);
 
-/* Writes the event as a row of `t`, which is busy; `walk` is its stack, NULL where it
- * has none. */
-void rec_event_write(struct rec_thread *t, const struct rec_event *event,
-                     const struct rec_walk *walk);
+/* Writes the event as a row of `t`, which is busy; `stack` is its stack's id, 0 where
+ * it has none. */
+void rec_event_write(struct rec_thread *t, const struct rec_event *event, uint32_t stack);
+
+/* The id of a walked stack, for rec_event_write(); counts what is missing in it. */
+uint32_t rec_event_stack(struct rec_thread *t, const struct rec_walk *walk);
 
 #endif

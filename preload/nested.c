@@ -38,7 +38,8 @@ bool rec_nested_record(struct rec_thread *t, const struct rec_event *event, stru
     if (n == NULL)
         rec_lost(SEEP_LOST_NESTED);
     else if (inside)
-        rec_event_write(n, event, event->row == rec_event_stackless ? NULL : &n->walk);
+        rec_event_write(n, event,
+                        event->row == rec_event_stackless ? 0 : rec_event_stack(n, &n->walk));
     else
         rec_rows_restart(t);
     sys_signals_restore(mask);

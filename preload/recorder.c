@@ -17,6 +17,7 @@
 #include "sys.h"
 #include "text.h"
 #include "thread.h"
+#include "verify.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -390,5 +391,6 @@ __attribute__((destructor)) static void image_ends(void)
     rec_renew_clock();
     rec_snapshot_last();
     rec_spool_control()->state = SEEP_SPOOL_CLOSED;
+    rec_verify_report();
     sys_signals_restore(mask);
 }

@@ -67,26 +67,9 @@ bool rec_stacks_init(void)
     return t != NULL;
 }
 
-static inline uint64_t mix(uint64_t h, uint64_t value)
-{
-    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
-    return h ^ h >> 32;
-}
-
-static inline uint64_t root_hash(uint32_t generation, bool cut)
-{
-    return mix(0x5eed5eed5eed5eedull, (uint64_t)generation << 1 | cut);
-}
-
-/* The flags (0x10, 0x20) go above the 47 bits of a pc. */
 static inline uint64_t frame_value(const struct rec_walk *walk, uint32_t i)
 {
-    return walk->pc[i] | (uint64_t)walk->flags[i] << 48;
-}
-
-static inline uint64_t not_zero(uint64_t hash)
-{
-    return hash ? hash : 1;
+    return rec_stacks_frame(walk->pc[i], walk->flags[i]);
 }
 
 /* 0: not there. */
@@ -145,11 +128,11 @@ static bool make_room(uint64_t more)
 static uint32_t known_nodes(const struct rec_walk *walk, uint32_t generation, uint32_t *id)
 {
     const struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
-    uint64_t h = root_hash(generation, walk->cut);
-    path[0] = not_zero(h);
+    uint64_t h = rec_stacks_root(generation, walk->cut);
+    path[0] = rec_stacks_hash_of(h);
     for (uint32_t i = 0; i < walk->count; i++) {
-        h = mix(h, frame_value(walk, walk->count - 1 - i));
-        path[i + 1] = not_zero(h);
+        h = rec_stacks_mix(h, frame_value(walk, walk->count - 1 - i));
+        path[i + 1] = rec_stacks_hash_of(h);
     }
     /* A node is never known before its parent, and new stacks differ near the leaf. */
     for (uint32_t known = walk->count + 1; known > 0; known--) {
@@ -197,12 +180,22 @@ static __attribute__((noinline, cold)) uint32_t define(struct rec_thread *t,
     return id;
 }
 
+uint64_t rec_stacks_hash(const struct rec_walk *walk)
+{
+    uint64_t h = rec_stacks_root(rec_modules_generation(), walk->cut);
+    for (uint32_t i = walk->count; i > 0; i--)
+        h = rec_stacks_mix(h, frame_value(walk, i - 1));
+    return rec_stacks_hash_of(h);
+}
+
+uint32_t rec_stacks_find(uint64_t hash)
+{
+    return find(atomic_load_explicit(&current, memory_order_acquire), hash);
+}
+
 uint32_t rec_stacks_id(struct rec_thread *t, const struct rec_walk *walk)
 {
-    uint64_t h = root_hash(rec_modules_generation(), walk->cut);
-    for (uint32_t i = walk->count; i > 0; i--)
-        h = mix(h, frame_value(walk, i - 1));
-    uint32_t id = find(atomic_load_explicit(&current, memory_order_acquire), not_zero(h));
+    uint32_t id = rec_stacks_find(rec_stacks_hash(walk));
     return __builtin_expect(id != 0, 1) ? id : define(t, walk);
 }
 

@@ -19,6 +19,34 @@ bool rec_stacks_init(void);
  * thread; new pcs are told to rec_modules_note(). 0 where that fails. */
 uint32_t rec_stacks_id(struct rec_thread *t, const struct rec_walk *walk);
 
+/* The hash that the walked stack is known by, never 0; and its node id, 0 if it is not known. */
+uint64_t rec_stacks_hash(const struct rec_walk *walk);
+uint32_t rec_stacks_find(uint64_t hash);
+
+/* What a hash is chained of: the root's, mixed with the value of each frame, outermost first; at
+ * the end rec_stacks_hash_of() what comes out. */
+static inline uint64_t rec_stacks_mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 32;
+}
+
+static inline uint64_t rec_stacks_root(uint32_t generation, bool cut)
+{
+    return rec_stacks_mix(0x5eed5eed5eed5eedull, (uint64_t)generation << 1 | cut);
+}
+
+/* The flags (0x10, 0x20) go above the 47 bits of a pc. */
+static inline uint64_t rec_stacks_frame(uintptr_t pc, uint8_t flags)
+{
+    return pc | (uint64_t)flags << 48;
+}
+
+static inline uint64_t rec_stacks_hash_of(uint64_t mixed)
+{
+    return mixed ? mixed : 1; /* 0 means an empty entry */
+}
+
 /* Forgets all stacks: a new generation began, and every stack gets a new root. Under the cold-path
  * lock. */
 void rec_stacks_forget(void);

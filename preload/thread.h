@@ -7,6 +7,7 @@
 #ifndef REC_THREAD_H
 #define REC_THREAD_H
 
+#include "last_walk.h"
 #include "rows.h"
 #include "unwind.h"
 
@@ -40,6 +41,7 @@ struct rec_thread {
     struct rec_stack_bounds bounds;
     struct rec_thread *beside; /* owned; what rec_thread_beside() made */
     struct rec_thread *next;   /* in the list of ended threads */
+    struct rec_last_walk last;
     struct rec_walk walk;
 };
 

@@ -6,6 +6,8 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "call_chain.h"
+#include "last_walk.h"
 #include "modules.h"
 #include "rows.h"
 #include "stacks.h"
@@ -61,6 +63,20 @@ CAPTURE static void own_walk_and_id(void)
     sink = rec_stacks_id(NULL, &walk);
 }
 
+static struct rec_last_walk last;
+
+CAPTURE static void own_last_walk_and_id(void)
+{
+    struct rec_context at = REC_CONTEXT_HERE;
+    uint64_t hash = rec_last_walk(&last, at, &bounds);
+    uint32_t id = hash ? rec_stacks_find(hash) : 0;
+    if (id == 0) {
+        rec_unwind(&walk, at, &bounds);
+        id = rec_stacks_id(NULL, &walk);
+    }
+    sink = id;
+}
+
 CAPTURE static void libunwind_backtrace(void)
 {
     sink = (unsigned)unw_backtrace(addresses, 512);
@@ -71,52 +87,6 @@ CAPTURE static void glibc_walk(void)
     sink = (unsigned)glibc_backtrace(addresses, 512);
 }
 
-/* Functions with frames of several kinds, that call one another in turn. */
-typedef void chain(int depth, void (*leaf)(void), int calls);
-static chain plain, registers, array, large;
-static chain *volatile const links[] = {plain, registers, array, large};
-
-#define NEXT(depth) links[(unsigned)(depth)*2654435761u >> 30]
-
-__attribute__((noinline)) static void enter(int depth, void (*leaf)(void), int calls)
-{
-    if (depth > 0)
-        NEXT(depth)(depth - 1, leaf, calls);
-    else
-        for (int i = 0; i < calls; i++)
-            leaf();
-    sink = 1;
-}
-
-__attribute__((noinline)) static void plain(int depth, void (*leaf)(void), int calls)
-{
-    enter(depth - 1, leaf, calls);
-    sink = 2;
-}
-
-__attribute__((noinline)) static void registers(int depth, void (*leaf)(void), int calls)
-{
-    unsigned a = sink, b = sink, c = sink, d = sink, e = sink;
-    enter(depth - 1, leaf, calls);
-    sink = a + b + c + d + e;
-}
-
-__attribute__((noinline)) static void array(int depth, void (*leaf)(void), int calls)
-{
-    volatile char bytes[200];
-    bytes[0] = (char)depth;
-    enter(depth - 1, leaf, calls);
-    sink = (unsigned)bytes[0];
-}
-
-__attribute__((noinline)) static void large(int depth, void (*leaf)(void), int calls)
-{
-    volatile char bytes[3000];
-    bytes[0] = (char)depth;
-    enter(depth - 1, leaf, calls);
-    sink = (unsigned)bytes[0];
-}
-
 static double cpu_ns(void)
 {
     struct timespec t;
@@ -124,13 +94,18 @@ static double cpu_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static double best(int depth, void (*leaf)(void), int calls)
+static double best(int depth, void (*leaf)(void), int calls, bool turning)
 {
     double least = 1e18;
+    if (turning) {
+        turning_leaf = leaf;
+        leaf = turn;
+        depth -= TURNING;
+    }
     for (int round = 0; round < 12; round++) {
-        enter(depth, leaf, 20); /* warm */
+        call_chain(depth, leaf, 20); /* warm */
         double start = cpu_ns();
-        enter(depth, leaf, calls);
+        call_chain(depth, leaf, calls);
         double ns = (cpu_ns() - start) / calls;
         if (ns < least)
             least = ns;
@@ -147,6 +122,7 @@ int main(void)
     } ways[] = {
         {"rec_unwind", own_walk, 20000},
         {"rec_unwind + rec_stacks_id", own_walk_and_id, 20000},
+        {"rec_last_walk + find", own_last_walk_and_id, 20000},
         {"unw_backtrace", libunwind_backtrace, 10000},
         {"backtrace (glibc)", glibc_walk, 500},
     };
@@ -154,18 +130,22 @@ int main(void)
     if (!rec_unwind_init() || !rec_stacks_init() || !rec_modules_init())
         return 1;
     glibc_backtrace = (int (*)(void **, int))dlsym(dlopen("libc.so.6", RTLD_NOW), "backtrace");
-    printf("ns per stack, depth     ");
-    for (unsigned d = 0; d < sizeof depths / sizeof *depths; d++)
-        printf("%10d", depths[d]);
-    printf("\n");
-    for (unsigned w = 0; w < sizeof ways / sizeof *ways; w++) {
-        printf("%-26s", ways[w].name);
+    for (unsigned row = 0; row < 2 * sizeof ways / sizeof *ways; row++) {
+        unsigned w = row % (sizeof ways / sizeof *ways);
+        bool turning = row != w;
+        if (w == 0) {
+            printf("ns per stack, %d frames change, depth", turning ? TURNING : 0);
+            for (unsigned d = 0; d < sizeof depths / sizeof *depths; d++)
+                printf("%10d", depths[d]);
+            printf("\n");
+        }
+        printf("%-36s", ways[w].name);
         for (unsigned d = 0; d < sizeof depths / sizeof *depths; d++) {
             /* around the chain: its last enter(), the first one, best(), main() and the three that
              * started it */
             int inner = depths[d] - 7;
-            printf("%10.1f",
-                   best(inner, ways[w].leaf, ways[w].calls) - best(inner, nothing, 20000));
+            printf("%10.1f", best(inner, ways[w].leaf, ways[w].calls, turning) -
+                                 best(inner, nothing, 20000, turning));
             if (w == 0)
                 printf(walk.cut ? " (cut)" : " [%u]", walk.count);
         }

@@ -6,6 +6,7 @@
 #include <libunwind.h>
 
 #include "fake_rows.h"
+#include "last_walk.h"
 #include "modules.h"
 #include "stacks.h"
 #include "unwind.h"
@@ -38,7 +39,8 @@ static const struct unwind_scenes *const builds[] = {
 static __thread struct rec_walk walk;
 static __thread struct rec_stack_bounds bounds;
 static uintptr_t expected[DEPTH_MAX];
-static unsigned compared, differing, guessed, cut_short;
+static __thread struct rec_last_walk last;
+static unsigned compared, differing, guessed, cut_short, joined;
 static char first_difference[8000];
 
 static void note_difference(unsigned count)
@@ -59,7 +61,13 @@ static void note_difference(unsigned count)
 static __attribute__((noinline, noclone)) void check_point(void)
 {
     struct rec_context at = REC_CONTEXT_HERE;
+    struct rec_stack_bounds own = bounds;
+    uint64_t hash = rec_last_walk(&last, at, &own);
     rec_unwind(&walk, at, &bounds);
+    if (hash &&
+        (hash != rec_stacks_hash(&walk) || last.cut != walk.cut || last.guessed != walk.guessed))
+        note_difference(0);
+    joined += hash != 0;
     unw_context_t context;
     unw_cursor_t cursor;
     unw_getcontext(&context);

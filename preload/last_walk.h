@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The last walk of a thread, remembered, so that the next one need not go all the way.
+ *
+ * Between two allocations of a thread most of its stack stays as it was: the older frames are the
+ * same, with the same words on the stack. But the same return address in the same place is no
+ * proof: the function may have been left and entered anew, with another frame above it. What is
+ * proof: a step of the walk is a pure function of the cursor (pc, stack pointer, and rbp where it
+ * matters), the rule for pc, and the words it reads (unwind_step.h). So
+ *
+ *   - a walk joins a remembered one only at a frame whose cursor equals its own; rbp counts if an
+ *     older frame finds something by it before it is loaded anew;
+ *   - then every word that the walk would read from there on is compared, young to old, none before
+ *     the younger ones were found the same: where it lies is known only then;
+ *   - where one differs, the walk goes on by steps, and may join again at an older frame;
+ *   - a step that rests on more than its words (a guess, the end of the readable stack) has a word
+ *     that never is the same, and so is always made;
+ *   - all of it holds in one generation of modules, and within the stack's known bounds.
+ *
+ * Comparing is a load and a branch that is always predicted, per word; a step is a look-up of its
+ * rule and a chain of loads. Each remembered frame keeps the hash of the stack down to it, so a
+ * joined part need not be hashed again either. */
+#ifndef REC_LAST_WALK_H
+#define REC_LAST_WALK_H
+
+#include "seep/trace_format.h"
+#include "unwind_step.h"
+
+struct rec_last_frame {
+    uint64_t value; /* rec_stacks_frame() */
+    uintptr_t sp, fp;
+    uint64_t hash;    /* of the stack from the outermost frame to this one */
+    uint16_t words;   /* how many words are read from this frame on */
+    uint16_t guessed; /* frames with REC_FRAME_GUESSED from this one on */
+    bool fp_live;     /* fp matters */
+};
+
+struct rec_new_frame {
+    struct step_cursor at;
+    uint16_t rule;  /* low bits of the rule's word */
+    uint16_t notes; /* RULE_WIDE: index in `notes` of those of the step from here */
+};
+
+#define LAST_WALK_NOTES 64
+
+/* All zeros: nothing is remembered. 60 KiB, of which only what walks reach is ever touched. */
+struct rec_last_walk {
+    uint32_t count; /* frames; a prefix of them is sound at every moment, also for a handler */
+    uint32_t generation;
+    uintptr_t reach;  /* end of the highest word that was read */
+    uint32_t guessed; /* frames of the stack asked for last */
+    bool cut;
+    /* outermost first, from [1]; [0] stands below all of them, and is never joined */
+    struct rec_last_frame frames[SEEP_FRAME_LIMIT + 1];
+    struct step_word words[2 * SEEP_FRAME_LIMIT]; /* oldest first */
+    /* of the walk that is being made, young first */
+    struct rec_new_frame fresh[SEEP_FRAME_LIMIT];
+    struct step_notes notes[LAST_WALK_NOTES + 1]; /* the last of them for the walk's end */
+};
+
+/* The hash of the stack at `at`, as rec_stacks_hash() gives it for rec_unwind()'s walk from there;
+ * sets last->cut and last->guessed as that walk would. `bounds` as for rec_unwind(). 0: not to be
+ * told in this way (a signal's frame, or too many frames); a full walk is due. */
+uint64_t rec_last_walk(struct rec_last_walk *last, struct rec_context at,
+                       struct rec_stack_bounds *bounds);
+
+#endif
