@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A build of the recorder that checks itself (-DREC_VERIFY_WALKS; libseep-verify.so, for tests): each
- * walk that started from a remembered one is made in full too, and must come to the same stack. */
+ * A build of the recorder that checks itself (-DREC_VERIFY_WALKS; libseep-verify.so, for tests):
+ * each walk that started from a remembered one is made in full too, and must come to the same
+ * stack. */
 #ifndef REC_VERIFY_H
 #define REC_VERIFY_H
 
@@ -12,8 +13,8 @@
 struct rec_thread;
 
 #ifdef REC_VERIFY_WALKS
-/* Compares rec_last_walk()'s result for `at`, of which t->last holds the rest, with a full walk; the
- * first few that differ are told on standard error. */
+/* Compares rec_last_walk()'s result for `at`, of which t->last holds the rest, with a full walk;
+ * the first few that differ are told on standard error. */
 void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash);
 /* Tells on standard error how many were compared. */
 void rec_verify_report(void);

@@ -23,7 +23,7 @@ class Handlers(TestCase):
                 continue
             operation, call, size = what
             self.assertEqual(calls[operation, call, int(size)], int(count), line)
-        self.assertGreater(tried, 250)
+        self.assertGreater(tried, 100)
         self.assert_complete(done)
         self.assertEqual(done.info["mismatched_frees"], 0)
         for site in done.sites():
@@ -42,9 +42,7 @@ class Handlers(TestCase):
     def test_signal_at_each_instruction_handled_on_another_stack(self):
         self.step("apart", 0)
 
-    @hazard(16, Fix("preload/nested.c",
-                    "rec_event_write(n, event, event->row == rec_event_stackless ? NULL : &n->walk)",
-                    "rec_lost(SEEP_LOST_NESTED)"))
+    @hazard(16, Fix("preload/nested.c", "        rec_event_write(n, event,", "        (void)(n, event,"))
     def test_signal_while_a_new_stack_is_recorded(self):
         self.step("return", 40)
         self.step("apart", 41)
