@@ -215,7 +215,8 @@ static void fill_control(void)
 
 static bool start(bool forked)
 {
-    if (!forked && rec_sandbox_inherited()) {
+    /* Set-user-ID: the environment is not its owner's. */
+    if (!forked && (getauxval(AT_SECURE) != 0 || rec_sandbox_inherited())) {
         rec_clock_stop();
         atomic_store(&state, STATE_OFF);
         return false;
@@ -233,7 +234,7 @@ static bool start(bool forked)
     long page = forked ? (long)rec_alive
                        : sys_call(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE,
                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool ok = !sys_failed(page) && getauxval(AT_SECURE) == 0 &&
+    bool ok = !sys_failed(page) &&
               !sys_failed(sys_call(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK)) &&
               start_parts(origin);
     if (ok) {

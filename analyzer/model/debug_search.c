@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define USUAL_DIRECTORY "/usr/lib/debug"
-#define BUILD_ID_LIMIT 64u /* bytes; SHA-1 has 20 */
+#define BUILD_ID_LIMIT 64u            /* bytes; SHA-1 has 20 */
+#define CHECKSUM_MAX_BYTES (1u << 30) /* larger files are not read through for their checksum */
 
 void debug_search_init(struct debug_search *s, const char *sysroot, const char *debug_dirs)
 {
@@ -87,7 +88,7 @@ static bool try_link(const struct elf_file *module, const char *path, uint32_t c
         return false;
     bool same = module->build_id && out->build_id
                     ? elf_file_has_build_id(out, module->build_id, module->build_id_bytes)
-                    : crc_of(out) == crc;
+                    : out->size <= CHECKSUM_MAX_BYTES && crc_of(out) == crc;
     if (!same || strcmp(path, module->path) == 0) {
         elf_file_release(out);
         return false;

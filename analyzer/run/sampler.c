@@ -78,14 +78,15 @@ static void append(const struct run_spool *spool, uint64_t ns, uint32_t kind, co
     } head = {ns, kind, (uint32_t)length};
     struct strbuf path = {0};
     strbuf_addf(&path, "%s/snapshots", spool->path);
-    int fd = open(path.text, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path.text, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     strbuf_release(&path);
     struct stat st;
     if (fd < 0)
         return;
     struct iovec parts[] = {{&head, sizeof head}, {(void *)bytes, length}};
-    if (fstat(fd, &st) == 0 && writev(fd, parts, 2) != (ssize_t)(sizeof head + length) &&
-        ftruncate(fd, st.st_size) != 0)
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        goto done;
+    if (writev(fd, parts, 2) != (ssize_t)(sizeof head + length) && ftruncate(fd, st.st_size) != 0)
         goto done; /* the packer stops at the cut record */
 done:
     close(fd);

@@ -72,16 +72,33 @@ static void take_fact(struct spool *s, uint64_t key, const uint8_t *bytes, uint6
     }
 }
 
+/* A file of the spool, or -1: never through a link, and a FIFO that nobody writes to must not hold
+ * us up. */
+static int open_member(struct spool *s, const char *name, uint64_t *size)
+{
+    int fd = openat(s->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat st;
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        close(fd);
+        return -1;
+    }
+    if (fd >= 0) {
+        s->bytes += (uint64_t)st.st_blocks * 512;
+        if (size != NULL)
+            *size = (uint64_t)st.st_size;
+    }
+    return fd;
+}
+
 /* Keeps the leading facts that are whole: the file may be cut anywhere. */
 static void read_facts(struct spool *s)
 {
-    int fd = openat(s->directory, "process", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
+    uint64_t size = 0;
+    int fd = open_member(s, "process", &size);
     uint8_t magic[8];
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 8 &&
-        st.st_size <= FACTS_LIMIT && spool_pread(fd, magic, 8, 0) &&
+    if (fd >= 0 && size > 8 && size <= FACTS_LIMIT && spool_pread(fd, magic, 8, 0) &&
         memcmp(magic, SEEP_SPOOL_MAGIC, 8) == 0) {
-        size_t bytes = (size_t)st.st_size - 8;
+        size_t bytes = (size_t)size - 8;
         s->facts = mem_alloc(bytes);
         if (spool_pread(fd, s->facts, bytes, 8))
             s->facts_bytes = bytes;
@@ -133,22 +150,6 @@ static bool is_running(const struct spool *s, uint64_t inode)
 }
 
 /* ------------------------------------------------------------------ opening */
-
-static int open_member(struct spool *s, const char *name, uint64_t *size)
-{
-    int fd = openat(s->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    struct stat st;
-    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
-        close(fd);
-        return -1;
-    }
-    if (fd >= 0) {
-        s->bytes += (uint64_t)st.st_blocks * 512;
-        if (size != NULL)
-            *size = (uint64_t)st.st_size;
-    }
-    return fd;
-}
 
 enum seep_err spool_open(struct spool *s, const char *path, struct err *err)
 {
