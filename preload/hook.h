@@ -12,6 +12,15 @@
 
 #define HOOK __attribute__((visibility("default"), noinline))
 
+#define HOOK_PAGE_BYTES 4096
+
+/* Bytes of `count` elements; as many as there can be where that overflows. */
+static inline size_t hook_product(size_t count, size_t bytes)
+{
+    size_t total;
+    return __builtin_mul_overflow(count, bytes, &total) ? SIZE_MAX : total;
+}
+
 static inline size_t hook_usable(void *p, size_t bytes)
 {
     return rec_real.usable_size ? rec_real.usable_size(p) : bytes;
@@ -70,11 +79,14 @@ static inline void hook_freed(enum seep_call call, void *p, struct rec_context a
 {
     if (rec_pending_inside(at.sp))
         return;
-    if (__builtin_expect(rec_pending.freed.block == (uintptr_t)p, 0)) {
+    if (__builtin_expect(rec_pending.freed.block == (uintptr_t)p, 0) &&
+        rec_pending.freed.at.sp - at.sp < REC_PENDING_REACH) {
         call = rec_pending.freed.call;
         at = rec_pending.freed.at;
         __asm__ volatile("" ::: "memory"); /* last: until then a handler keeps both */
         rec_pending.freed.block = 0;
+        if (call == REC_PENDING_RECORDED)
+            return;
     }
     struct rec_event e = {
         .row = SEEP_ROW_FREE,

@@ -19,13 +19,6 @@ void free_aligned_sized(void *p, size_t alignment, size_t bytes);
 /* Of programs linked before glibc 2.26, which took it out of its headers. */
 void cfree(void *p);
 
-/* Bytes of `count` elements; as many as there can be where that overflows. */
-static size_t product(size_t count, size_t bytes)
-{
-    size_t total;
-    return __builtin_mul_overflow(count, bytes, &total) ? SIZE_MAX : total;
-}
-
 /* Served before the real functions are known, or a block that was. */
 static void *early_resize(void *p, size_t bytes)
 {
@@ -47,24 +40,33 @@ HOOK void *malloc(size_t bytes)
 HOOK void *calloc(size_t count, size_t bytes)
 {
     if (!rec_real_ready())
-        return rec_early_alloc(0, product(count, bytes)); /* the arena is never reused: zeroed */
+        return rec_early_alloc(0,
+                               hook_product(count, bytes)); /* the arena is never reused: zeroed */
     struct rec_context at = REC_CONTEXT_HERE;
     struct rec_inside found = hook_enter(at);
     void *p = rec_real.calloc(count, bytes);
     hook_leave(at, found);
-    hook_allocated(SEEP_CALL_CALLOC, p, product(count, bytes), 0, at);
+    hook_allocated(SEEP_CALL_CALLOC, p, hook_product(count, bytes), 0, at);
     return p;
 }
 
 #define RELEASE(call, p)                                                                           \
-    if ((p) == NULL || rec_is_early(p) || !rec_real_ready())                                       \
-        return;                                                                                    \
-    hook_freed(call, p, REC_CONTEXT_HERE);                                                         \
-    rec_real.free(p);
+    do {                                                                                           \
+        if ((p) == NULL || rec_is_early(p) || !rec_real_ready())                                   \
+            return;                                                                                \
+        hook_freed(call, p, REC_CONTEXT_HERE);                                                     \
+        rec_real.free(p);                                                                          \
+    } while (0)
 
-HOOK void free(void *p){RELEASE(SEEP_CALL_FREE, p)}
+HOOK void free(void *p)
+{
+    RELEASE(SEEP_CALL_FREE, p);
+}
 
-HOOK void cfree(void *p){RELEASE(SEEP_CALL_FREE, p)}
+HOOK void cfree(void *p)
+{
+    RELEASE(SEEP_CALL_FREE, p);
+}
 
 HOOK void *realloc(void *old, size_t bytes)
 {
@@ -84,7 +86,7 @@ HOOK void *realloc(void *old, size_t bytes)
 
 HOOK void *reallocarray(void *old, size_t count, size_t bytes)
 {
-    size_t total = product(count, bytes);
+    size_t total = hook_product(count, bytes);
     if (!rec_real_ready() || (old && rec_is_early(old)))
         return early_resize(old, total);
     if (rec_real.reallocarray == NULL) {
@@ -146,29 +148,27 @@ HOOK int posix_memalign(void **out, size_t alignment, size_t bytes)
     return result;
 }
 
-#define PAGE_BYTES 4096
-
 HOOK void *valloc(size_t bytes)
 {
     if (!rec_real_ready())
-        return rec_early_alloc(PAGE_BYTES, bytes);
+        return rec_early_alloc(HOOK_PAGE_BYTES, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
     struct rec_inside found = hook_enter(at);
     void *p = rec_real.valloc(bytes);
     hook_leave(at, found);
-    hook_allocated(SEEP_CALL_VALLOC, p, bytes, PAGE_BYTES, at);
+    hook_allocated(SEEP_CALL_VALLOC, p, bytes, HOOK_PAGE_BYTES, at);
     return p;
 }
 
 HOOK void *pvalloc(size_t bytes)
 {
     if (!rec_real_ready())
-        return rec_early_alloc(PAGE_BYTES, bytes);
+        return rec_early_alloc(HOOK_PAGE_BYTES, bytes);
     struct rec_context at = REC_CONTEXT_HERE;
     struct rec_inside found = hook_enter(at);
     void *p = rec_real.pvalloc(bytes);
     hook_leave(at, found);
-    hook_allocated(SEEP_CALL_PVALLOC, p, bytes, PAGE_BYTES, at);
+    hook_allocated(SEEP_CALL_PVALLOC, p, bytes, HOOK_PAGE_BYTES, at);
     return p;
 }
 
@@ -177,14 +177,14 @@ HOOK void *pvalloc(size_t bytes)
 HOOK void free_sized(void *p, size_t bytes)
 {
     (void)bytes;
-    RELEASE(SEEP_CALL_FREE_SIZED, p)
+    RELEASE(SEEP_CALL_FREE_SIZED, p);
 }
 
 HOOK void free_aligned_sized(void *p, size_t alignment, size_t bytes)
 {
     (void)alignment;
     (void)bytes;
-    RELEASE(SEEP_CALL_FREE_SIZED, p)
+    RELEASE(SEEP_CALL_FREE_SIZED, p);
 }
 
 /* Not an event; here only because a block of the arena is not the allocator's. */

@@ -64,7 +64,7 @@ static const char *const names[FORM_COUNT] = {
 /* ------------------------------------------------------------------ the real functions */
 
 /* What is in the global scope at the start: it cannot go away. `direct`: the function does the work
- * itself, as an allocator's own does, rather than through malloc and free. */
+ * itself, as an allocator's own may: its end must be recorded before, not by what it calls. */
 static struct {
     void *function;
     bool direct;
@@ -244,22 +244,20 @@ static inline __attribute__((always_inline)) void hook_delete(enum form form, en
         return;
     bool direct;
     void *function = find(form, at.pc, &direct);
-    if (function == NULL || direct) {
-        hook_freed(call, p, at);
-        if (function)
-            call_delete(form, function, p, bytes, alignment, tag);
-        else
-            rec_real.free(p);
-        return;
-    }
+    bool first = function == NULL || direct;
+    if (first)
+        hook_freed(call, p, at); /* and not again if it calls free, as jemalloc's does */
     struct rec_free found = rec_pending.freed; /* a handler's: what it interrupted */
     if (found.block != (uintptr_t)p) {
         rec_pending.freed.block = (uintptr_t)p;
         __asm__ volatile("" ::: "memory"); /* first: it says that the others are in use */
-        rec_pending.freed.call = call;
+        rec_pending.freed.call = first ? REC_PENDING_RECORDED : call;
         rec_pending.freed.at = at;
     }
-    call_delete(form, function, p, bytes, alignment, tag);
+    if (function)
+        call_delete(form, function, p, bytes, alignment, tag);
+    else
+        rec_real.free(p);
     if (rec_pending.freed.block == (uintptr_t)p) /* a pool's delete: no free() came by */
         hook_freed(call, p, at);
     if (__builtin_expect(found.block && found.block != (uintptr_t)p, 0))

@@ -55,6 +55,7 @@ struct known {
 };
 
 bool rec_modules_by_maps;
+void (*rec_modules_met)(uintptr_t address);
 static _Atomic uint32_t generation;
 static uintptr_t loader_low, loader_high;
 /* The program as a whole: where its segments have gaps between them, _dl_find_object() gives only
@@ -243,6 +244,12 @@ bool rec_modules_find(uintptr_t pc, struct rec_module *out)
     return true;
 }
 
+const char *rec_modules_name(uintptr_t pc)
+{
+    struct known k;
+    return !by_maps() && find_by_loader(pc, &k) ? k.link_map->l_name : "";
+}
+
 /* ------------------------------------------------------------------ unloading */
 
 static bool is_still_there(const struct known *k)
@@ -390,4 +397,6 @@ void rec_modules_note(struct rec_thread *t, uintptr_t pc)
         return;
     if (rec_row_beside(t, SEEP_BESIDE_MODULE, rec_clock_stamp(), payload, describe(k)))
         k->state = KNOWN_NOTED;
+    if (rec_modules_met && !by_maps())
+        rec_modules_met(pc);
 }

@@ -32,6 +32,14 @@ bool rec_modules_find(uintptr_t pc, struct rec_module *out);
  * and in the present generation. Called once per new pc, under the caller's cold-path lock. */
 void rec_modules_note(struct rec_thread *t, uintptr_t pc);
 
+/* Called by rec_modules_note() with an address in each module that it notes; NULL: nobody. Not with
+ * rec_modules_by_maps and its like, where finding a module takes the lock that is held then. */
+extern void (*rec_modules_met)(uintptr_t address);
+
+/* The name by which the loader knows the module around `pc`: "" for the program itself, and where
+ * it is not known. */
+const char *rec_modules_name(uintptr_t pc);
+
 /* Counts unloads, from 1. */
 uint32_t rec_modules_generation(void);
 

@@ -20,6 +20,9 @@
 /* The furthest that an inner call's frame lies below its outer call's. */
 #define REC_PENDING_REACH 1024
 
+/* In place of a call: what ends the block has been recorded already. */
+#define REC_PENDING_RECORDED UINT32_MAX
+
 struct rec_allocation {
     struct rec_context at; /* of the outer hook; sp 0: nothing announced */
     size_t bytes;          /* what the program asked for */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "real.h"
 
+#include "bindings.h"
+#include "direct.h"
 #include "sys.h"
 #include "text.h"
 
@@ -127,6 +129,8 @@ static void identify(const void *real_malloc)
         text_add(&name, text_base_name(path));
         rec_real.nests = true;
     }
+    if (base != libc)
+        rec_direct_resolve(real_malloc);
 }
 
 /* True if the program's calls of malloc come to us. A program at a fixed address that takes
@@ -176,8 +180,12 @@ bool rec_real_resolve(void)
     rec_real = found;
     rec_real_syscall = dlsym(RTLD_NEXT, "syscall");
     identify((const void *)real_malloc);
+    /* tcmalloc makes an object by operator new when first asked, and we ask in operator new. */
+    if (found.usable_size)
+        found.usable_size(NULL);
     refuse();
     rec_cxx_resolve((const void *)found.free);
+    rec_bindings_start();
     /* A name that was not found left an error for dlerror(): the first call reports it, the second
      * frees it, and the program finds none, nor its memory taken. */
     dlerror();

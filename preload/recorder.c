@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorder.h"
 
+#include "bindings.h"
 #include "clock.h"
 #include "event.h"
 #include "facts.h"
@@ -17,6 +18,7 @@
 #include "sys.h"
 #include "text.h"
 #include "thread.h"
+#include "unseen.h"
 #include "verify.h"
 
 #include <dirent.h>
@@ -194,6 +196,7 @@ static bool start_parts(struct rec_origin origin)
     }
     rec_nested_init();
     rec_event_init();
+    rec_modules_met = rec_bindings_look;
     rec_threads_init();
     rec_snapshot_init();
     return true;
@@ -239,6 +242,7 @@ static bool start(bool forked)
               start_parts(origin);
     if (ok) {
         fill_control();
+        rec_unseen_begin(forked);
         rec_alive = (volatile uint64_t *)page;
         *rec_alive = REC_ALIVE;
     } else {
@@ -373,7 +377,11 @@ void rec_after_write_out(void)
 /* A program that never allocates is recorded too. */
 __attribute__((constructor)) static void image_begins(void)
 {
-    if (rec_real_ready() && atomic_load(&state) == STATE_NEW)
+    if (!rec_real_ready())
+        return;
+    /* again: the first look may have come before the program itself was relocated */
+    rec_bindings_start();
+    if (atomic_load(&state) == STATE_NEW)
         rec_thread_slow();
 }
 
@@ -391,6 +399,7 @@ __attribute__((destructor)) static void image_ends(void)
     note_memory();
     rec_renew_clock();
     rec_snapshot_last();
+    rec_bindings_end();
     rec_spool_control()->state = SEEP_SPOOL_CLOSED;
     rec_verify_report();
     sys_signals_restore(mask);

@@ -61,6 +61,21 @@ static inline void text_add_number(struct text *t, uint64_t v)
         text_addc(t, digits[--n]);
 }
 
+static inline bool text_ends(const char *s, const char *suffix)
+{
+    size_t length = text_length(s), n = text_length(suffix);
+    return length >= n && text_equal(s + length - n, suffix);
+}
+
+/* The length of a text that ends after `most` bytes at the latest. */
+static inline size_t text_length_within(const char *s, size_t most)
+{
+    size_t n = 0;
+    while (n < most && s[n])
+        n++;
+    return n;
+}
+
 /* The part of a path behind its last slash. */
 static inline const char *text_base_name(const char *path)
 {

@@ -73,6 +73,17 @@ static void add_reasons(struct result *reasons, const struct trace_summary *s)
         result_text(reasons, NULL, "the trace ends too early: all up to the cut was read");
 }
 
+static void add_unseen(struct result *unseen, uint32_t what)
+{
+    if (what & SEEP_UNSEEN_DEEPBIND)
+        result_text(unseen, NULL, "libraries opened with RTLD_DEEPBIND, which call another malloc");
+    if (what & SEEP_UNSEEN_NAMESPACE)
+        result_text(unseen, NULL,
+                    "libraries opened with dlmopen, which have a malloc of their own");
+    if (what & SEEP_UNSEEN_DIRECT)
+        result_text(unseen, NULL, "some of the allocator's own functions, called directly");
+}
+
 struct result *completeness_add(struct result *parent, const char *name,
                                 const struct trace_summary *s)
 {
@@ -81,6 +92,7 @@ struct result *completeness_add(struct result *parent, const char *name,
     result_bool(r, "complete", complete);
     result_text(r, "word", complete ? "complete" : "incomplete");
     add_reasons(result_array(r, "reasons"), s);
+    add_unseen(result_array(r, "unseen"), s->unseen);
     result_count(r, "lost_events", completeness_lost(s));
     struct result *lost = result_object(r, "lost");
     result_count(lost, "nested", s->lost_nested);

@@ -251,21 +251,28 @@ bool text_has(const struct result *object, const char *name)
 
 /* ------------------------------------------------------------------ reports */
 
-void text_completeness(struct text *t, const struct result *completeness)
+/* A paragraph of its own: `heading` and the texts of `array`. */
+static void print_sentence(struct text *t, const char *heading, const struct result *array)
 {
-    if (!completeness || text_bool(completeness, "complete"))
-        return;
     struct strbuf words = {0};
-    strbuf_adds(&words, TEXT_WARN "Incomplete recording:" TEXT_OFF);
-    const struct result *reasons = result_get(completeness, "reasons");
-    for (size_t i = 0; i < result_length(reasons); i++) {
-        const struct result *reason = result_at(reasons, i);
-        strbuf_addf(&words, "%s %s", i ? ";" : "", reason->u.text);
-    }
+    strbuf_addf(&words, TEXT_WARN "%s:" TEXT_OFF, heading);
+    for (size_t i = 0; i < result_length(array); i++)
+        strbuf_addf(&words, "%s %s", i ? ";" : "", result_at(array, i)->u.text);
     strbuf_adds(&words, ".");
     text_paragraph(t, words.text, 0, 0);
     strbuf_addc(t->out, '\n');
     strbuf_release(&words);
+}
+
+void text_completeness(struct text *t, const struct result *completeness)
+{
+    if (!completeness)
+        return;
+    if (!text_bool(completeness, "complete"))
+        print_sentence(t, "Incomplete recording", result_get(completeness, "reasons"));
+    const struct result *unseen = result_get(completeness, "unseen");
+    if (unseen && result_length(unseen))
+        print_sentence(t, "Not recorded", unseen);
 }
 
 static void print_tree(struct text *t, const struct result *r, size_t indent)

@@ -216,6 +216,7 @@ static void fill_summary(const struct packer *p, struct trace_summary *out)
         .peak_rss_bytes = p->beside.peak_rss_bytes,
         .spool_state = c->state,
         .stop_reason = c->stop_reason,
+        .unseen = c->unseen,
         .wait_status = p->beside.wait_status,
     };
 }

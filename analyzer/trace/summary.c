@@ -24,6 +24,7 @@ static const struct summary_row {
     {SEEP_SUMMARY_PEAK_RSS_BYTES, COUNT, offsetof(struct trace_summary, peak_rss_bytes)},
     {SEEP_SUMMARY_SPOOL_STATE, SMALL, offsetof(struct trace_summary, spool_state)},
     {SEEP_SUMMARY_STOP_REASON, SMALL, offsetof(struct trace_summary, stop_reason)},
+    {SEEP_SUMMARY_UNSEEN, SMALL, offsetof(struct trace_summary, unseen)},
     {SEEP_SUMMARY_WAIT_STATUS, STATUS, offsetof(struct trace_summary, wait_status)},
     {SEEP_SUMMARY_TRUNCATED, FLAG, offsetof(struct trace_summary, truncated)},
     {SEEP_SUMMARY_DAMAGED, FLAG, offsetof(struct trace_summary, damaged)},

@@ -146,6 +146,7 @@ struct trace_summary {
     uint64_t peak_rss_bytes; /* 0: not known */
     uint32_t spool_state;    /* enum seep_spool_state */
     uint32_t stop_reason;    /* enum seep_stop */
+    uint32_t unseen;         /* enum seep_unseen, together */
     int32_t wait_status;     /* as from waitpid; -1: not known */
     bool truncated;          /* the file has no valid end; all up to the cut was read */
     bool damaged;            /* checksums failed somewhere */

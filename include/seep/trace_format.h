@@ -182,6 +182,13 @@ enum seep_stop {
     SEEP_STOP_SANDBOX = 6,    /* the program forbade itself system calls that are needed */
 };
 
+/* What a program does with memory where no hook stands. */
+enum seep_unseen {
+    SEEP_UNSEEN_DEEPBIND = 1,  /* a library opened with RTLD_DEEPBIND calls another malloc */
+    SEEP_UNSEEN_NAMESPACE = 2, /* dlmopen() has made a namespace, with a malloc of its own */
+    SEEP_UNSEEN_DIRECT = 4, /* functions of the allocator's own that are not recorded are called */
+};
+
 /* First 256 bytes of `control`. The recorder writes it, readers only read. */
 struct seep_control {
     uint8_t magic[8]; /* SEEP_SPOOL_MAGIC */
@@ -207,7 +214,8 @@ struct seep_control {
     uint64_t guessed_frames; /* frames found by frame pointer because code had no unwind data */
     uint64_t recorder_bytes; /* memory the recorder holds in the process */
     uint64_t stack_nodes;    /* ids handed out */
-    uint8_t reserved[104];
+    uint32_t unseen;         /* enum seep_unseen, together */
+    uint8_t reserved[100];
 };
 
 /* A lane, 64 bytes, in an array that follows struct seep_control. `word` publishes the tail: its
@@ -490,6 +498,7 @@ enum seep_summary {
     SEEP_SUMMARY_WAIT_STATUS = 18, /* plus 1; 0: not known */
     SEEP_SUMMARY_TRUNCATED = 19,   /* 1: the spool was cut */
     SEEP_SUMMARY_DAMAGED = 20,     /* 1: the spool was damaged */
+    SEEP_SUMMARY_UNSEEN = 21,      /* enum seep_unseen, together */
 };
 
 #endif

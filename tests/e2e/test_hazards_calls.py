@@ -3,7 +3,9 @@
 
 import collections
 import json
+import os
 import re
+import unittest
 
 from hazards import Fix, TestCase, hazard
 import support
@@ -26,6 +28,23 @@ def recorded(recording):
             alignment = event.get("alignment", 0) if event["op"] == "alloc" else 0
             found[event["op"], event["call"], event["size"], alignment] += 1
     return found
+
+
+# Allocators: the library, its Debian package, and its name in a trace.
+ALLOCATORS = {
+    "jemalloc": ("libjemalloc.so.2", "libjemalloc2"),
+    "tcmalloc": ("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
+    "mimalloc": ("libmimalloc.so.2", "libmimalloc2.0"),
+}
+
+
+def allocator(name):
+    """Path of an allocator's library; skips the test where it is not installed."""
+    library, package = ALLOCATORS[name]
+    path = os.path.join("/usr/lib/x86_64-linux-gnu", library)
+    if not os.path.exists(path):
+        raise unittest.SkipTest(f"needs {library} (Debian package {package})")
+    return path
 
 
 class Calls(TestCase):
@@ -97,6 +116,66 @@ class Calls(TestCase):
         self.assertEqual(done.info["failed"], 3)
         self.assertEqual(done.info["mismatched_frees"], 0)
         self.assert_complete(done)
+
+    def served_by(self, recording, name):
+        self.assertEqual(recording.info["allocator"], name)
+        self.assertRegex(recording.info["allocator_version"], r"\d+\.\d+")
+        self.assertEqual(os.path.realpath(recording.info["allocator_path"]),
+                         os.path.realpath(allocator(name)))
+
+    def direct(self, name, *flags):
+        """Calls of an allocator's own functions by a program that is linked with it."""
+        program = self.program(f"direct_{name}", flags=("-O1", "-g", "-Wl,--no-as-needed",
+                                                          allocator(name), *flags))
+        done = self.record([program])
+        self.served_by(done, name)
+        self.exactly(done)
+        return done
+
+    @hazard(4, Fix("preload/recorder.c", "rec_bindings_start();\n    if (atomic",
+                   "if (atomic", again=[("preload/real.c", "rec_bindings_start();", "")]),
+            Fix("preload/bindings.c", "if (protected && sys_failed(", "if (protected || sys_failed("))
+    def test_functions_of_jemalloc(self):
+        self.direct("jemalloc", "-Wl,-z,now")
+
+    def test_functions_of_jemalloc_bound_late_or_at_a_fixed_address(self):
+        for flags in (("-Wl,-z,lazy",), ("-no-pie",), ("-no-pie", "-Wl,-z,now")):
+            with self.subTest(flags):
+                self.direct("jemalloc", *flags)
+
+    def test_program_asks_whether_jemalloc_is_there(self):
+        # Fails when its functions are exported: the program would take our word for it.
+        program = self.program("direct_jemalloc", flags=("-O1", "-g", "-DWEAK"))
+        done = self.record([program])
+        self.assertEqual(done.stdout, "no jemalloc\n")
+        env = support.environment(LD_PRELOAD=allocator("jemalloc"))
+        self.exactly(self.record([program], env=env))
+        self.assertIn("alloc mallocx", support.run([program], env=env).stdout)
+
+    @hazard(4, Fix("preload/real.c", "found.usable_size(NULL);", ";"))
+    def test_functions_of_tcmalloc(self):
+        self.direct("tcmalloc")
+
+    def test_functions_of_mimalloc(self):
+        done = self.direct("mimalloc")
+        self.assertEqual(done.info["completeness"]["unseen"], [])
+
+    @hazard(4, Fix("preload/direct.c", "UNHOOKED(mi_heap_malloc)", ""))
+    def test_functions_of_mimalloc_that_are_not_seen(self):
+        done = self.direct("mimalloc", "-DHEAP")
+        self.assertIn("allocator's own functions", "".join(done.info["completeness"]["unseen"]))
+        self.assertIn("not recorded: some functions of the allocator's own", done.stderr)
+        self.assertIn("Not recorded: some of the allocator's own functions",
+                      support.run([support.SEEP, "leaks", done.trace]).stdout)
+
+    @hazard(4, Fix("preload/hooks_cxx.c", "!rec_pending_close(&found)", "rec_pending_close(&found)"),
+            Fix("preload/hook.h", "if (call == REC_PENDING_RECORDED)\n            return;", ""))
+    def test_operators_served_by_an_allocator(self):
+        program = self.program("operators.cpp", flags=("-O1", "-std=c++17", "-DSERVED"))
+        for name in ALLOCATORS:
+            done = self.record([program], env=support.environment(LD_PRELOAD=allocator(name)))
+            self.served_by(done, name)
+            self.exactly(done)
 
     @hazard(4, Fix("preload/hook.h", "rec_pending.inside.sp = at.sp;", ";"))
     def test_allocator_that_calls_itself_by_public_names(self):
