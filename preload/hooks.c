@@ -28,6 +28,14 @@ static void *early_resize(void *p, size_t bytes)
     return copy;
 }
 
+/* A block of the arena becomes one of the allocator's, and is seen from then on. */
+static void *early_moved(enum seep_call call, void *old, size_t bytes, struct rec_context at)
+{
+    void *p = early_resize(old, bytes);
+    hook_allocated(call, p, bytes, 0, at);
+    return p;
+}
+
 HOOK void *malloc(size_t bytes)
 {
     if (!rec_real_ready())
@@ -70,8 +78,10 @@ HOOK void cfree(void *p)
 
 HOOK void *realloc(void *old, size_t bytes)
 {
-    if (!rec_real_ready() || (old && rec_is_early(old)))
+    if (!rec_real_ready())
         return early_resize(old, bytes);
+    if (rec_is_early(old))
+        return early_moved(SEEP_CALL_REALLOC, old, bytes, REC_CONTEXT_HERE);
     struct rec_context at = REC_CONTEXT_HERE;
     uint64_t start = rec_clock_stamp();
     struct rec_inside found = hook_enter(at);
@@ -87,8 +97,10 @@ HOOK void *realloc(void *old, size_t bytes)
 HOOK void *reallocarray(void *old, size_t count, size_t bytes)
 {
     size_t total = hook_product(count, bytes);
-    if (!rec_real_ready() || (old && rec_is_early(old)))
+    if (!rec_real_ready())
         return early_resize(old, total);
+    if (rec_is_early(old))
+        return early_moved(SEEP_CALL_REALLOCARRAY, old, total, REC_CONTEXT_HERE);
     if (rec_real.reallocarray == NULL) {
         if (total == SIZE_MAX) {
             errno = ENOMEM;

@@ -3,6 +3,7 @@
 
 #include "bindings.h"
 #include "direct.h"
+#include "recorder.h"
 #include "sys.h"
 #include "text.h"
 
@@ -24,9 +25,26 @@ static const char *refusal;
 _Alignas(64) uint8_t rec_early[REC_EARLY_BYTES];
 static atomic_size_t early_used;
 
+/* A pointer that the loader fills in when it relocates us. What stands there until then is up to
+ * the linker: 0, or the address without our load bias. Code knows the true one without relocation.
+ */
+static const void *const volatile relocated = rec_early;
+
+/* And what the loader copies into place when all modules are relocated. Before, in the resolvers of
+ * ifuncs, libc's own thread-local variables are zero too, and a look-up that fails would trip over
+ * them on its way to its message. */
+static __thread volatile bool has_tls = true;
+
+static bool can_look_up(void)
+{
+    return relocated == rec_early && has_tls;
+}
+
 /* The block's size stands in the 16 bytes before it. */
 void *rec_early_alloc(size_t alignment, size_t bytes)
 {
+    if (!can_look_up())
+        rec_lost(SEEP_LOST_EARLY); /* the program's; what our look-ups allocate is not */
     if (alignment < EARLY_ALIGN)
         alignment = EARLY_ALIGN;
     if (bytes > REC_EARLY_BYTES || alignment > REC_EARLY_BYTES)
@@ -45,9 +63,6 @@ size_t rec_early_size(const void *p)
 {
     return ((const size_t *)p)[-2];
 }
-
-/* A pointer that the loader fills in when it relocates us. */
-static const void *const volatile relocated = rec_early;
 
 /* ------------------------------------------------------------------ look-up */
 
@@ -170,7 +185,7 @@ bool rec_real_resolve(void)
     enum { NOT_YET, RUNNING, DONE };
     static atomic_int state;
     int not_yet = NOT_YET;
-    if (relocated == NULL || !atomic_compare_exchange_strong(&state, &not_yet, RUNNING))
+    if (!can_look_up() || !atomic_compare_exchange_strong(&state, &not_yet, RUNNING))
         return rec_real.malloc != NULL;
     struct rec_real found = {0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -36,7 +36,7 @@ extern void *rec_real_syscall;
  * the early functions serve the call. */
 bool rec_real_resolve(void);
 
-#define REC_EARLY_BYTES (256u << 10)
+#define REC_EARLY_BYTES (1u << 20)
 extern uint8_t rec_early[REC_EARLY_BYTES];
 void *rec_early_alloc(size_t alignment, size_t bytes);
 static inline bool rec_is_early(const void *p)
