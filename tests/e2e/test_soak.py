@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""The short form of `./dev soak`: bounded stress, held event by event against the program's books."""
+
+import os
+import random
+import sys
+
+from hazards import Fix, TestCase, hazard
+import support
+
+sys.path.insert(0, os.path.join(support.ROOT, "tests", "soak"))
+import check  # noqa: E402
+import soak  # noqa: E402
+
+# The packer would put right what the stamps say wrongly.
+UNREPAIRED = ("analyzer/trace/order.c", "p->time_ns > o->beside->time_ns + ORDER_REPAIR_NS", "true")
+FREE = "    hook_freed(call, p, REC_CONTEXT_HERE);" + 57 * " " + "\\\n    rec_real.free(p);"
+FREE_LATE = "    rec_real.free(p);\\\n    hook_freed(call, p, REC_CONTEXT_HERE);"
+
+
+class Short(TestCase):
+    def hold(self, way, calls=10000):
+        seed = random.randrange(1 << 30)
+        try:
+            passed = soak.Soak(self.tmp, self.seep_path, support.environment()).run(seed, calls, way)
+        except check.Wrong as wrong:
+            self.fail(f"seed {seed}: {wrong}")
+        self.assertGreater(passed, 2 * calls)
+
+    def test_threads_on_glibc(self):
+        self.hold(("glibc", "-", "16k"))
+
+    @hazard(2, Fix("preload/hook.h", "        .stamp = start,", "        .stamp = rec_clock_stamp(),",
+                   again=[UNREPAIRED]),
+            Fix("preload/hooks.c", FREE, FREE_LATE, again=[UNREPAIRED]))
+    def test_blocks_that_another_thread_gets_at_once(self):
+        self.hold(("slow", "-", "16k"))
+
+    @hazard(16, Fix("preload/nested.c", "    else if (inside)\n", "    else if (inside && 0)\n"),
+            Fix("preload/thread.c", "t->beside->number = t->number;", ";"))
+    def test_threads_and_handlers(self):
+        self.hold(("allocator", "s", "16k"))
+
+    @hazard(11)
+    def test_threads_killed(self):
+        self.hold(("allocator", "sk", "256k"))
+        self.hold(("glibc", "k", "16k"))
+
+
+if __name__ == "__main__":
+    support.main()
