@@ -4,78 +4,121 @@
  * stand together. So the list by age comes for nothing, too. */
 #include "trace/checkpoint.h"
 
+#include "trace/kinds.h"
+
 /* What each value is coded against. */
 struct previous {
-    struct trace_block block;
-    uint32_t slot;
+    uint64_t address, time, birth; /* time: as stored */
+    uint32_t slot, stack;
+    struct kinds kinds;
 };
 
-static void put_block(struct columns *c, struct previous *p, const struct trace_block *b)
+static void put_kind(struct columns *c, struct previous *p, const struct kind *k)
 {
-    struct bytes *column = c->column;
-    bytes_svarint(&column[SEEP_COLUMN_CHECK_ADDRESS], (int64_t)(b->address - p->block.address));
-    bytes_varint(&column[SEEP_COLUMN_CHECK_SIZE], b->size);
-    bytes_svarint(&column[SEEP_COLUMN_CHECK_USABLE],
-                  (int64_t)(b->usable - SEEP_USABLE_GLIBC(b->size)));
-    bytes_varint(&column[SEEP_COLUMN_CHECK_STACK], b->stack);
-    bytes_varint(&column[SEEP_COLUMN_CHECK_THREAD], b->thread);
-    bytes_svarint(&column[SEEP_COLUMN_CHECK_TIME], (int64_t)(b->time_ns - p->block.time_ns));
-    bytes_u8(&column[SEEP_COLUMN_CHECK_CALL], b->call);
-    bytes_u8(&column[SEEP_COLUMN_CHECK_CALL], b->flags);
-    bytes_varint(&column[SEEP_COLUMN_CHECK_ALIGN], b->alignment);
-    bytes_svarint(&column[SEEP_COLUMN_CHECK_BIRTH], (int64_t)(b->birth - p->block.birth));
-    p->block = *b;
+    bytes_svarint(&c->column[SEEP_COLUMN_CHECK_STACK], (int64_t)k->stack - p->stack);
+    bytes_varint(&c->column[SEEP_COLUMN_CHECK_SIZE], k->size);
+    bytes_svarint(&c->column[SEEP_COLUMN_CHECK_USABLE],
+                  (int64_t)(k->usable - SEEP_USABLE_GLIBC(k->size)));
+    bytes_u8(&c->column[SEEP_COLUMN_CHECK_CALL], k->call);
+    bytes_varint(&c->column[SEEP_COLUMN_CHECK_ALIGN], k->alignment);
+    p->stack = k->stack;
 }
 
-void checkpoint_encode(struct columns *c, const struct live *l)
+static void put_block(struct columns *c, struct previous *p, const struct trace_block *b,
+                      uint32_t unit_us)
+{
+    struct bytes *column = c->column;
+    struct kind kind = kind_of_block(b);
+    uint32_t known = p->kinds.count, number = kinds_find(&p->kinds, &kind, true);
+    bytes_varint(&column[SEEP_COLUMN_CHECK_KIND], number == known ? 0 : number + UINT64_C(1));
+    if (number == known)
+        put_kind(c, p, &kind);
+    uint64_t unit_ns = unit_us * UINT64_C(1000), time = (b->time_ns + unit_ns) / (2 * unit_ns);
+    bytes_svarint(&column[SEEP_COLUMN_CHECK_ADDRESS], (int64_t)(b->address - p->address));
+    bytes_varint(&column[SEEP_COLUMN_CHECK_THREAD], b->thread);
+    bytes_svarint(&column[SEEP_COLUMN_CHECK_TIME], (int64_t)(time - p->time));
+    bytes_svarint(&column[SEEP_COLUMN_CHECK_BIRTH], (int64_t)(b->birth - p->birth));
+    bytes_u8(&column[SEEP_COLUMN_CHECK_FLAGS], b->flags);
+    p->address = b->address;
+    p->time = time;
+    p->birth = b->birth;
+}
+
+void checkpoint_encode(struct columns *c, const struct live *l, uint32_t unit_us)
 {
     for (unsigned id = 0; id < CHECKPOINT_COLUMNS_END; id++)
         c->column[id].length = 0;
     struct previous p = {0};
-    for (uint32_t slot = l->oldest; slot != LIVE_NONE; slot = l->links[slot].younger) {
+    for (uint32_t slot = l->oldest; slot != LIVE_NONE; slot = l->slots[slot].younger) {
         bytes_svarint(&c->column[SEEP_COLUMN_CHECK_SLOT], (int64_t)slot - p.slot);
         p.slot = slot;
-        put_block(c, &p, &l->blocks[slot]);
+        put_block(c, &p, &l->slots[slot].block, unit_us);
     }
     uint32_t previous = 0;
-    for (uint32_t i = 0; i < l->free_count; previous = l->free_slots[i++])
-        bytes_svarint(&c->column[SEEP_COLUMN_CHECK_FREE_SLOTS],
-                      (int64_t)l->free_slots[i] - previous);
+    for (uint32_t slot = l->first_free; slot != LIVE_NONE; slot = l->slots[slot].younger) {
+        bytes_svarint(&c->column[SEEP_COLUMN_CHECK_FREE_SLOTS], (int64_t)slot - previous);
+        previous = slot;
+    }
     /* the flights: their slots with the link or 0, then the order of the free ones, then blocks */
     struct bytes *flights = &c->column[SEEP_COLUMN_CHECK_REALLOCS];
-    if (!l->flight_slots)
-        return;
-    bytes_varint(flights, l->flight_slots);
-    for (uint32_t i = 0; i < l->flight_slots; i++)
-        bytes_varint(flights, l->flights[i].link);
-    for (uint32_t i = 0; i < l->free_flight_count; i++)
-        bytes_varint(flights, l->free_flights[i]);
-    for (uint32_t i = 0; i < l->flight_slots; i++)
-        if (l->flights[i].link)
-            put_block(c, &p, &l->flights[i].before);
+    if (l->flight_slots) {
+        bytes_varint(flights, l->flight_slots);
+        for (uint32_t i = 0; i < l->flight_slots; i++)
+            bytes_varint(flights, l->flights[i].link);
+        for (uint32_t i = 0; i < l->free_flight_count; i++)
+            bytes_varint(flights, l->free_flights[i]);
+        for (uint32_t i = 0; i < l->flight_slots; i++)
+            if (l->flights[i].link)
+                put_block(c, &p, &l->flights[i].before, unit_us);
+    }
+    kinds_release(&p.kinds);
 }
 
 struct take {
     struct cursor cursor[CHECKPOINT_COLUMNS_END];
     struct previous previous;
+    uint64_t unit_ns, latest_ns;
 };
+
+static const struct kind *take_kind(struct take *t)
+{
+    struct cursor *cursor = t->cursor;
+    struct previous *p = &t->previous;
+    uint64_t known = cursor_bounded(&cursor[SEEP_COLUMN_CHECK_KIND], p->kinds.count);
+    if (known)
+        return &p->kinds.items[known - 1];
+    struct kind k = {0};
+    uint64_t stack = p->stack + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_STACK]);
+    if (stack > UINT32_MAX)
+        cursor_fail(&cursor[SEEP_COLUMN_CHECK_STACK]);
+    p->stack = k.stack = (uint32_t)stack;
+    k.size = cursor_varint(&cursor[SEEP_COLUMN_CHECK_SIZE]);
+    k.usable =
+        SEEP_USABLE_GLIBC(k.size) + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_USABLE]);
+    k.call = cursor_u8(&cursor[SEEP_COLUMN_CHECK_CALL]);
+    k.alignment = (uint32_t)cursor_bounded(&cursor[SEEP_COLUMN_CHECK_ALIGN], UINT32_MAX);
+    uint32_t number = kinds_add(&p->kinds, &k);
+    return &p->kinds.items[number];
+}
 
 static struct trace_block take_block(struct take *t)
 {
     struct cursor *cursor = t->cursor;
-    struct trace_block *p = &t->previous.block, b;
-    b.address = p->address + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_ADDRESS]);
-    b.size = cursor_varint(&cursor[SEEP_COLUMN_CHECK_SIZE]);
-    b.usable =
-        SEEP_USABLE_GLIBC(b.size) + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_USABLE]);
-    b.stack = (uint32_t)cursor_bounded(&cursor[SEEP_COLUMN_CHECK_STACK], UINT32_MAX);
+    struct previous *p = &t->previous;
+    const struct kind *k = take_kind(t);
+    struct trace_block b = {.size = k->size,
+                            .usable = k->usable,
+                            .stack = k->stack,
+                            .alignment = k->alignment,
+                            .call = k->call};
+    b.address = p->address += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_ADDRESS]);
     b.thread = (uint32_t)cursor_bounded(&cursor[SEEP_COLUMN_CHECK_THREAD], UINT32_MAX);
-    b.time_ns = p->time_ns + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_TIME]);
-    b.call = cursor_u8(&cursor[SEEP_COLUMN_CHECK_CALL]);
-    b.flags = cursor_u8(&cursor[SEEP_COLUMN_CHECK_CALL]);
-    b.alignment = (uint32_t)cursor_bounded(&cursor[SEEP_COLUMN_CHECK_ALIGN], UINT32_MAX);
-    b.birth = p->birth + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_BIRTH]);
-    *p = b;
+    p->time += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_TIME]);
+    b.time_ns = p->time * 2 * t->unit_ns;
+    if (b.time_ns > t->latest_ns)
+        b.time_ns = t->latest_ns;
+    b.birth = p->birth += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_BIRTH]);
+    b.flags = cursor_u8(&cursor[SEEP_COLUMN_CHECK_FLAGS]);
     return b;
 }
 
@@ -86,7 +129,7 @@ static bool take_blocks(struct take *t, const struct seep_group_header *header, 
         int64_t slot = (int64_t)(t->previous.slot + (uint64_t)cursor_svarint(slots));
         struct trace_block b = take_block(t);
         if (slots->bad || slot < 0 || slot >= header->slot_count ||
-            live_block(l, (uint32_t)slot) != NULL)
+            l->slots[slot].older != LIVE_UNUSED)
             return false;
         t->previous.slot = (uint32_t)slot;
         live_put(l, (uint32_t)slot, &b);
@@ -97,21 +140,14 @@ static bool take_blocks(struct take *t, const struct seep_group_header *header, 
 static bool take_free_slots(struct take *t, const struct seep_group_header *header, struct live *l)
 {
     struct cursor *c = &t->cursor[SEEP_COLUMN_CHECK_FREE_SLOTS];
-    uint32_t count = header->slot_count - header->live_count;
-    int64_t previous = 0;
-    while (l->free_count < count) {
-        int64_t slot = (int64_t)((uint64_t)previous + (uint64_t)cursor_svarint(c));
-        if (c->bad || slot < 0 || slot >= header->slot_count)
+    int64_t slot = 0;
+    uint32_t last = LIVE_NONE;
+    for (uint32_t left = header->slot_count - header->live_count; left; left--) {
+        slot = (int64_t)((uint64_t)slot + (uint64_t)cursor_svarint(c));
+        if (c->bad || slot < 0 || slot >= header->slot_count || l->slots[slot].older != LIVE_UNUSED)
             return false;
-        if (slot >= l->slot_count)
-            live_use(l, (uint32_t)slot);
-        /* a dead slot's `younger` is of no use: it marks here that the slot was seen */
-        struct live_link *link = &l->links[slot];
-        if (link->older != LIVE_DEAD || link->younger == LIVE_DEAD)
-            return false;
-        link->younger = LIVE_DEAD;
-        live_push_free(l, (uint32_t)slot);
-        previous = slot;
+        live_add_free(l, last, (uint32_t)slot);
+        last = (uint32_t)slot;
     }
     return true;
 }
@@ -149,7 +185,7 @@ static bool take_flights(struct take *t, const struct seep_group_header *header,
 bool checkpoint_decode(struct columns *c, const struct columns_table *table,
                        const struct seep_group_header *header, struct live *l)
 {
-    struct take t = {0};
+    struct take t = {.unit_ns = header->unit_us * UINT64_C(1000), .latest_ns = header->start_ns};
     live_clear(l);
     uint64_t rows = (uint64_t)header->slot_count + 2 * (uint64_t)SEEP_FLIGHTS_MAX + 1;
     bool good = true;
@@ -161,10 +197,13 @@ bool checkpoint_decode(struct columns *c, const struct columns_table *table,
     good =
         good && c->column[SEEP_COLUMN_CHECK_SLOT].length >= header->live_count &&
         c->column[SEEP_COLUMN_CHECK_FREE_SLOTS].length >= header->slot_count - header->live_count;
+    if (good && header->slot_count)
+        live_use(l, header->slot_count - 1);
     good = good && take_blocks(&t, header, l) && take_free_slots(&t, header, l) &&
-           take_flights(&t, header, l) && l->slot_count == header->slot_count;
+           take_flights(&t, header, l);
     for (unsigned id = 0; id < CHECKPOINT_COLUMNS_END; id++)
         good = good && !t.cursor[id].bad;
+    kinds_release(&t.previous.kinds);
     if (!good)
         live_clear(l);
     return good;

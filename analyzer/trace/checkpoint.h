@@ -10,8 +10,8 @@
 /* Columns of the checkpoint are those below this id. */
 #define CHECKPOINT_COLUMNS_END 32u
 
-/* Fills the checkpoint's columns from `l`. */
-void checkpoint_encode(struct columns *c, const struct live *l);
+/* Fills the checkpoint's columns from `l`. Times are stored `unit_us` off at most. */
+void checkpoint_encode(struct columns *c, const struct live *l, uint32_t unit_us);
 
 /* Decodes the checkpoint's columns of `t` and replaces `l` by them. `header` holds the counts,
  * which are taken as limits. False, with `l` empty, where anything contradicts. */

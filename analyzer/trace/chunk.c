@@ -116,5 +116,6 @@ bool chunk_group_ok(const struct seep_group_header *h)
     return chunk_crc_ok(h->checksum, h, offsetof(struct seep_group_header, checksum)) &&
            h->event_count <= SEEP_PART_EVENTS_MAX && h->slot_count <= SEEP_LIVE_MAX &&
            h->live_count <= h->slot_count && h->flight_count <= SEEP_FLIGHTS_MAX &&
-           h->first_event <= INT64_MAX && h->start_ns <= h->end_ns + 1000 && h->end_ns <= INT64_MAX;
+           h->first_event <= INT64_MAX && h->unit_us && h->unit_us <= SEEP_UNIT_US_MAX &&
+           h->start_ns <= h->end_ns + h->unit_us * UINT64_C(1000) && h->end_ns <= INT64_MAX;
 }

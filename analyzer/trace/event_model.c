@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/event_model.h"
 
-#define MAP_BITS 17 /* twice SEEP_KINDS_MAX */
-_Static_assert(1u << MAP_BITS == 2 * SEEP_KINDS_MAX, "half full at most");
-
 struct event_model *event_model_new(void)
 {
     struct event_model *m = mem_zalloc(1, sizeof *m);
@@ -15,18 +12,8 @@ void event_model_free(struct event_model *m)
 {
     if (!m)
         return;
-    free(m->kinds);
-    free(m->kind_map);
+    kinds_release(&m->kinds);
     free(m);
-}
-
-static void forget_kinds(struct event_model *m)
-{
-    m->kind_count = 0;
-    memset(m->deep, 0, sizeof m->deep);
-    memset(m->near, 0, sizeof m->near);
-    if (m->kind_map)
-        memset(m->kind_map, 0, sizeof *m->kind_map << MAP_BITS);
 }
 
 static uint8_t end_of(unsigned call)
@@ -44,149 +31,101 @@ static uint8_t end_of(unsigned call)
 
 void event_model_reset(struct event_model *m)
 {
-    forget_kinds(m);
-    memset(m->duration_ns, 0, sizeof m->duration_ns);
-    memset(m->ring, 0, sizeof m->ring);
-    memset(m->history, 0, sizeof m->history);
+    kinds_clear(&m->kinds);
+    memset((char *)m + sizeof m->kinds, 0, sizeof *m - sizeof m->kinds);
     for (unsigned call = 0; call < sizeof m->end_call; call++)
         m->end_call[call] = end_of(call);
-    m->last_symbol = m->last_link = m->last_far_slot = 0;
     m->near_older = m->near_younger = LIVE_NONE;
-    m->last_address = m->carve = m->behind = 0;
 }
 
-static bool same_kind(const struct event_kind *a, const struct event_kind *b)
+/* ------------------------------------------------------------------ kinds */
+
+void event_model_forget_kinds(struct event_model *m)
 {
-    return a->stack == b->stack && a->size == b->size && a->usable == b->usable &&
-           a->call == b->call && a->alignment == b->alignment;
+    kinds_clear(&m->kinds);
+    memset(m->recent, 0, sizeof m->recent);
+    memset(m->pair, 0, sizeof m->pair);
+    memset(m->last, 0, sizeof m->last);
+    memset(m->near, 0, sizeof m->near);
 }
 
-/* Where the kind stands in the map, or the free place where it would. */
-static uint32_t *map_place(struct event_model *m, const struct event_kind *kind)
+uint32_t event_model_candidate(const struct event_context *x, unsigned code)
 {
-    uint64_t key = kind->stack * UINT64_C(0x100000001b3) ^ kind->size;
-    key = key * UINT64_C(0x100000001b3) ^ kind->usable;
-    key = key * UINT64_C(0x100000001b3) ^ (uint64_t)kind->alignment << 8 ^ kind->call;
-    uint32_t at = event_hash(key, MAP_BITS);
-    while (m->kind_map[at] && !same_kind(&m->kinds[m->kind_map[at] - 1], kind))
-        at = (at + 1) & ((1u << MAP_BITS) - 1);
-    return &m->kind_map[at];
+    const uint32_t guesses[] = {*x->recent, *x->pair, *x->last};
+    if (code >= SEEP_KIND_NEAR)
+        return code < SEEP_KIND_FAR ? (uint32_t)x->near[code - SEEP_KIND_NEAR] - 1 : UINT32_MAX;
+    unsigned type = event_guess_type(guesses[code]);
+    if (type != TRACE_ALLOC && type != TRACE_REALLOC)
+        return UINT32_MAX;
+    return event_guess_kind(guesses[code]);
 }
 
-uint8_t event_model_kind_code(struct event_model *m, const struct event_context *context,
-                              const struct event_kind *kind, uint32_t *number)
+unsigned event_model_kind_code(const struct event_context *x, uint32_t number)
 {
-    for (unsigned code = 0; code < SEEP_KIND_FAR; code++) {
-        *number = event_model_candidate(context, (uint8_t)code);
-        if (*number < m->kind_count && same_kind(&m->kinds[*number], kind))
-            return (uint8_t)code;
+    unsigned code = 0;
+    while (code < SEEP_KIND_FAR && event_model_candidate(x, code) != number)
+        code++;
+    return code;
+}
+
+void event_model_followed(const struct event_context *x, uint32_t number)
+{
+    uint16_t carried = (uint16_t)(number + 1);
+    for (unsigned i = 0; i < EVENT_NEAR; i++) {
+        uint16_t here = x->near[i];
+        x->near[i] = carried;
+        if (here == (uint16_t)(number + 1))
+            return;
+        carried = here;
     }
-    if (!m->kind_map)
-        m->kind_map = mem_zalloc(1u << MAP_BITS, sizeof *m->kind_map);
-    uint32_t found = *map_place(m, kind);
-    *number = found - 1;
-    return found ? SEEP_KIND_FAR : SEEP_KIND_NEW;
 }
 
-uint32_t event_model_declare(struct event_model *m, const struct event_kind *kind, bool map)
-{
-    if (m->kind_count == SEEP_KINDS_MAX)
-        forget_kinds(m);
-    uint32_t number = m->kind_count++;
-    MEM_GROW(m->kinds, m->kind_capacity, m->kind_count);
-    m->kinds[number] = *kind;
-    if (map)
-        *map_place(m, kind) = number + 1;
-    return number;
-}
+/* ------------------------------------------------------------------ addresses */
 
-uint8_t event_model_address_code(const struct event_model *m, const uint64_t *ring,
-                                 uint64_t address, const struct trace_block *before)
+unsigned event_model_address_code(const struct event_model *m, const struct event_ring *ring,
+                                  uint64_t address, const struct trace_block *before)
 {
     if (before && before->address == address)
         return SEEP_ADDRESS_SAME;
-    for (unsigned rank = 0; rank < EVENT_RING_DEPTH; rank++)
-        if (ring[rank] == address)
-            return (uint8_t)rank;
-    if (address == m->carve)
-        return SEEP_ADDRESS_CARVE;
-    if (address == m->behind)
-        return SEEP_ADDRESS_BEHIND;
+    for (unsigned code = 0; code < SEEP_ADDRESS_SAME; code++)
+        if (event_model_address(m, ring, code, NULL) == address)
+            return code;
     return (address - m->carve) % 16 == 0 ? SEEP_ADDRESS_FAR16 : SEEP_ADDRESS_FAR;
 }
+
+/* ------------------------------------------------------------------ blocks */
 
 /* The rank of `slot` on the way from `at`, LIVE_NONE beyond `steps`. The list is sorted by birth:
  * the search ends where it has passed the block. */
 static uint32_t rank_from(const struct live *l, uint32_t at, bool to_younger, unsigned steps,
                           uint32_t slot)
 {
-    uint64_t birth = l->blocks[slot].birth;
+    uint64_t birth = l->slots[slot].block.birth;
     for (uint32_t rank = 0; rank < steps && at != LIVE_NONE; rank++) {
+        const struct live_slot *s = &l->slots[at];
         if (at == slot)
             return rank;
-        if (to_younger ? l->blocks[at].birth > birth : l->blocks[at].birth < birth)
+        if (to_younger ? s->block.birth > birth : s->block.birth < birth)
             break;
-        at = to_younger ? l->links[at].younger : l->links[at].older;
+        at = to_younger ? s->younger : s->older;
     }
     return LIVE_NONE;
 }
 
-static uint32_t walk(const struct live *l, uint32_t at, bool to_younger, unsigned steps)
+unsigned event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot)
 {
-    while (steps-- && at != LIVE_NONE)
-        at = to_younger ? l->links[at].younger : l->links[at].older;
-    return at;
-}
-
-/* The ways of naming a block, in the order in which they are tried. */
-static const struct way {
-    uint8_t code, steps;
-    bool to_younger;
-    uint8_t start;
-} ways[] = {
-    {SEEP_SLOT_YOUNG, 1, false, 0},
-    {SEEP_SLOT_YOUNGER, EVENT_NEIGHBOURS, true, 1},
-    {SEEP_SLOT_OLDER, EVENT_NEIGHBOURS, false, 2},
-    {SEEP_SLOT_YOUNG, EVENT_RANKS, false, 0},
-    {SEEP_SLOT_OLD, EVENT_RANKS, true, 3},
-};
-
-static uint32_t start_of(const struct event_model *m, const struct live *l, const struct way *way)
-{
-    const uint32_t starts[] = {l->youngest, m->near_younger, m->near_older, l->oldest};
-    return starts[way->start];
-}
-
-uint8_t event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot)
-{
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        const struct way *way = &ways[i];
-        uint32_t rank = rank_from(l, start_of(m, l, way), way->to_younger, way->steps, slot);
-        if (rank != LIVE_NONE)
-            return (uint8_t)(way->code + rank);
-    }
-    return SEEP_SLOT_FAR;
-}
-
-uint32_t event_model_slot_at(const struct event_model *m, const struct live *l, uint8_t code)
-{
-    /* the first way is within the fourth */
-    for (size_t i = 1; i < sizeof ways / sizeof *ways; i++) {
-        const struct way *way = &ways[i];
-        if (code >= way->code && code < way->code + way->steps)
-            return walk(l, start_of(m, l, way), way->to_younger, code - way->code);
-    }
-    return LIVE_NONE;
-}
-
-void event_model_left(struct event_model *m, const struct live *l, const struct trace_event *ev)
-{
-    const struct trace_block *b = &l->blocks[ev->slot];
-    m->near_older = l->links[ev->slot].older;
-    m->near_younger = l->links[ev->slot].younger;
-    if (ev->type == TRACE_REALLOC && ev->after.address == b->address)
-        return;
-    uint64_t *ring = event_model_ring(m, ev->thread, b->usable);
-    memmove(ring + 1, ring, (EVENT_RING_DEPTH - 1) * sizeof *ring);
-    ring[0] = b->address;
+    uint32_t rank;
+    if (slot == l->youngest)
+        return SEEP_SLOT_YOUNG;
+    rank = rank_from(l, m->near_younger, true, EVENT_NEIGHBOURS, slot);
+    if (rank != LIVE_NONE)
+        return SEEP_SLOT_YOUNGER + rank;
+    rank = rank_from(l, m->near_older, false, EVENT_NEIGHBOURS, slot);
+    if (rank != LIVE_NONE)
+        return SEEP_SLOT_OLDER + rank;
+    rank = rank_from(l, l->youngest, false, EVENT_RANKS, slot);
+    if (rank != LIVE_NONE)
+        return SEEP_SLOT_YOUNG + rank;
+    rank = rank_from(l, l->oldest, true, EVENT_RANKS, slot);
+    return rank != LIVE_NONE ? SEEP_SLOT_OLD + rank : SEEP_SLOT_FAR;
 }

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
  * What writer and reader expect of the next event. Private to event_coder.c. Everything here is
- * defined in docs/trace-format.md: a change is a change of the format. */
+ * defined in docs/trace-format.md: a change is a change of the format.
+ *
+ * A guess is a whole event in 30 bits: its type, how it names the block that leaves, the kind of
+ * the block that enters and how its address is named; and above them how often it was right of
+ * late. It stands where the events before lead to, and is right if what it names is what happened.
+ */
 #ifndef TRACE_EVENT_MODEL_H
 #define TRACE_EVENT_MODEL_H
 
+#include "trace/kinds.h"
 #include "trace/live.h"
 
-#define EVENT_DEEP_BITS 14
+#define EVENT_GUESS_BITS 16
 #define EVENT_NEAR_BITS 12
-#define EVENT_DURATION_BITS 14
+#define EVENT_NEAR 4
 #define EVENT_RINGS 1024
 #define EVENT_RING_DEPTH 16
 #define EVENT_HISTORIES 256
@@ -19,39 +25,60 @@
 #define EVENT_END_OUT 256          /* in end_call: REALLOC_OUT, */
 #define EVENT_END_UNKNOWN 257      /* and FREE_UNKNOWN */
 
-/* What is the same for many allocations. */
-struct event_kind {
-    uint64_t size, usable;
-    uint32_t stack, alignment;
-    uint8_t call;
-};
+#define EVENT_CONFIDENCE_ONE (1u << 30)
+#define EVENT_CONFIDENCE_MOST (3u << 30)
 
-/* A thread's last three events, the last one first, each as its symbol: what it named, times 8,
- * plus its type. */
+static inline uint32_t event_guess(unsigned type, unsigned slot, unsigned place, uint32_t kind)
+{
+    return type | slot << 3 | place << 9 | kind << 14;
+}
+static inline unsigned event_guess_type(uint32_t guess)
+{
+    return guess & 7;
+}
+static inline unsigned event_guess_slot(uint32_t guess)
+{
+    return guess >> 3 & 63;
+}
+static inline unsigned event_guess_place(uint32_t guess)
+{
+    return guess >> 9 & 31;
+}
+static inline uint32_t event_guess_kind(uint32_t guess)
+{
+    return guess >> 14 & 0xffff;
+}
+
+/* The symbols of a thread's last events. */
 struct event_history {
-    uint32_t symbol[3];
+    uint64_t recent; /* the last five, each shifted by 13 bits against the next */
+    uint32_t last, before_last;
 };
 
-/* Candidates for the next kind; each is a number + 1, 0 where there is none. */
+/* Where an event is guessed at: after the last five events of its thread, the last two, the last.
+ */
 struct event_context {
-    uint32_t *deep; /* 2 */
-    uint32_t *near; /* 4 */
+    uint32_t *recent, *pair, *last;
+    uint16_t *near; /* kinds that followed the last one; a number + 1 each, 0 where there is none */
+};
+
+/* The addresses that were freed last, of one thread and about one size. */
+struct event_ring {
+    uint64_t address[EVENT_RING_DEPTH]; /* 0: none */
+    uint32_t newest;                    /* index, modulo EVENT_RING_DEPTH */
 };
 
 struct event_model {
-    struct event_kind *kinds; /* owned */
-    uint32_t kind_count;
-    size_t kind_capacity;
-    uint32_t *kind_map; /* writer: hash table of numbers + 1; owned, made when needed */
-    uint32_t deep[1u << EVENT_DEEP_BITS][2];
-    uint32_t near[1u << EVENT_NEAR_BITS][4];
-    uint32_t duration_ns[1u << EVENT_DURATION_BITS];
-    uint64_t ring[EVENT_RINGS][EVENT_RING_DEPTH]; /* freed addresses, the last one first; 0: none */
+    struct kinds kinds;
+    uint32_t recent[1u << EVENT_GUESS_BITS], pair[1u << EVENT_GUESS_BITS],
+        last[1u << EVENT_GUESS_BITS]; /* guesses; 0: none */
+    uint16_t near[1u << EVENT_NEAR_BITS][EVENT_NEAR];
+    struct event_ring rings[EVENT_RINGS];
     struct event_history history[EVENT_HISTORIES];
     uint8_t end_call[258]; /* by the call that made the block, and EVENT_END_* */
     uint32_t last_symbol;  /* of any thread */
     uint32_t last_link;
-    uint32_t last_far_slot;
+    uint32_t last_stack;               /* the highest one declared */
     uint32_t near_older, near_younger; /* neighbours of the block that last left its place */
     uint64_t last_address;             /* of events that name one outright */
     uint64_t carve;                    /* behind the last block made at no address freed before */
@@ -61,6 +88,8 @@ struct event_model {
 struct event_model *event_model_new(void);
 void event_model_free(struct event_model *m);
 void event_model_reset(struct event_model *m);
+/* SEEP_KINDS_MAX kinds are known, and another one comes. */
+void event_model_forget_kinds(struct event_model *m);
 
 static inline uint32_t event_hash(uint64_t v, unsigned bits)
 {
@@ -72,119 +101,159 @@ static inline struct event_history *event_model_history(struct event_model *m, u
     return &m->history[thread % EVENT_HISTORIES];
 }
 
+static inline uint32_t *event_model_recent(struct event_model *m, const struct event_history *h)
+{
+    return &m->recent[event_hash(h->recent, EVENT_GUESS_BITS)];
+}
+
 static inline struct event_context event_model_context(struct event_model *m,
                                                        const struct event_history *h)
 {
-    uint64_t near = h->symbol[0];
-    uint64_t deep = (near * 31 + h->symbol[1]) * 31 + h->symbol[2];
-    return (struct event_context){m->deep[event_hash(deep, EVENT_DEEP_BITS)],
-                                  m->near[event_hash(near, EVENT_NEAR_BITS)]};
+    uint64_t pair = (uint64_t)h->before_last << 32 | h->last;
+    return (struct event_context){event_model_recent(m, h),
+                                  &m->pair[event_hash(pair, EVENT_GUESS_BITS)],
+                                  &m->last[event_hash(h->last, EVENT_GUESS_BITS)],
+                                  m->near[event_hash(h->last, EVENT_NEAR_BITS)]};
 }
 
-/* Writer: the kind's code and, if it is known, its number. */
-uint8_t event_model_kind_code(struct event_model *m, const struct event_context *context,
-                              const struct event_kind *kind, uint32_t *number);
+/* A guess was right. */
+static inline void event_confirm(uint32_t *guess)
+{
+    if (*guess < EVENT_CONFIDENCE_MOST)
+        *guess += EVENT_CONFIDENCE_ONE;
+}
+
+/* This was right there. */
+static inline void event_teach(uint32_t *guess, uint32_t right)
+{
+    if ((*guess & (EVENT_CONFIDENCE_ONE - 1)) == right)
+        event_confirm(guess);
+    else if (*guess >= EVENT_CONFIDENCE_ONE)
+        *guess -= EVENT_CONFIDENCE_ONE;
+    else
+        *guess = right;
+}
+
+/* What event a symbol stands for: that of the kind made, or the block ended, and what was done. */
+static inline uint32_t event_symbol(uint32_t kind_symbol, unsigned type)
+{
+    return kind_symbol + type * UINT32_C(0x27d4eb2f);
+}
+
+static inline void event_model_remember(struct event_model *m, struct event_history *h,
+                                        uint32_t symbol)
+{
+    h->recent = h->recent << 13 ^ symbol;
+    h->before_last = h->last;
+    h->last = symbol;
+    m->last_symbol = symbol;
+}
+
+/* ---- kinds */
 
 /* The number that a code below SEEP_KIND_FAR names; UINT32_MAX if none. */
-static inline uint32_t event_model_candidate(const struct event_context *context, uint8_t code)
-{
-    if (code >= SEEP_KIND_FAR)
-        return UINT32_MAX;
-    return (code < SEEP_KIND_NEAR ? context->deep[code] : context->near[code - SEEP_KIND_NEAR]) - 1;
-}
+uint32_t event_model_candidate(const struct event_context *x, unsigned code);
+/* Writer: the code of a kind by its number. */
+unsigned event_model_kind_code(const struct event_context *x, uint32_t number);
+/* A kind followed that was no part of a right guess. */
+void event_model_followed(const struct event_context *x, uint32_t number);
 
-/* Gives a new kind its number. When there are SEEP_KINDS_MAX all are forgotten first. `map`: it
- * will be looked for (writer). */
-uint32_t event_model_declare(struct event_model *m, const struct event_kind *kind, bool map);
-
-/* Moves `candidate` to the front, dropping the last if it is new. */
-static inline void event_move_to_front(uint32_t *candidates, unsigned count, uint32_t candidate)
-{
-    uint32_t carried = candidate;
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t here = candidates[i];
-        candidates[i] = carried;
-        if (here == candidate)
-            return;
-        carried = here;
-    }
-}
-
-static inline void event_model_followed(const struct event_context *context, uint32_t number)
-{
-    event_move_to_front(context->deep, 2, number + 1);
-    event_move_to_front(context->near, 4, number + 1);
-}
+/* ---- addresses */
 
 /* The ring of addresses that the thread freed and that fit blocks of this size. */
-static inline uint64_t *event_model_ring(struct event_model *m, uint32_t thread, uint64_t usable)
+static inline struct event_ring *event_model_ring(struct event_model *m, uint32_t thread,
+                                                  uint64_t usable)
 {
     uint64_t class = usable >> 4;
     if (class >= 64) { /* eight classes per power of two */
         unsigned shift = 60 - (unsigned)__builtin_clzll(class);
         class = 64 + (uint64_t)shift * 8 + (class >> shift & 7);
     }
-    return m->ring[(class + thread * UINT64_C(67)) % EVENT_RINGS];
+    return &m->rings[(class + thread * UINT64_C(67)) % EVENT_RINGS];
 }
 
-/* Takes the address of this rank out. */
-static inline void event_ring_remove(uint64_t *ring, unsigned rank)
+static inline uint64_t event_ring_at(const struct event_ring *ring, unsigned rank)
 {
-    for (; rank + 1 < EVENT_RING_DEPTH; rank++)
-        ring[rank] = ring[rank + 1];
-    ring[EVENT_RING_DEPTH - 1] = 0;
+    return ring->address[(ring->newest - rank) % EVENT_RING_DEPTH];
+}
+
+/* The address that a code up to SEEP_ADDRESS_SAME names, 0 for others. `before` is the block that
+ * changes in one place, or NULL. */
+static inline uint64_t event_model_address(const struct event_model *m,
+                                           const struct event_ring *ring, unsigned code,
+                                           const struct trace_block *before)
+{
+    if (code < EVENT_RING_DEPTH)
+        return event_ring_at(ring, code);
+    switch (code) {
+    case SEEP_ADDRESS_CARVE: return m->carve;
+    case SEEP_ADDRESS_BEHIND: return m->behind;
+    case SEEP_ADDRESS_SAME: return before ? before->address : 0;
+    default: return 0;
+    }
 }
 
 /* Writer: how the address of a new block is named. */
-uint8_t event_model_address_code(const struct event_model *m, const uint64_t *ring,
-                                 uint64_t address, const struct trace_block *before);
+unsigned event_model_address_code(const struct event_model *m, const struct event_ring *ring,
+                                  uint64_t address, const struct trace_block *before);
+
+/* A block was made at the address, which was named by the code. */
+static inline void event_model_placed(struct event_model *m, struct event_ring *ring, unsigned code,
+                                      uint64_t address, uint64_t usable)
+{
+    m->behind = address + usable + EVENT_CHUNK_HEADER_BYTES;
+    if (code < EVENT_RING_DEPTH) { /* taken out: those freed later move down by one rank */
+        uint32_t at = ring->newest - code;
+        for (; at != ring->newest; at++)
+            ring->address[at % EVENT_RING_DEPTH] = ring->address[(at + 1) % EVENT_RING_DEPTH];
+        ring->address[at % EVENT_RING_DEPTH] = 0;
+        ring->newest--;
+    } else if (code != SEEP_ADDRESS_SAME) {
+        m->carve = m->behind;
+    }
+}
+
+/* The block in the slot ends, or changes and leaves its place in the list: to be called before. */
+static inline void event_model_left(struct event_model *m, const struct live *l, uint32_t slot)
+{
+    m->near_older = l->slots[slot].older;
+    m->near_younger = l->slots[slot].younger;
+}
+
+/* A thread gave a block's address back. */
+static inline void event_model_freed(struct event_model *m, uint32_t thread,
+                                     const struct trace_block *block)
+{
+    struct event_ring *ring = event_model_ring(m, thread, block->usable);
+    ring->address[++ring->newest % EVENT_RING_DEPTH] = block->address;
+}
+
+/* ---- blocks */
 
 /* Writer: how a live block is named. */
-uint8_t event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot);
-/* Reader: the block so named; LIVE_NONE if there is none. */
-uint32_t event_model_slot_at(const struct event_model *m, const struct live *l, uint8_t code);
+unsigned event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot);
 
-/* The time this step took, in the same context, when it was last corrected. */
-static inline uint32_t *event_model_duration(struct event_model *m, uint32_t symbol)
+/* The block that a code names, LIVE_NONE if there is none, or its slot is told. */
+static inline uint32_t event_model_slot_at(const struct event_model *m, const struct live *l,
+                                           unsigned code)
 {
-    uint64_t step = (uint64_t)m->last_symbol << 32 | symbol;
-    return &m->duration_ns[event_hash(step ^ step >> 29, EVENT_DURATION_BITS)];
-}
-
-/* Writer: 0 where `clock + duration` is near enough to `time`, else microseconds to add, plus 1. */
-static inline uint64_t event_model_time_code(uint64_t clock_ns, uint32_t duration_ns,
-                                             uint64_t time_ns, uint64_t floor_ns)
-{
-    uint64_t predicted = clock_ns + duration_ns;
-    uint64_t error = predicted > time_ns ? predicted - time_ns : time_ns - predicted;
-    if (error <= 1000 && predicted >= floor_ns)
-        return 0;
-    uint64_t step = time_ns > clock_ns ? (time_ns - clock_ns + 500) / 1000 : 0;
-    if (clock_ns + step * 1000 < floor_ns)
-        step++;
-    return step + 1;
-}
-
-/* Learns from a correction. It holds the errors of many steps, so a small one moves it little. */
-static inline void event_model_learn(uint32_t *duration_ns, uint64_t step_ns)
-{
-    uint64_t old = *duration_ns;
-    if (step_ns > UINT32_MAX)
-        step_ns = UINT32_MAX;
-    int64_t error = (int64_t)step_ns - (int64_t)old;
-    *duration_ns = (uint32_t)((int64_t)old + error / 8);
-}
-
-/* Before the event is applied: the block ev->slot ends or changes. */
-void event_model_left(struct event_model *m, const struct live *l, const struct trace_event *ev);
-
-static inline void event_model_remember(struct event_model *m, struct event_history *h,
-                                        uint32_t symbol)
-{
-    h->symbol[2] = h->symbol[1];
-    h->symbol[1] = h->symbol[0];
-    h->symbol[0] = symbol;
-    m->last_symbol = symbol;
+    uint32_t at;
+    unsigned steps = code % 16;
+    if (code < SEEP_SLOT_OLDER || (code >= SEEP_SLOT_OLD && code < SEEP_SLOT_FAR)) {
+        at = code < SEEP_SLOT_OLDER ? l->youngest : l->oldest;
+    } else if (code < SEEP_SLOT_OLD) {
+        at = code < SEEP_SLOT_YOUNGER ? m->near_older : m->near_younger;
+        steps = code % EVENT_NEIGHBOURS;
+    } else {
+        return LIVE_NONE;
+    }
+    if (code < SEEP_SLOT_YOUNGER)
+        while (steps-- && at != LIVE_NONE)
+            at = l->slots[at].older;
+    else
+        while (steps-- && at != LIVE_NONE)
+            at = l->slots[at].younger;
+    return at;
 }
 
 #endif

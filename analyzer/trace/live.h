@@ -13,12 +13,16 @@
 #include "trace/bytes.h"
 #include "trace/trace_event.h"
 
-#define LIVE_NONE UINT32_MAX       /* no slot: end of the list */
-#define LIVE_DEAD (UINT32_MAX - 1) /* in live_link.older: the slot holds no block */
+#define LIVE_NONE UINT32_MAX         /* no slot: end of a list */
+#define LIVE_DEAD (UINT32_MAX - 1)   /* in `older`: the slot holds no block, */
+#define LIVE_UNUSED (UINT32_MAX - 2) /* and none can be put there yet: for checkpoints */
 
-struct live_link {
-    uint32_t older, younger;
+/* A cache line. */
+struct live_slot {
+    struct trace_block block;
+    uint32_t older, younger; /* in the list by age; dead: LIVE_DEAD, and the slot taken after it */
 };
+_Static_assert(sizeof(struct live_slot) == 64, "a cache line");
 
 /* A reallocation whose second place is still to come. */
 struct live_flight {
@@ -27,15 +31,12 @@ struct live_flight {
 };
 
 struct live {
-    struct trace_block *blocks; /* by slot; owned, like all below */
-    struct live_link *links;    /* by slot */
-    size_t capacity, link_capacity;
+    struct live_slot *slots; /* owned, like all below */
+    size_t capacity;
     uint32_t slot_count; /* slots ever used */
     uint32_t count;      /* live blocks */
     uint32_t oldest, youngest;
-    uint32_t *free_slots; /* the last one is taken next */
-    size_t free_capacity;
-    uint32_t free_count;
+    uint32_t first_free;         /* dead slot that is taken next */
     struct live_flight *flights; /* dense and reused like slots */
     size_t flight_capacity;
     uint32_t flight_slots;
@@ -50,27 +51,82 @@ void live_release(struct live *l);
 /* Empties everything and keeps the memory. */
 void live_clear(struct live *l);
 
-static inline const struct trace_block *live_block(const struct live *l, uint32_t slot)
+static inline bool live_has(const struct live *l, uint32_t slot)
 {
-    return slot < l->slot_count && l->links[slot].older != LIVE_DEAD ? &l->blocks[slot] : NULL;
+    return slot < l->slot_count && l->slots[slot].older != LIVE_DEAD &&
+           l->slots[slot].older != LIVE_UNUSED;
 }
 
-/* For checkpoints: makes `slot`, and all below it, used and dead; makes a dead slot the one that is
- * taken next. */
-void live_use(struct live *l, uint32_t slot);
-void live_push_free(struct live *l, uint32_t slot);
+static inline const struct trace_block *live_block(const struct live *l, uint32_t slot)
+{
+    return live_has(l, slot) ? &l->slots[slot].block : NULL;
+}
 
-/* Puts a block into a slot of its own as the youngest; for live_apply() and checkpoints. The slot
- * must be dead; slots up to it become used. */
+/* For checkpoints: makes `slot`, and all below it, used. What is neither put nor given a place
+ * among the free ones afterwards is of no use. */
+void live_use(struct live *l, uint32_t slot);
+/* Makes an unused slot the one that is taken after `last`, or first if that is LIVE_NONE. */
+void live_add_free(struct live *l, uint32_t last, uint32_t slot);
+
+/* Puts a block into an unused slot as the youngest. */
 void live_put(struct live *l, uint32_t slot, const struct trace_block *block);
 
-/* Applies an event of which type, call, flags, thread, stack, number, time_ns and
- *   ALLOC                      after.{address,size,usable,alignment}
- *   FREE, REALLOC, REALLOC_OUT slot, live; REALLOC also `after`; REALLOC_OUT link
- *   REALLOC_IN                 `after`; `flight`, the index of its REALLOC_OUT
- * are set, and sets slot, before, and the rest of after; link for REALLOC_IN. Returns the index of
- * the flight for REALLOC_OUT, else 0. */
-uint32_t live_apply(struct live *l, struct trace_event *ev, uint32_t flight);
+void live_grow(struct live *l); /* private: room for one more slot */
+
+static inline void live_link_youngest(struct live *l, uint32_t slot)
+{
+    l->slots[slot].older = l->youngest;
+    l->slots[slot].younger = LIVE_NONE;
+    *(l->youngest == LIVE_NONE ? &l->oldest : &l->slots[l->youngest].younger) = slot;
+    l->youngest = slot;
+}
+
+static inline void live_unlink(struct live *l, uint32_t slot)
+{
+    uint32_t older = l->slots[slot].older, younger = l->slots[slot].younger;
+    *(older == LIVE_NONE ? &l->oldest : &l->slots[older].younger) = younger;
+    *(younger == LIVE_NONE ? &l->youngest : &l->slots[younger].older) = older;
+}
+
+/* A block enters as the youngest, in the slot that is returned. */
+static inline uint32_t live_enter(struct live *l, const struct trace_block *block)
+{
+    uint32_t slot = l->first_free;
+    if (slot != LIVE_NONE) {
+        l->first_free = l->slots[slot].younger;
+    } else {
+        if (l->slot_count == l->capacity)
+            live_grow(l);
+        slot = l->slot_count++;
+    }
+    l->slots[slot].block = *block;
+    live_link_youngest(l, slot);
+    l->count++;
+    return slot;
+}
+
+/* A block leaves; it can still be read until another takes its slot. */
+static inline void live_leave(struct live *l, uint32_t slot)
+{
+    live_unlink(l, slot);
+    l->slots[slot].older = LIVE_DEAD;
+    l->slots[slot].younger = l->first_free;
+    l->first_free = slot;
+    l->count--;
+}
+
+/* The block in `slot` becomes another, the youngest. */
+static inline void live_change(struct live *l, uint32_t slot, const struct trace_block *block)
+{
+    live_unlink(l, slot);
+    l->slots[slot].block = *block;
+    live_link_youngest(l, slot);
+}
+
+/* A reallocation has left its first place; returns its flight. */
+uint32_t live_start_flight(struct live *l, const struct trace_block *before, uint32_t link);
+/* It has come to the second: `flight` is one that is on its way. */
+void live_end_flight(struct live *l, uint32_t flight);
 
 /* The flight of `link`, LIVE_NONE if there is none. */
 uint32_t live_find_flight(const struct live *l, uint32_t link);

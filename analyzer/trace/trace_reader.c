@@ -42,6 +42,7 @@ struct trace_reader {
     uint64_t gap_events; /* of so many events */
     uint64_t number;     /* of the next event */
     struct pass pass;
+    struct trace_block *shown; /* a live block without what is not defined; owned */
 
     size_t beside_chunk;   /* first one not yet looked at */
     struct columns beside; /* of the chunk being read */
@@ -197,6 +198,7 @@ static enum seep_err open_source(struct trace_reader **out, struct trace_reader 
     size_t length =
         r->source.size_bytes < sizeof start ? (size_t)r->source.size_bytes : sizeof start;
     bool got;
+    r->shown = mem_alloc(sizeof *r->shown);
     live_init(&r->live);
     event_coder_init(&r->coder, &r->live, &r->columns);
     enum seep_err code = source_read(&r->source, 0, start, length, &got, err);
@@ -250,6 +252,7 @@ void trace_reader_free(struct trace_reader *r)
     columns_release(&r->beside);
     event_coder_release(&r->coder);
     live_release(&r->live);
+    free(r->shown);
     free(r);
 }
 
@@ -292,23 +295,36 @@ static void take_record(struct trace_reader *r, struct trace_event *ev)
 
 /* ------------------------------------------------------------------ groups */
 
-/* Maps what a block of a checkpoint refers to onto what the dictionaries still know. */
-static void check_references(struct trace_reader *r)
+/* Which ids the blocks of a checkpoint refer to. */
+static void note_references(struct trace_reader *r)
 {
-    for (uint32_t slot = 0; slot < r->live.slot_count; slot++) {
-        struct trace_block *b = &r->live.blocks[slot];
-        if (live_block(&r->live, slot)) {
-            b->stack = dict_stack(&r->dict, b->stack);
-            b->thread = dict_thread(&r->dict, b->thread);
-        }
+    struct event_coder *c = &r->coder;
+    for (uint32_t slot = r->live.oldest; slot != LIVE_NONE; slot = r->live.slots[slot].younger) {
+        const struct trace_block *b = &r->live.slots[slot].block;
+        c->highest_stack = b->stack > c->highest_stack ? b->stack : c->highest_stack;
+        c->highest_thread = b->thread > c->highest_thread ? b->thread : c->highest_thread;
     }
     for (uint32_t i = 0; i < r->live.flight_slots; i++) {
-        struct live_flight *flight = &r->live.flights[i];
-        if (flight->link) {
-            flight->before.stack = dict_stack(&r->dict, flight->before.stack);
-            flight->before.thread = dict_thread(&r->dict, flight->before.thread);
-        }
+        const struct trace_block *b = &r->live.flights[i].before;
+        if (!r->live.flights[i].link)
+            continue;
+        c->highest_stack = b->stack > c->highest_stack ? b->stack : c->highest_stack;
+        c->highest_thread = b->thread > c->highest_thread ? b->thread : c->highest_thread;
     }
+}
+
+/* Whether all ids that events and blocks refer to have their definitions. */
+static bool all_defined(const struct trace_reader *r)
+{
+    return !r->dict.lost_nodes && r->coder.highest_stack <= r->dict.public.stack_count &&
+           r->coder.highest_thread <= r->dict.public.thread_count;
+}
+
+/* Takes out what a lost dictionary defined. */
+static void map_block(const struct trace_reader *r, struct trace_block *b)
+{
+    b->stack = dict_stack(&r->dict, b->stack);
+    b->thread = dict_thread(&r->dict, b->thread);
 }
 
 /* From here on nothing is known until the next checkpoint. */
@@ -333,9 +349,9 @@ static void open_gap(struct trace_reader *r, uint64_t number)
 static bool same_state(const struct trace_reader *r, const struct seep_group_header *h)
 {
     const struct live *l = &r->live;
-    return r->in_step && h->first_event == r->number && h->start_ns == r->coder.time_ns &&
-           l->count == h->live_count && l->slot_count == h->slot_count &&
-           l->flight_count == h->flight_count;
+    return r->in_step && h->first_event == r->number &&
+           h->start_ns == event_clock_ns(&r->coder.clock) && l->count == h->live_count &&
+           l->slot_count == h->slot_count && l->flight_count == h->flight_count;
 }
 
 /* Takes the state at a part's start over, from its checkpoint where ours is not it. */
@@ -351,11 +367,11 @@ static bool enter_part(struct trace_reader *r, const struct columns_table *table
         if (h->first_event < r->number || h->slot_count > h->first_event ||
             !checkpoint_decode(&r->columns, table, h, &r->live))
             return false;
-        check_references(r);
+        note_references(r);
         note_damage(r);
         open_gap(r, h->first_event);
     }
-    event_coder_reset(&r->coder, h->start_ns);
+    event_coder_reset(&r->coder, h->start_ns, h->unit_us);
     return true;
 }
 
@@ -443,22 +459,19 @@ static bool take_event(struct trace_reader *r, struct trace_event *ev)
         return false;
     r->left--;
     r->number++;
+    /* the clock may go back, time does not */
+    if (ev->time_ns < r->pass.last_ns)
+        ev->time_ns = r->pass.last_ns;
     return true;
 }
 
 /* An event may refer to what a lost dictionary defined. */
-static void check_event(struct trace_reader *r, struct trace_event *ev)
+static void map_event(const struct trace_reader *r, struct trace_event *ev)
 {
-    uint32_t stack = dict_stack(&r->dict, ev->stack), thread = dict_thread(&r->dict, ev->thread);
-    if (stack == ev->stack && thread == ev->thread)
-        return;
-    ev->stack = stack;
-    ev->thread = thread;
-    if (ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN) {
-        struct trace_block *block = &r->live.blocks[ev->slot];
-        ev->after.stack = block->stack = stack;
-        ev->after.thread = block->thread = thread;
-    }
+    ev->stack = dict_stack(&r->dict, ev->stack);
+    ev->thread = dict_thread(&r->dict, ev->thread);
+    map_block(r, &ev->before);
+    map_block(r, &ev->after);
 }
 
 enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err)
@@ -481,8 +494,8 @@ enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, 
             r->gap = false;
             ev->type = TRACE_GAP;
             ev->number = r->number;
-            if (r->in_step && r->coder.time_ns > r->pass.last_ns)
-                r->pass.last_ns = r->coder.time_ns;
+            if (r->in_step && event_clock_ns(&r->coder.clock) > r->pass.last_ns)
+                r->pass.last_ns = event_clock_ns(&r->coder.clock);
             ev->time_ns = r->pass.last_ns;
             ev->lost_events = r->gap_events;
             return SEEP_OK;
@@ -492,7 +505,8 @@ enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, 
             return SEEP_END;
         }
         if (take_event(r, ev)) {
-            check_event(r, ev);
+            if (!all_defined(r))
+                map_event(r, ev);
             count(r, ev);
             return SEEP_OK;
         }
@@ -517,7 +531,7 @@ enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err)
     (void)err;
     go_to(r, 0);
     live_clear(&r->live);
-    event_coder_reset(&r->coder, 0);
+    event_coder_reset(&r->coder, 0, 1);
     r->in_step = true;
     r->number = 0;
     return SEEP_OK;
@@ -536,7 +550,7 @@ static enum seep_err load_checkpoint(struct trace_reader *r, const struct chunk_
             columns_parse(&table, r->payload.data + sizeof *h, r->payload.length - sizeof *h) &&
             checkpoint_decode(&r->columns, &table, h, &r->live);
     if (*good)
-        check_references(r);
+        note_references(r);
     return SEEP_OK;
 }
 
@@ -560,7 +574,7 @@ enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, s
         go_to(r, from);
         r->number = entry->group.first_event;
         r->pass.last_ns = entry->group.start_ns;
-        r->coder.time_ns = entry->group.start_ns;
+        event_coder_reset(&r->coder, entry->group.start_ns, entry->group.unit_us);
         r->in_step = true;
         return SEEP_OK;
     }
@@ -591,7 +605,12 @@ uint32_t trace_reader_slot_count(const struct trace_reader *r)
 
 const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot)
 {
-    return live_block(&r->live, slot);
+    const struct trace_block *block = live_block(&r->live, slot);
+    if (!block || all_defined(r))
+        return block;
+    *r->shown = *block;
+    map_block(r, r->shown);
+    return r->shown;
 }
 
 double trace_reader_progress(const struct trace_reader *r)

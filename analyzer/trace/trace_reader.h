@@ -39,7 +39,8 @@ enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err);
  * groups are not read: nothing is said of their losses. Errors: IO. */
 enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err);
 
-/* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. */
+/* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. Valid
+ * until the next call. */
 uint32_t trace_reader_slot_count(const struct trace_reader *r);
 const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot);
 

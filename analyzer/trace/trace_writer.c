@@ -19,9 +19,13 @@
 #include <unistd.h>
 
 #define DEFAULT_LEVEL 3
-#define PART_EVENTS (128u << 10)
+#define PART_EVENTS SEEP_PART_EVENTS_MAX
+#define PART_BYTES (1u << 20) /* a part ends where its columns are larger; zstd gains little then  \
+                               */
+#define PART_CHECK_EVENTS 4096
 #define GROUP_EVENTS_MIN (256u << 10) /* a group is not closed earlier by its weight */
-#define GROUP_WEIGHT 10               /* events weigh so many times their checkpoint */
+#define GROUP_WEIGHT 10               /* events weigh so many times a checkpoint */
+#define CHECKPOINT_BLOCK_BYTES 3      /* of a live block, until the first one has shown it */
 #define PENDING_BYTES_MAX (1u << 20)  /* records are written out from here on */
 
 struct index_entry {
@@ -34,6 +38,7 @@ struct trace_writer {
     char *path; /* owned */
     int fd;
     int level;
+    uint32_t unit_us;
     uint64_t group_events, part_events;
     enum seep_err failed; /* what stopped writing; sticky */
     struct err failure;
@@ -47,13 +52,14 @@ struct trace_writer {
     struct event_coder coder;
     struct seep_group_header part;
     bool in_group;
-    uint64_t number;   /* of the next event */
-    uint64_t floor_ns; /* no event may be stored earlier */
-    uint64_t last_ns;  /* of the last event or record, as told */
+    uint64_t number;  /* of the next event */
+    uint64_t last_ns; /* of the last event or record */
     uint64_t last_event_ns;
-    uint64_t group_first;                   /* first event of the group */
-    uint64_t checkpoint_bytes, event_bytes; /* of the group, as stored */
-    uint64_t counted;                       /* allocations, frees and reallocations */
+    uint64_t group_first;      /* first event of the group */
+    uint64_t event_bytes;      /* of the group, as stored */
+    uint64_t checkpoint_bytes; /* as stored, of the last checkpoint, */
+    uint64_t checkpoint_count; /* of so many live blocks */
+    uint64_t counted;          /* allocations, frees and reallocations */
 
     struct columns other;           /* of the dictionary chunk in the making */
     struct trace_stack_node *nodes; /* not yet written; owned */
@@ -105,7 +111,7 @@ static enum seep_err write_chunk(struct trace_writer *w, enum seep_chunk_type ty
         .type = (uint16_t)type,
         .first_event = part ? part->first_event : w->number,
         .events = part ? part->event_count : 0,
-        .start_ns = part ? part->start_ns : w->coder.time_ns,
+        .start_ns = part ? part->start_ns : event_clock_ns(&w->coder.clock),
     };
     struct seep_chunk_header header = chunk_header(type, w->chunk_number++, &w->chunk);
     if (write_all(w, &header, sizeof header) || write_all(w, w->chunk.data, w->chunk.length))
@@ -176,6 +182,15 @@ static enum seep_err flush_dictionaries(struct trace_writer *w)
     return flush_beside(w);
 }
 
+/* Whether the group's events weigh enough for the next checkpoint. */
+static bool is_heavy(const struct trace_writer *w)
+{
+    double block_bytes = w->checkpoint_count
+                             ? (double)w->checkpoint_bytes / (double)w->checkpoint_count
+                             : CHECKPOINT_BLOCK_BYTES;
+    return (double)w->event_bytes >= GROUP_WEIGHT * block_bytes * w->live.count;
+}
+
 /* Ends the part in the making, and the group with it where it is heavy enough. */
 static enum seep_err flush_part(struct trace_writer *w)
 {
@@ -183,21 +198,25 @@ static enum seep_err flush_part(struct trace_writer *w)
         return w->failed;
     if (flush_dictionaries(w))
         return w->failed;
+    event_coder_flush(&w->coder);
     w->part.end_ns = w->last_event_ns;
     chunk_seal_group(&w->part);
-    uint64_t stored[SEEP_COLUMNS_MAX];
+    uint64_t stored[SEEP_COLUMNS_MAX], checkpoint_bytes = 0;
     w->chunk.length = 0;
     bytes_add(&w->chunk, &w->part, sizeof w->part);
     columns_encode(&w->columns, 0, EVENT_COLUMNS_END, w->level, &w->chunk, stored);
     columns_clear(&w->columns);
     for (unsigned id = 0; id < EVENT_COLUMNS_END; id++)
-        *(id < CHECKPOINT_COLUMNS_END ? &w->checkpoint_bytes : &w->event_bytes) += stored[id];
+        *(id < CHECKPOINT_COLUMNS_END ? &checkpoint_bytes : &w->event_bytes) += stored[id];
+    if (checkpoint_bytes) {
+        w->checkpoint_bytes = checkpoint_bytes;
+        w->checkpoint_count = w->part.live_count;
+    }
     write_chunk(w, SEEP_CHUNK_GROUP, &w->part);
     w->part.event_count = 0;
     uint64_t events = w->number - w->group_first;
-    w->in_group = w->group_events ? events < w->group_events
-                                  : events < GROUP_EVENTS_MIN ||
-                                        w->event_bytes < GROUP_WEIGHT * w->checkpoint_bytes;
+    w->in_group =
+        w->group_events ? events < w->group_events : events < GROUP_EVENTS_MIN || !is_heavy(w);
     return w->failed;
 }
 
@@ -208,16 +227,27 @@ static void begin_part(struct trace_writer *w)
         .live_count = w->live.count,
         .slot_count = w->live.slot_count,
         .flight_count = w->live.flight_count,
+        .unit_us = w->unit_us,
     };
+    uint64_t start_ns = event_clock_ns(&w->coder.clock);
     if (!w->in_group) {
         w->in_group = true;
         w->group_first = w->number;
-        w->checkpoint_bytes = w->event_bytes = 0;
+        w->event_bytes = 0;
         w->part.flags = SEEP_GROUP_CHECKPOINT;
-        checkpoint_encode(&w->columns, &w->live);
-        event_coder_reset(&w->coder, w->coder.time_ns);
+        checkpoint_encode(&w->columns, &w->live, w->unit_us);
+        event_coder_reset(&w->coder, start_ns, w->unit_us);
     }
-    w->part.start_ns = w->coder.time_ns;
+    w->part.start_ns = start_ns;
+}
+
+/* Whether the columns hold as much as is worth compressing together. */
+static bool is_full(const struct trace_writer *w)
+{
+    uint64_t events = w->part.event_count;
+    if (events == w->part_events || w->number - w->group_first == w->group_events)
+        return true;
+    return events % PART_CHECK_EVENTS == 0 && columns_raw_bytes(&w->columns) >= PART_BYTES;
 }
 
 enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
@@ -236,6 +266,7 @@ enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
     w->part_events = options && options->part_events ? options->part_events : PART_EVENTS;
     if (w->part_events > SEEP_PART_EVENTS_MAX)
         w->part_events = SEEP_PART_EVENTS_MAX;
+    w->unit_us = options && options->unit_us ? options->unit_us : 1;
     live_init(&w->live);
     event_coder_init(&w->coder, &w->live, &w->columns);
     struct seep_file_header header = chunk_file_header();
@@ -302,9 +333,6 @@ static enum seep_err put_beside(struct trace_writer *w, struct trace_event *ev)
     const struct bytes *held = &w->beside.column[SEEP_COLUMN_RECORD_BYTES];
     if (held->length + ev->beside.length > PENDING_BYTES_MAX && flush_beside(w))
         return w->failed;
-    if (ev->time_ns > w->floor_ns)
-        w->floor_ns = ev->time_ns;
-    ev->time_ns = w->floor_ns;
     ev->number = w->number;
     struct record record = {.beside = ev->beside, .number = w->number, .time_ns = ev->time_ns};
     records_put(&w->beside, &w->beside_place, &record);
@@ -364,10 +392,10 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
         begin_part(w);
     w->last_event_ns = ev->time_ns;
     ev->number = w->number++;
-    event_coder_put(&w->coder, ev, flight, w->floor_ns);
-    w->floor_ns = w->coder.time_ns;
+    event_coder_put(&w->coder, ev, flight);
     w->counted += counts(ev);
-    if (++w->part.event_count == w->part_events || w->number - w->group_first == w->group_events)
+    w->part.event_count++;
+    if (is_full(w))
         flush_part(w);
     return report(w, err);
 }

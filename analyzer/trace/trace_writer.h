@@ -15,6 +15,7 @@ struct trace_writer_options {
     int level;             /* of zstd; 0 = the default */
     uint64_t group_events; /* most events a group holds; 0 = the default. Tests make it small */
     uint64_t part_events; /* most events a part of a group holds; 0 = the default. For tests, too */
+    uint32_t unit_us;     /* how far off stored times may be; 0 = 1 us */
 };
 
 /* Creates the file `path`, mode 0600, which must not exist, and writes the file header. Owned by

@@ -366,7 +366,8 @@ struct seep_group_header { /* 64 bytes */
     uint32_t live_count;   /* live blocks at the start, */
     uint32_t slot_count;   /* slots ever used at the start, */
     uint32_t flight_count; /* and reallocations in flight; all three in every part */
-    uint32_t reserved[4];  /* 0 */
+    uint32_t unit_us;      /* of corrections of the clock; times are off by that much at most */
+    uint32_t reserved[3];  /* 0 */
     uint32_t checksum;     /* CRC-32C of the 60 bytes before */
 };
 
@@ -384,7 +385,8 @@ struct seep_column_entry { /* 12 bytes */
 #define SEEP_PART_EVENTS_MAX (1u << 20)    /* events of a part */
 #define SEEP_LIVE_MAX (1u << 28)           /* slots */
 #define SEEP_FLIGHTS_MAX (1u << 16)        /* reallocations in flight */
-#define SEEP_KINDS_MAX (1u << 16)          /* kinds of allocation a group declares */
+#define SEEP_KINDS_MAX 65535u              /* kinds of allocation a group declares */
+#define SEEP_UNIT_US_MAX 1000000u          /* how far off times may be */
 #define SEEP_STACKS_MAX 4096u              /* nodes a STACKS chunk defines */
 #define SEEP_THREADS_MAX 4096u             /* threads a THREADS chunk tells */
 #define SEEP_RECORDS_BYTES_MAX (32u << 20) /* decoded bytes of any column outside groups */
@@ -392,37 +394,42 @@ struct seep_column_entry { /* 12 bytes */
 
 /* Columns. Each is a frame of its own; readers skip columns they do not know. */
 enum seep_column {
-    /* the checkpoint: live blocks at the start of the group, by slot */
+    /* the checkpoint: live blocks at the start of the group, by age */
     SEEP_COLUMN_CHECK_SLOT = 1,
     SEEP_COLUMN_CHECK_ADDRESS = 2,
-    SEEP_COLUMN_CHECK_SIZE = 3,
-    SEEP_COLUMN_CHECK_USABLE = 4,
-    SEEP_COLUMN_CHECK_STACK = 5,
-    SEEP_COLUMN_CHECK_THREAD = 6,
-    SEEP_COLUMN_CHECK_TIME = 7,
-    SEEP_COLUMN_CHECK_CALL = 8,
-    SEEP_COLUMN_CHECK_ALIGN = 9,
-    SEEP_COLUMN_CHECK_FREE_SLOTS = 10, /* order in which free slots are reused */
-    SEEP_COLUMN_CHECK_WEIGHT = 11,     /* reserved: sampling */
-    SEEP_COLUMN_CHECK_BIRTH = 12,      /* event index of each live block's allocation */
-    SEEP_COLUMN_CHECK_REALLOCS = 13,   /* reallocations in flight at the group's start */
+    SEEP_COLUMN_CHECK_KIND = 3,
+    SEEP_COLUMN_CHECK_STACK = 4, /* of the kinds, like the next four */
+    SEEP_COLUMN_CHECK_SIZE = 5,
+    SEEP_COLUMN_CHECK_USABLE = 6,
+    SEEP_COLUMN_CHECK_CALL = 7,
+    SEEP_COLUMN_CHECK_ALIGN = 8,
+    SEEP_COLUMN_CHECK_THREAD = 9,
+    SEEP_COLUMN_CHECK_TIME = 10,
+    SEEP_COLUMN_CHECK_BIRTH = 11, /* number of the event that made each live block */
+    SEEP_COLUMN_CHECK_FLAGS = 12,
+    SEEP_COLUMN_CHECK_FREE_SLOTS = 13, /* order in which free slots are reused */
+    SEEP_COLUMN_CHECK_REALLOCS = 14,   /* reallocations in flight at the group's start */
+    SEEP_COLUMN_CHECK_WEIGHT = 15,     /* reserved: sampling */
     /* the events */
-    SEEP_COLUMN_OP = 32,
-    SEEP_COLUMN_THREAD = 33,
-    SEEP_COLUMN_TIME = 34,
-    SEEP_COLUMN_ADDRESS_CODE = 35,
-    SEEP_COLUMN_ADDRESS = 36,
-    SEEP_COLUMN_SIZE = 37,
-    SEEP_COLUMN_STACK = 38,
-    SEEP_COLUMN_SLOT = 39,
-    SEEP_COLUMN_CALL = 40,
-    SEEP_COLUMN_ALIGN = 41,
-    SEEP_COLUMN_USABLE = 42,
-    SEEP_COLUMN_LINK = 43,   /* joins the two places of a reallocation */
-    SEEP_COLUMN_WEIGHT = 44, /* reserved: sampling */
-    SEEP_COLUMN_SLOT_FAR = 45,
-    SEEP_COLUMN_KIND = 46,
-    SEEP_COLUMN_KIND_FAR = 47,
+    SEEP_COLUMN_RUN = 32,
+    SEEP_COLUMN_TOKEN = 33,
+    SEEP_COLUMN_TIME_GAP = 34,
+    SEEP_COLUMN_TIME = 35,
+    SEEP_COLUMN_THREAD = 36,
+    SEEP_COLUMN_SLOT_LOW = 37,
+    SEEP_COLUMN_SLOT_MIDDLE = 38,
+    SEEP_COLUMN_SLOT_HIGH = 39,
+    SEEP_COLUMN_KIND_LOW = 40,
+    SEEP_COLUMN_KIND_HIGH = 41,
+    SEEP_COLUMN_STACK = 42,
+    SEEP_COLUMN_SIZE = 43,
+    SEEP_COLUMN_USABLE = 44,
+    SEEP_COLUMN_CALL = 45,
+    SEEP_COLUMN_ALIGN = 46,
+    SEEP_COLUMN_ADDRESS = 47,
+    SEEP_COLUMN_OP = 48,
+    SEEP_COLUMN_LINK = 49,   /* joins the two places of a reallocation */
+    SEEP_COLUMN_WEIGHT = 50, /* reserved: sampling */
     /* the other chunks */
     SEEP_COLUMN_RECORDS = 64,
     SEEP_COLUMN_RECORD_BYTES = 65, /* BESIDE: the records' payloads */
@@ -431,12 +438,21 @@ enum seep_column {
     SEEP_COLUMN_NODE_FLAGS = 68,
 };
 
-/* The OP column: one byte an event. */
+/* The TOKEN column: a byte for each event that was not guessed rightly at the first level; more
+ * bytes follow SEEP_TOKEN_OTHER. */
+enum seep_token {
+    SEEP_TOKEN_PAIR = 0,  /* what followed the last two events */
+    SEEP_TOKEN_LAST = 1,  /* what followed the last one */
+    SEEP_TOKEN_OTHER = 2, /* told by OP and what it asks for */
+    SEEP_TOKEN_FREE = 8,  /* + slot code: a free of that block */
+    SEEP_TOKEN_MAKE = 64, /* + 21 x kind code + address code: an allocation so named */
+};
+
+/* The OP column. */
 enum seep_op {
-    SEEP_OP_TYPE = 0x07,   /* enum seep_event */
-    SEEP_OP_FLAGS = 0x38,  /* enum seep_event_flag << 3 */
-    SEEP_OP_EXTRA = 0x40,  /* a call and a stack of its own follow (events without a kind) */
-    SEEP_OP_THREAD = 0x80, /* another thread than the event before */
+    SEEP_OP_TYPE = 0x07,  /* enum seep_event */
+    SEEP_OP_FLAGS = 0x38, /* enum seep_event_flag << 3 */
+    SEEP_OP_EXTRA = 0x40, /* a call and a stack of its own follow (events without a kind) */
 };
 enum seep_event {
     SEEP_EVENT_ALLOC = 1,
@@ -449,15 +465,15 @@ enum seep_event {
 };
 enum seep_event_flag { SEEP_EVENT_INHERITED = 1, SEEP_EVENT_REPAIRED = 2, SEEP_EVENT_IMPLIED = 4 };
 
-/* The KIND column: one byte an event that has a kind: (stack, size, usable, call, alignment). */
+/* How a kind is named: (stack, size, usable, call, alignment). */
 enum seep_kind_code {
-    SEEP_KIND_DEEP = 0, /* 0, 1: candidates that followed the last three events of the thread */
-    SEEP_KIND_NEAR = 2, /* 2 .. 5: candidates that followed the last event of the thread */
-    SEEP_KIND_FAR = 6,  /* its number in KIND_FAR */
-    SEEP_KIND_NEW = 7,  /* declared by STACK, SIZE, USABLE, CALL, ALIGN */
+    SEEP_KIND_GUESS = 0, /* 0 .. 2: that of the guess after the last five, two, one events */
+    SEEP_KIND_NEAR = 3,  /* 3 .. 6: candidates that followed the last event of the thread */
+    SEEP_KIND_FAR = 7,   /* its number in KIND_LOW and KIND_HIGH */
+    SEEP_KIND_NEW = 8,   /* declared by STACK, SIZE, USABLE, CALL, ALIGN */
 };
 
-/* The ADDRESS_CODE column: one byte an event that makes a block. */
+/* How the address of a new block is named. */
 enum seep_address_code {
     SEEP_ADDRESS_RING = 0,    /* 0 .. 15: rank among the addresses last freed in its class */
     SEEP_ADDRESS_CARVE = 16,  /* behind the last block that was not in a ring */
@@ -465,15 +481,16 @@ enum seep_address_code {
     SEEP_ADDRESS_SAME = 18,   /* REALLOC: stays where it is */
     SEEP_ADDRESS_FAR16 = 19,  /* ADDRESS: multiple of 16 from the place of CARVE */
     SEEP_ADDRESS_FAR = 20,    /* ADDRESS: bytes from the place of CARVE */
+    SEEP_ADDRESS_CODES = 21,
 };
 
-/* The SLOT column: one byte an event that ends or changes a block. Blocks form a list by age. */
+/* How the block that ends or changes is named. Blocks form a list by age. */
 enum seep_slot_code {
     SEEP_SLOT_YOUNG = 0,    /* 0 .. 15: rank from the youngest */
     SEEP_SLOT_OLDER = 16,   /* 16 .. 23: the older neighbours of the block that last left a place */
     SEEP_SLOT_YOUNGER = 24, /* 24 .. 31: its younger neighbours */
     SEEP_SLOT_OLD = 32,     /* 32 .. 47: rank from the oldest */
-    SEEP_SLOT_FAR = 48,     /* SLOT_FAR: difference to the last slot so named */
+    SEEP_SLOT_FAR = 48,     /* SLOT_LOW, SLOT_MIDDLE and SLOT_HIGH have the slot */
 };
 
 /* SUMMARY: a list of (varint key, varint value); unknown keys are skipped, missing ones are 0. */

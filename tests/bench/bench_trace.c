@@ -157,21 +157,24 @@ static uint64_t pass(const char *path, const char *copy, double *seconds)
 }
 
 static const char *const column_names[SEEP_COLUMNS_MAX] = {
-    [SEEP_COLUMN_OP] = "op",
-    [SEEP_COLUMN_THREAD] = "thread",
+    [SEEP_COLUMN_RUN] = "run",
+    [SEEP_COLUMN_TOKEN] = "token",
+    [SEEP_COLUMN_TIME_GAP] = "time gap",
     [SEEP_COLUMN_TIME] = "time",
-    [SEEP_COLUMN_ADDRESS_CODE] = "address code",
-    [SEEP_COLUMN_ADDRESS] = "address",
-    [SEEP_COLUMN_SIZE] = "size",
+    [SEEP_COLUMN_THREAD] = "thread",
+    [SEEP_COLUMN_SLOT_LOW] = "slot low",
+    [SEEP_COLUMN_SLOT_MIDDLE] = "slot middle",
+    [SEEP_COLUMN_SLOT_HIGH] = "slot high",
+    [SEEP_COLUMN_KIND_LOW] = "kind low",
+    [SEEP_COLUMN_KIND_HIGH] = "kind high",
     [SEEP_COLUMN_STACK] = "stack",
-    [SEEP_COLUMN_SLOT] = "slot",
-    [SEEP_COLUMN_SLOT_FAR] = "slot far",
+    [SEEP_COLUMN_SIZE] = "size",
+    [SEEP_COLUMN_USABLE] = "usable",
     [SEEP_COLUMN_CALL] = "call",
     [SEEP_COLUMN_ALIGN] = "align",
-    [SEEP_COLUMN_USABLE] = "usable",
+    [SEEP_COLUMN_ADDRESS] = "address",
+    [SEEP_COLUMN_OP] = "op",
     [SEEP_COLUMN_LINK] = "link",
-    [SEEP_COLUMN_KIND] = "kind",
-    [SEEP_COLUMN_KIND_FAR] = "kind far",
 };
 
 static void print_columns(const char *path, uint64_t events)
@@ -194,7 +197,7 @@ static void print_columns(const char *path, uint64_t events)
             parts++;
             if (columns_parse(&table, payload + sizeof group, h.stored_bytes - sizeof group))
                 for (unsigned id = 0; id < SEEP_COLUMNS_MAX; id++)
-                    *(id < SEEP_COLUMN_OP ? &checkpoints : &stored[id]) +=
+                    *(id < SEEP_COLUMN_RUN ? &checkpoints : &stored[id]) +=
                         table.entry[id].stored_bytes;
         }
         free(payload);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/kinds.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BITS 10
+
+void kinds_release(struct kinds *k)
+{
+    if (!k)
+        return;
+    free(k->items);
+    free(k->map);
+    *k = (struct kinds){0};
+}
+
+void kinds_clear(struct kinds *k)
+{
+    if (k->count && k->map)
+        memset(k->map, 0, sizeof *k->map << k->map_bits);
+    k->count = 0;
+}
+
+/* Where the kind stands in the map, or the free place where it would. */
+static uint32_t *place_of(const struct kinds *k, const struct kind *kind)
+{
+    uint64_t key = ((uint64_t)kind->stack << 32 | kind->symbol) * UINT64_C(0x9e3779b97f4a7c15);
+    key = (key ^ key >> 29 ^ kind->usable) * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t mask = (1u << k->map_bits) - 1, at = (uint32_t)(key >> (64 - k->map_bits));
+    while (k->map[at] && !kind_same(&k->items[k->map[at] - 1], kind))
+        at = (at + 1) & mask;
+    return &k->map[at];
+}
+
+static void make_map(struct kinds *k, unsigned bits)
+{
+    free(k->map);
+    k->map_bits = bits;
+    k->map = mem_zalloc((size_t)1 << bits, sizeof *k->map);
+    for (uint32_t number = 0; number < k->count; number++)
+        *place_of(k, &k->items[number]) = number + 1;
+}
+
+uint32_t kinds_find(struct kinds *k, const struct kind *kind, bool add)
+{
+    if (!k->map)
+        make_map(k, FIRST_BITS);
+    uint32_t *place = place_of(k, kind);
+    if (*place || !add)
+        return *place - 1;
+    uint32_t number = kinds_add(k, kind);
+    *place = number + 1;
+    if (k->count > (1u << k->map_bits) / 2)
+        make_map(k, k->map_bits + 1);
+    return number;
+}
