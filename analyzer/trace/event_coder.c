@@ -47,6 +47,11 @@ INLINE void complete_after(struct trace_event *ev)
     ev->after.flags = ev->flags;
 }
 
+INLINE struct event_ring *ring_for(struct event_coder *c, const struct trace_event *ev)
+{
+    return event_model_ring(c->model, ev->thread, ev->after.usable);
+}
+
 /* Both sides, at the end of an event: to the live blocks, and to what the next one is guessed
  * from. `place` is the code of the address; `symbol` the event's. */
 INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place, uint32_t flight,
@@ -58,8 +63,7 @@ INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
     switch (ev->type) {
     case TRACE_ALLOC:
         complete_after(ev);
-        event_model_placed(m, event_model_ring(m, ev->thread, ev->after.usable), place,
-                           ev->after.address, ev->after.usable);
+        event_model_placed(m, ring_for(c, ev), place, ev->after.address, ev->after.usable);
         ev->slot = live_enter(l, &ev->after);
         break;
     case TRACE_FREE:
@@ -70,8 +74,7 @@ INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
     case TRACE_REALLOC:
         complete_after(ev);
         event_model_left(m, l, ev->slot);
-        event_model_placed(m, event_model_ring(m, ev->thread, ev->after.usable), place,
-                           ev->after.address, ev->after.usable);
+        event_model_placed(m, ring_for(c, ev), place, ev->after.address, ev->after.usable);
         if (ev->before.address != ev->after.address)
             event_model_freed(m, ev->thread, &ev->before);
         live_change(l, ev->slot, &ev->after);
@@ -84,8 +87,7 @@ INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
         break;
     case TRACE_REALLOC_IN:
         complete_after(ev);
-        event_model_placed(m, event_model_ring(m, ev->thread, ev->after.usable), place,
-                           ev->after.address, ev->after.usable);
+        event_model_placed(m, ring_for(c, ev), place, ev->after.address, ev->after.usable);
         live_end_flight(l, flight);
         ev->slot = live_enter(l, &ev->after);
         break;
@@ -253,9 +255,9 @@ NOINLINE unsigned put_token(struct event_coder *c, const struct trace_event *ev,
     if (type == TRACE_REALLOC_IN)
         put_varint(c, SEEP_COLUMN_LINK, flight);
     if (makes(type)) {
-        place = event_model_address_code(
-            m, event_model_ring(m, ev->thread, ev->after.usable), ev->after.address,
-            type == TRACE_REALLOC ? &c->live->slots[ev->slot].block : NULL);
+        place = event_model_address_code(m, ring_for(c, ev), ev->after.address,
+                                         type == TRACE_REALLOC ? &c->live->slots[ev->slot].block
+                                                               : NULL);
         put_address(c, place, ev->after.address);
     }
     if (makes(type) || type == TRACE_FAILED) {
@@ -312,7 +314,7 @@ void event_coder_put(struct event_coder *c, struct trace_event *ev, uint32_t fli
         place = put_token(c, ev, plain, extra, flight, &symbol);
     }
     if (names_slot(ev->type))
-        ev->before = c->live->slots[ev->slot].block;
+        live_copy_block(&ev->before, &c->live->slots[ev->slot].block);
     if (ev->type == TRACE_REALLOC_IN) {
         ev->before = c->live->flights[flight].before;
         ev->link = c->live->flights[flight].link;
@@ -491,7 +493,7 @@ INLINE bool take_before(struct event_coder *c, struct trace_event *ev, unsigned 
             return false;
     }
     ev->slot = slot;
-    ev->before = c->live->slots[slot].block;
+    live_copy_block(&ev->before, &c->live->slots[slot].block);
     return true;
 }
 

@@ -73,6 +73,22 @@ void live_put(struct live *l, uint32_t slot, const struct trace_block *block);
 
 void live_grow(struct live *l); /* private: room for one more slot */
 
+/* Field by field: what was just written in small pieces cannot be read in large ones without the
+ * processor waiting until it is in the cache. */
+static inline void live_copy_block(struct trace_block *to, const struct trace_block *from)
+{
+    to->address = from->address;
+    to->size = from->size;
+    to->usable = from->usable;
+    to->time_ns = from->time_ns;
+    to->birth = from->birth;
+    to->stack = from->stack;
+    to->thread = from->thread;
+    to->alignment = from->alignment;
+    to->call = from->call;
+    to->flags = from->flags;
+}
+
 static inline void live_link_youngest(struct live *l, uint32_t slot)
 {
     l->slots[slot].older = l->youngest;
@@ -99,7 +115,7 @@ static inline uint32_t live_enter(struct live *l, const struct trace_block *bloc
             live_grow(l);
         slot = l->slot_count++;
     }
-    l->slots[slot].block = *block;
+    live_copy_block(&l->slots[slot].block, block);
     live_link_youngest(l, slot);
     l->count++;
     return slot;
@@ -119,7 +135,7 @@ static inline void live_leave(struct live *l, uint32_t slot)
 static inline void live_change(struct live *l, uint32_t slot, const struct trace_block *block)
 {
     live_unlink(l, slot);
-    l->slots[slot].block = *block;
+    live_copy_block(&l->slots[slot].block, block);
     live_link_youngest(l, slot);
 }
 

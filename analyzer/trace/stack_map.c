@@ -31,11 +31,12 @@ void stack_map_release(struct stack_map *m)
     *m = (struct stack_map){0};
 }
 
-/* The entry of `id`, or the empty one where it belongs. */
+/* The entry of `id`, or the empty one where it belongs. Ids are dense, and those made together are
+ * looked for together: sixteen in a row stand in a row. */
 static struct stack_definition *find_definition(const struct stack_map *m, uint32_t id)
 {
     size_t mask = m->definition_size - 1;
-    for (size_t i = mix(id) & mask;; i = (i + 1) & mask) {
+    for (size_t i = (mix(id >> 4) << 4 | (id & 15)) & mask;; i = (i + 1) & mask) {
         struct stack_definition *d = &m->definitions[i];
         if (d->id == id || d->id == 0)
             return d;

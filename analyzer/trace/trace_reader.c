@@ -35,12 +35,13 @@ struct trace_reader {
     struct live live;
     struct columns columns; /* of the part */
     struct event_coder coder;
-    size_t next_chunk;   /* first one not yet looked at */
-    uint32_t left;       /* events left in the part */
-    bool in_step;        /* the state is that before event `number` */
-    bool gap;            /* a gap is to be told, */
-    uint64_t gap_events; /* of so many events */
-    uint64_t number;     /* of the next event */
+    size_t next_chunk;    /* first one not yet looked at */
+    uint32_t left;        /* events left in the part */
+    bool in_step;         /* the state is that before event `number` */
+    bool gap;             /* a gap is to be told, */
+    uint64_t gap_events;  /* of so many events */
+    uint64_t number;      /* of the next event */
+    uint64_t plain_until; /* up to this one there are events of the part only */
     struct pass pass;
     struct trace_block *shown; /* a live block without what is not defined; owned */
 
@@ -332,6 +333,7 @@ static void fall_out(struct trace_reader *r)
 {
     r->in_step = false;
     r->left = 0;
+    r->plain_until = 0;
     note_damage(r);
 }
 
@@ -431,7 +433,6 @@ static void count(struct trace_reader *r, const struct trace_event *ev)
     p->repaired += (ev->flags & TRACE_REPAIRED) != 0;
     p->raced += (ev->flags & TRACE_IMPLIED) != 0;
     p->unknown_frees += ev->type == TRACE_FREE_UNKNOWN;
-    p->last_ns = ev->time_ns;
 }
 
 /* Where the file has no summary, what was read is the best there is. */
@@ -455,6 +456,8 @@ static void recompute(struct trace_reader *r)
 static bool take_event(struct trace_reader *r, struct trace_event *ev)
 {
     ev->number = r->number;
+    ev->link = 0;
+    ev->address = ev->failed_size = 0;
     if (!event_coder_take(&r->coder, ev))
         return false;
     r->left--;
@@ -474,11 +477,26 @@ static void map_event(const struct trace_reader *r, struct trace_event *ev)
     map_block(r, &ev->after);
 }
 
-enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err)
+/* The next event of the part. False where it makes no sense. */
+static bool next_event(struct trace_reader *r, struct trace_event *ev)
+{
+    if (!take_event(r, ev))
+        return false;
+    if (!all_defined(r))
+        map_event(r, ev);
+    if (!r->has_summary)
+        count(r, ev);
+    r->pass.last_ns = ev->time_ns;
+    return true;
+}
+
+/* The next event of any kind, with all there is to look after. */
+static enum seep_err next_in_order(struct trace_reader *r, struct trace_event *ev, struct err *err)
 {
     for (;;) {
         enum seep_err code = SEEP_OK;
         memset(ev, 0, sizeof *ev);
+        r->plain_until = 0;
         if (!r->left)
             code = next_part(r, err);
         if (!code && !r->has_record)
@@ -504,14 +522,24 @@ enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, 
             recompute(r);
             return SEEP_END;
         }
-        if (take_event(r, ev)) {
-            if (!all_defined(r))
-                map_event(r, ev);
-            count(r, ev);
+        /* up to the next record, or the part's end, nothing else comes in between */
+        r->plain_until = r->number + r->left;
+        if (r->has_record && r->record.number < r->plain_until)
+            r->plain_until = r->record.number;
+        if (next_event(r, ev))
             return SEEP_OK;
-        }
         fall_out(r);
     }
+}
+
+enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err)
+{
+    if (r->number < r->plain_until) {
+        if (next_event(r, ev))
+            return SEEP_OK;
+        fall_out(r);
+    }
+    return next_in_order(r, ev, err);
 }
 
 /* ------------------------------------------------------------------ moving */
@@ -520,6 +548,7 @@ static void go_to(struct trace_reader *r, size_t chunk)
 {
     r->next_chunk = r->beside_chunk = chunk;
     r->left = 0;
+    r->plain_until = 0;
     r->gap = r->has_record = false;
     r->pass = (struct pass){0};
     columns_clear(&r->beside);

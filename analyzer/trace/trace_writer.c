@@ -20,8 +20,9 @@
 
 #define DEFAULT_LEVEL 3
 #define PART_EVENTS SEEP_PART_EVENTS_MAX
-#define PART_BYTES (1u << 20) /* a part ends where its columns are larger; zstd gains little then  \
-                               */
+#define PART_BYTES                                                                                 \
+    (1u << 20) /* a part ends where its columns are larger; zstd gains little then                 \
+                */
 #define PART_CHECK_EVENTS 4096
 #define GROUP_EVENTS_MIN (256u << 10) /* a group is not closed earlier by its weight */
 #define GROUP_WEIGHT 10               /* events weigh so many times a checkpoint */
