@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/dict.h"
 
+#include "trace/node_pcs.h"
+
 #define SEGMENTS_MAX 4096u
 
 void dict_put_stacks(struct columns *c, const struct trace_stack_node *nodes, uint32_t first,
@@ -8,15 +10,18 @@ void dict_put_stacks(struct columns *c, const struct trace_stack_node *nodes, ui
 {
     bytes_varint(&c->column[SEEP_COLUMN_RECORDS], first);
     bytes_varint(&c->column[SEEP_COLUMN_RECORDS], count);
-    uint64_t previous = 0;
+    struct node_pcs pcs;
+    node_pcs_begin(&pcs, c);
     for (uint32_t i = 0; i < count; i++) {
         const struct trace_stack_node *n = &nodes[i];
         bytes_varint(&c->column[SEEP_COLUMN_NODE_PARENT], n->parent ? first + i - n->parent : 0);
-        bytes_svarint(&c->column[SEEP_COLUMN_NODE_PC], (int64_t)(n->pc - previous));
         bytes_u8(&c->column[SEEP_COLUMN_NODE_FLAGS], n->flags);
         if (n->parent)
-            previous = n->pc;
+            node_pcs_put(&pcs, n->parent < first ? n->parent : nodes[n->parent - first].pc, n->pc);
+        else
+            node_pcs_put_root(&pcs, n->pc);
     }
+    node_pcs_end(&pcs);
 }
 
 static void put_text(struct bytes *b, const void *text, size_t length)
@@ -77,39 +82,54 @@ static void add_lost_node(struct dict *d)
     add_node(d, (struct trace_stack_node){.pc = UINT64_MAX, .flags = SEEP_ROW_ROOT | SEEP_ROW_CUT});
 }
 
-bool dict_take_stacks(struct dict *d, const struct columns *c)
+/* `pcs` are those of the chunk's nodes so far, of which there are `i`. */
+static bool take_node(struct dict *d, struct node_pcs *pcs, uint64_t *pc_of, uint64_t first,
+                      uint64_t i, uint64_t up, uint8_t flags)
+{
+    struct trace_stack_node node = {.flags = flags};
+    bool root = flags & SEEP_ROW_ROOT;
+    if (root != (up == 0) || up >= first + i)
+        return false;
+    uint64_t parent = up ? first + i - up : 0;
+    bool good =
+        root ? node_pcs_take_root(pcs, &pc_of[i])
+             : node_pcs_take(pcs, parent < first ? parent : pc_of[parent - first], &pc_of[i]);
+    if (!good)
+        return false;
+    node.parent = (uint32_t)parent;
+    node.pc = pc_of[i];
+    if (parent && !dict_stack(d, node.parent))
+        add_lost_node(d);
+    else
+        add_node(d, node);
+    return true;
+}
+
+bool dict_take_stacks(struct dict *d, struct columns *c)
 {
     struct cursor records = cursor_of(&c->column[SEEP_COLUMN_RECORDS]);
     struct cursor parents = cursor_of(&c->column[SEEP_COLUMN_NODE_PARENT]);
-    struct cursor pcs = cursor_of(&c->column[SEEP_COLUMN_NODE_PC]);
     struct cursor flags = cursor_of(&c->column[SEEP_COLUMN_NODE_FLAGS]);
     uint64_t first = cursor_varint(&records);
     uint64_t count = cursor_bounded(&records, SEEP_STACKS_MAX);
     uint64_t next = d->public.stack_count + UINT64_C(1);
     if (records.bad || first < next || first - next > room_for_holes(d, SEEP_STACKS_MAX) ||
-        first + count > UINT32_MAX)
+        first + count > UINT32_MAX || count > c->column[SEEP_COLUMN_NODE_FLAGS].length)
         return false;
     for (uint64_t id = next; id < first; id++)
         add_lost_node(d);
-    uint64_t previous = 0;
-    for (uint64_t i = 0; i < count; i++) {
+    struct node_pcs pcs;
+    node_pcs_begin(&pcs, c);
+    uint64_t *pc_of = mem_zalloc(count + 1, sizeof *pc_of);
+    bool good = true;
+    for (uint64_t i = 0; good && i < count; i++) {
         uint64_t up = cursor_varint(&parents);
-        struct trace_stack_node node = {.pc = previous + (uint64_t)cursor_svarint(&pcs),
-                                        .flags = cursor_u8(&flags)};
-        if (parents.bad || pcs.bad || flags.bad || up > first + i)
-            return false;
-        bool root = node.flags & SEEP_ROW_ROOT;
-        if (root != (up == 0) || up == first + i)
-            return false;
-        node.parent = up ? (uint32_t)(first + i - up) : 0;
-        if (node.parent)
-            previous = node.pc;
-        if (node.parent && !dict_stack(d, node.parent))
-            add_lost_node(d);
-        else
-            add_node(d, node);
+        uint8_t flag = cursor_u8(&flags);
+        good = !parents.bad && !flags.bad && take_node(d, &pcs, pc_of, first, i, up, flag);
     }
-    return true;
+    free(pc_of);
+    node_pcs_end(&pcs);
+    return good;
 }
 
 static char *take_text(struct cursor *c)

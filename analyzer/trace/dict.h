@@ -29,7 +29,7 @@ struct dict {
 };
 
 /* Apply a chunk's decoded columns. False where they make no sense; what came before stays. */
-bool dict_take_stacks(struct dict *d, const struct columns *c);
+bool dict_take_stacks(struct dict *d, struct columns *c);
 bool dict_take_modules(struct dict *d, const struct bytes *records);
 bool dict_take_threads(struct dict *d, const struct bytes *records);
 void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,

@@ -60,6 +60,7 @@ INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
     struct event_model *m = c->model;
     struct live *l = c->live;
     event_model_remember(m, c->history, symbol);
+    event_model_prefetch(m, c->history);
     switch (ev->type) {
     case TRACE_ALLOC:
         complete_after(ev);

@@ -382,6 +382,7 @@ enum seep_err order_push(struct order *o, const struct place *place, struct err 
     *p = *place;
     p->time_ns = stamp_clock_ns(o->clock, place->stamp);
     address_map_prefetch(&o->live, p->address);
+    stack_map_prefetch(o->stacks, p->stack);
     return e;
 }
 

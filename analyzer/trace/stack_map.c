@@ -31,12 +31,18 @@ void stack_map_release(struct stack_map *m)
     *m = (struct stack_map){0};
 }
 
-/* The entry of `id`, or the empty one where it belongs. Ids are dense, and those made together are
- * looked for together: sixteen in a row stand in a row. */
+/* Ids are dense, and those made together are looked for together: sixteen in a row stand in a row.
+ */
+static size_t home_of(const struct stack_map *m, uint32_t id)
+{
+    return (mix(id >> 4) << 4 | (id & 15)) & (m->definition_size - 1);
+}
+
+/* The entry of `id`, or the empty one where it belongs. */
 static struct stack_definition *find_definition(const struct stack_map *m, uint32_t id)
 {
     size_t mask = m->definition_size - 1;
-    for (size_t i = (mix(id >> 4) << 4 | (id & 15)) & mask;; i = (i + 1) & mask) {
+    for (size_t i = home_of(m, id);; i = (i + 1) & mask) {
         struct stack_definition *d = &m->definitions[i];
         if (d->id == id || d->id == 0)
             return d;
@@ -118,6 +124,11 @@ static bool is_defined(struct stack_map *m, uint32_t id)
         }
     }
     return true;
+}
+
+void stack_map_prefetch(const struct stack_map *m, uint32_t id)
+{
+    __builtin_prefetch(&m->definitions[home_of(m, id)]);
 }
 
 uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)

@@ -43,6 +43,9 @@ void stack_map_release(struct stack_map *m);
 void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc,
                       uint8_t flags);
 
+/* Fetches what stack_map_resolve() will look at. */
+void stack_map_prefetch(const struct stack_map *m, uint32_t id);
+
 /* The trace's id for the recorder's; 0 for 0 and where the id or an ancestor was never defined. */
 uint32_t stack_map_resolve(struct stack_map *m, uint32_t id);
 

@@ -387,7 +387,7 @@ struct seep_column_entry { /* 12 bytes */
 #define SEEP_FLIGHTS_MAX (1u << 16)        /* reallocations in flight */
 #define SEEP_KINDS_MAX 65535u              /* kinds of allocation a group declares */
 #define SEEP_UNIT_US_MAX 1000000u          /* how far off times may be */
-#define SEEP_STACKS_MAX 4096u              /* nodes a STACKS chunk defines */
+#define SEEP_STACKS_MAX 65536u             /* nodes a STACKS chunk defines */
 #define SEEP_THREADS_MAX 4096u             /* threads a THREADS chunk tells */
 #define SEEP_RECORDS_BYTES_MAX (32u << 20) /* decoded bytes of any column outside groups */
 #define SEEP_BESIDE_BYTES_MAX (16u << 20)  /* of one record beside the events */
@@ -434,8 +434,18 @@ enum seep_column {
     SEEP_COLUMN_RECORDS = 64,
     SEEP_COLUMN_RECORD_BYTES = 65, /* BESIDE: the records' payloads */
     SEEP_COLUMN_NODE_PARENT = 66,  /* STACKS */
-    SEEP_COLUMN_NODE_PC = 67,
-    SEEP_COLUMN_NODE_FLAGS = 68,
+    SEEP_COLUMN_NODE_FLAGS = 67,
+    SEEP_COLUMN_NODE_PC = 68,
+    SEEP_COLUMN_NODE_PC_LOW = 69,
+    SEEP_COLUMN_NODE_PC_HIGH = 70,
+    SEEP_COLUMN_NODE_PC_NEW = 71,
+};
+
+/* The NODE_PC column: how a return address is named. */
+enum seep_node_pc_code {
+    SEEP_NODE_PC_FOLLOWED = 0, /* 0 .. 7: rank among those that followed the same parent */
+    SEEP_NODE_PC_FAR = 8,      /* its number in NODE_PC_LOW and NODE_PC_HIGH */
+    SEEP_NODE_PC_NEW = 9,      /* NODE_PC_NEW: the next number's */
 };
 
 /* The TOKEN column: a byte for each event that was not guessed rightly at the first level; more

@@ -173,12 +173,13 @@ class Text(Made):
         self.assertIn("1,204 events", self.seep("dump", trace).stderr)
 
     def test_nothing_live_is_claimed_only_where_it_is_known(self):
-        script = SCENE.split("alloc b")[0] + "free a 2000 1\n"
+        script = SCENE.split("alloc b")[0] + "free a 6000 1\n"
         first = self.seep("leaks", self.make(script)).stdout
         self.assertEqual(first, "Nothing was live at exit: every block had been freed.\n")
         lossy = self.seep("leaks", self.make(script + "lost 5\n", "b.seep")).stdout
         self.assertIn("Nothing is known to have been live when recording stopped.\n", lossy)
-        window = self.seep("leaks", "--to=1500ns", self.make(script, "c.seep")).stdout
+        # a trace may tell times off by 1 us
+        window = self.seep("leaks", "--to=3500ns", self.make(script, "c.seep")).stdout
         self.assertNotIn("Nothing", window)
 
     def test_names_of_others_do_not_act_on_the_terminal(self):
