@@ -15,7 +15,12 @@ void event_clock_release(struct event_clock *c)
 
 void event_clock_reset(struct event_clock *c, uint64_t start_ns, uint32_t unit_us)
 {
-    memset(c->duration, 0, sizeof *c->duration << EVENT_CLOCK_BITS);
+    if (c->lessons > EVENT_CLOCK_TAUGHT)
+        memset(c->duration, 0, sizeof *c->duration << EVENT_CLOCK_BITS);
+    else
+        while (c->lessons)
+            c->duration[c->taught[--c->lessons]] = 0;
+    c->lessons = 0;
     c->base_ns = start_ns;
     c->ticks = 0;
     c->least_ticks = -(int64_t)(start_ns / 1000 * EVENT_CLOCK_TICKS_PER_US);
@@ -27,6 +32,12 @@ void event_clock_reset(struct event_clock *c, uint64_t start_ns, uint32_t unit_u
 static void learn(struct event_clock *c, uint32_t step, int ticks)
 {
     int duration = c->duration[step] + ticks;
+    if (!ticks)
+        return;
+    if (c->lessons < EVENT_CLOCK_TAUGHT)
+        c->taught[c->lessons] = step;
+    if (c->lessons <= EVENT_CLOCK_TAUGHT)
+        c->lessons++;
     if (duration >= 0 && duration <= UINT16_MAX)
         c->duration[step] = (uint16_t)duration;
 }

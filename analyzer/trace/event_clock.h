@@ -14,6 +14,7 @@
 #include "trace/columns.h"
 
 #define EVENT_CLOCK_BITS 16
+#define EVENT_CLOCK_TAUGHT 256
 #define EVENT_CLOCK_OUTLIER 3 /* units; nothing is learnt from larger corrections */
 #define EVENT_CLOCK_TICKS_PER_US 32
 #define EVENT_CLOCK_TICKS_MAX (INT64_C(1) << 58)
@@ -35,6 +36,8 @@ struct event_clock {
     int64_t ticks;           /* of the last event */
     int64_t least_ticks;     /* before it lies the start of recording */
     int64_t unit_ticks;      /* of a correction; times are off by that much at most */
+    uint32_t lessons;        /* learnt in this group; of the first ones the steps: */
+    uint32_t taught[EVENT_CLOCK_TAUGHT];
     struct event_clock_segment segment;
     /* reading */
     struct cursor gaps, corrections;

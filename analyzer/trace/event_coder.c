@@ -60,7 +60,6 @@ INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
     struct event_model *m = c->model;
     struct live *l = c->live;
     event_model_remember(m, c->history, symbol);
-    event_model_prefetch(m, c->history);
     switch (ev->type) {
     case TRACE_ALLOC:
         complete_after(ev);
@@ -97,6 +96,13 @@ INLINE void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
     case TRACE_BESIDE:
     case TRACE_GAP: break;
     }
+}
+
+static void follow_thread(struct event_coder *c, uint32_t thread)
+{
+    c->thread = thread;
+    c->history = event_model_history(c->model, thread);
+    event_model_prepare(c->model, c->history);
 }
 
 /* The guesses learn from an event whose token said how far they were right: `level` is the place of
@@ -286,8 +292,7 @@ static void put_thread(struct event_coder *c, uint32_t thread)
     put_varint(c, SEEP_COLUMN_THREAD, c->same_thread);
     put_varint(c, SEEP_COLUMN_THREAD, thread);
     c->same_thread = 0;
-    c->thread = thread;
-    c->history = event_model_history(c->model, thread);
+    follow_thread(c, thread);
 }
 
 void event_coder_put(struct event_coder *c, struct trace_event *ev, uint32_t flight)
@@ -356,8 +361,7 @@ static void next_thread_run(struct event_coder *c)
 NOINLINE bool take_thread(struct event_coder *c)
 {
     struct cursor *column = &c->cursor[SEEP_COLUMN_THREAD];
-    c->thread = take_u32(column);
-    c->history = event_model_history(c->model, c->thread);
+    follow_thread(c, take_u32(column));
     if (c->thread > c->highest_thread)
         c->highest_thread = c->thread;
     next_thread_run(c);

@@ -31,11 +31,23 @@ static uint8_t end_of(unsigned call)
 
 void event_model_reset(struct event_model *m)
 {
+    char *tables = (char *)&m->tables;
     kinds_clear(&m->kinds);
-    memset((char *)m + sizeof m->kinds, 0, sizeof *m - sizeof m->kinds);
+    if (m->events > EVENT_SHORT_GROUP)
+        memset(tables, 0, sizeof m->tables);
+    for (size_t unit = 0; unit < EVENT_UNITS && m->events <= EVENT_SHORT_GROUP; unit++) {
+        size_t from = unit * EVENT_UNIT_BYTES;
+        if (m->used[unit])
+            memset(tables + from, 0,
+                   from + EVENT_UNIT_BYTES <= sizeof m->tables ? EVENT_UNIT_BYTES
+                                                               : sizeof m->tables - from);
+    }
+    memset(m->used, 0, sizeof m->used);
+    memset(&m->events, 0, sizeof *m - offsetof(struct event_model, events));
     for (unsigned call = 0; call < sizeof m->end_call; call++)
         m->end_call[call] = end_of(call);
     m->near_older = m->near_younger = LIVE_NONE;
+    event_model_prepare(m, event_model_history(m, 0));
 }
 
 /* ------------------------------------------------------------------ kinds */
@@ -43,10 +55,8 @@ void event_model_reset(struct event_model *m)
 void event_model_forget_kinds(struct event_model *m)
 {
     kinds_clear(&m->kinds);
-    memset(m->recent, 0, sizeof m->recent);
-    memset(m->pair, 0, sizeof m->pair);
-    memset(m->last, 0, sizeof m->last);
-    memset(m->near, 0, sizeof m->near);
+    struct event_tables *t = &m->tables;
+    memset(t, 0, offsetof(struct event_tables, rings));
 }
 
 uint32_t event_model_candidate(const struct event_context *x, unsigned code)

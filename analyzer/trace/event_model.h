@@ -68,12 +68,24 @@ struct event_ring {
     uint32_t newest;                    /* index, modulo EVENT_RING_DEPTH */
 };
 
-struct event_model {
-    struct kinds kinds;
+struct event_tables {
     uint32_t recent[1u << EVENT_GUESS_BITS], pair[1u << EVENT_GUESS_BITS],
         last[1u << EVENT_GUESS_BITS]; /* guesses; 0: none */
     uint16_t near[1u << EVENT_NEAR_BITS][EVENT_NEAR];
     struct event_ring rings[EVENT_RINGS];
+};
+
+/* Of a short group only a little of the tables was used: what, is noted in these units. */
+#define EVENT_SHORT_GROUP 2048u
+#define EVENT_UNIT_BYTES 512u
+#define EVENT_UNITS (sizeof(struct event_tables) / EVENT_UNIT_BYTES + 2)
+
+struct event_model {
+    struct kinds kinds;
+    struct event_tables tables;
+    uint8_t used[EVENT_UNITS]; /* units of the tables, in a short group */
+    /* from here on all is cleared when a group begins */
+    uint64_t events; /* of the group so far */
     struct event_history history[EVENT_HISTORIES];
     uint8_t end_call[258]; /* by the call that made the block, and EVENT_END_* */
     uint32_t last_symbol;  /* of any thread */
@@ -91,6 +103,13 @@ void event_model_reset(struct event_model *m);
 /* SEEP_KINDS_MAX kinds are known, and another one comes. */
 void event_model_forget_kinds(struct event_model *m);
 
+static inline void event_model_use(struct event_model *m, const void *at, size_t bytes)
+{
+    size_t first = (size_t)((const char *)at - (const char *)&m->tables);
+    m->used[first / EVENT_UNIT_BYTES] = 1;
+    m->used[(first + bytes - 1) / EVENT_UNIT_BYTES] = 1;
+}
+
 static inline uint32_t event_hash(uint64_t v, unsigned bits)
 {
     return (uint32_t)(v * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
@@ -103,7 +122,7 @@ static inline struct event_history *event_model_history(struct event_model *m, u
 
 static inline uint32_t *event_model_recent(struct event_model *m, const struct event_history *h)
 {
-    return &m->recent[event_hash(h->recent, EVENT_GUESS_BITS)];
+    return &m->tables.recent[event_hash(h->recent, EVENT_GUESS_BITS)];
 }
 
 static inline struct event_context event_model_context(struct event_model *m,
@@ -111,19 +130,36 @@ static inline struct event_context event_model_context(struct event_model *m,
 {
     uint64_t pair = (uint64_t)h->before_last << 32 | h->last;
     return (struct event_context){event_model_recent(m, h),
-                                  &m->pair[event_hash(pair, EVENT_GUESS_BITS)],
-                                  &m->last[event_hash(h->last, EVENT_GUESS_BITS)],
-                                  m->near[event_hash(h->last, EVENT_NEAR_BITS)]};
+                                  &m->tables.pair[event_hash(pair, EVENT_GUESS_BITS)],
+                                  &m->tables.last[event_hash(h->last, EVENT_GUESS_BITS)],
+                                  m->tables.near[event_hash(h->last, EVENT_NEAR_BITS)]};
 }
 
-/* Fetches what the next event will be guessed by: what is done until then hides the time it takes.
- */
-static inline void event_model_prefetch(struct event_model *m, const struct event_history *h)
+/* The next event will be guessed from this history. Fetches what it is guessed by: what is done
+ * until then hides the time it takes. */
+static inline void event_model_prepare(struct event_model *m, const struct event_history *h)
 {
     struct event_context x = event_model_context(m, h);
+    if (m->events < EVENT_SHORT_GROUP) {
+        event_model_use(m, x.recent, sizeof *x.recent);
+        event_model_use(m, x.pair, sizeof *x.pair);
+        event_model_use(m, x.last, sizeof *x.last);
+        event_model_use(m, x.near, EVENT_NEAR * sizeof *x.near);
+    }
     __builtin_prefetch(x.recent, 1);
     __builtin_prefetch(x.pair, 1);
     __builtin_prefetch(x.last, 1);
+}
+
+static inline void event_model_remember(struct event_model *m, struct event_history *h,
+                                        uint32_t symbol)
+{
+    h->recent = h->recent << 13 ^ symbol;
+    h->before_last = h->last;
+    h->last = symbol;
+    m->last_symbol = symbol;
+    m->events++;
+    event_model_prepare(m, h);
 }
 
 /* A guess was right. */
@@ -150,15 +186,6 @@ static inline uint32_t event_symbol(uint32_t kind_symbol, unsigned type)
     return kind_symbol + type * UINT32_C(0x27d4eb2f);
 }
 
-static inline void event_model_remember(struct event_model *m, struct event_history *h,
-                                        uint32_t symbol)
-{
-    h->recent = h->recent << 13 ^ symbol;
-    h->before_last = h->last;
-    h->last = symbol;
-    m->last_symbol = symbol;
-}
-
 /* ---- kinds */
 
 /* The number that a code below SEEP_KIND_FAR names; UINT32_MAX if none. */
@@ -179,7 +206,7 @@ static inline struct event_ring *event_model_ring(struct event_model *m, uint32_
         unsigned shift = 60 - (unsigned)__builtin_clzll(class);
         class = 64 + (uint64_t)shift * 8 + (class >> shift & 7);
     }
-    return &m->rings[(class + thread * UINT64_C(67)) % EVENT_RINGS];
+    return &m->tables.rings[(class + thread * UINT64_C(67)) % EVENT_RINGS];
 }
 
 static inline uint64_t event_ring_at(const struct event_ring *ring, unsigned rank)
@@ -212,6 +239,8 @@ static inline void event_model_placed(struct event_model *m, struct event_ring *
                                       uint64_t address, uint64_t usable)
 {
     m->behind = address + usable + EVENT_CHUNK_HEADER_BYTES;
+    if (m->events <= EVENT_SHORT_GROUP)
+        event_model_use(m, ring, sizeof *ring);
     if (code < EVENT_RING_DEPTH) { /* taken out: those freed later move down by one rank */
         uint32_t at = ring->newest - code;
         for (; at != ring->newest; at++)
@@ -235,6 +264,8 @@ static inline void event_model_freed(struct event_model *m, uint32_t thread,
                                      const struct trace_block *block)
 {
     struct event_ring *ring = event_model_ring(m, thread, block->usable);
+    if (m->events <= EVENT_SHORT_GROUP)
+        event_model_use(m, ring, sizeof *ring);
     ring->address[++ring->newest % EVENT_RING_DEPTH] = block->address;
 }
 
