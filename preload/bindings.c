@@ -150,7 +150,8 @@ static bool leads_elsewhere(const struct tables *t, const struct binding *b)
 
 /* ------------------------------------------------------------------ all modules */
 
-void rec_bindings_look(uintptr_t address)
+/* Of modules that are there from the start it is known that they look into the global scope. */
+static void look(uintptr_t address, bool from_the_start)
 {
     struct tables t;
     struct binding b;
@@ -159,16 +160,22 @@ void rec_bindings_look(uintptr_t address)
     for (size_t position = 0; next_binding(&t, &position, &b);) {
         if (rec_direct_present())
             redirect(&t, &b);
-        if (leads_elsewhere(&t, &b))
+        if (!from_the_start && leads_elsewhere(&t, &b))
             rec_unseen(SEEP_UNSEEN_DEEPBIND, path_of(&t));
     }
+}
+
+void rec_bindings_look(uintptr_t address)
+{
+    if (rec_direct_present() || last_at_start->l_next)
+        look(address, false);
 }
 
 void rec_bindings_start(void)
 {
     for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
         if (rec_direct_present())
-            rec_bindings_look((uintptr_t)map->l_ld);
+            look((uintptr_t)map->l_ld, true);
         last_at_start = map;
     }
 }

@@ -148,18 +148,58 @@ static void identify(const void *real_malloc)
         rec_direct_resolve(real_malloc);
 }
 
-/* True if the program's calls of malloc come to us. A program at a fixed address that takes
- * malloc's address has an undefined symbol with a value, that of its PLT entry, and the look-up
- * finds that; the entry leads to whoever is first, as all calls do. */
-static bool first_in_line(void)
+enum leads { LEADS_TO_US, LEADS_ELSEWHERE, LEADS_BY_PLT };
+
+/* Where calls of `name` lead. A program at a fixed address that takes the function's address has an
+ * undefined symbol with a value, that of its PLT entry, and the look-up finds that; the entry leads
+ * to whoever is first, as all calls do. */
+static enum leads leads(const char *name, void **function)
 {
     Dl_info found;
     const ElfW(Sym) *symbol = NULL;
-    void *seen = dlsym(RTLD_DEFAULT, "malloc");
-    if (seen == NULL || dladdr1(seen, &found, (void **)&symbol, RTLD_DL_SYMENT) == 0)
-        return false;
-    return found.dli_fbase == base_of((const void *)rec_real_resolve, NULL) ||
-           (symbol && symbol->st_shndx == SHN_UNDEF);
+    *function = dlsym(RTLD_DEFAULT, name);
+    if (*function == NULL || dladdr1(*function, &found, (void **)&symbol, RTLD_DL_SYMENT) == 0)
+        return LEADS_ELSEWHERE;
+    if (symbol && symbol->st_shndx == SHN_UNDEF)
+        return LEADS_BY_PLT;
+    return found.dli_fbase == base_of((const void *)rec_real_resolve, NULL) ? LEADS_TO_US
+                                                                            : LEADS_ELSEWHERE;
+}
+
+/* True if a library that was loaded before us defines malloc: the list is in the order of look-up.
+ */
+static bool defined_before_us(void)
+{
+    const void *us = base_of((const void *)rec_real_resolve, NULL);
+    bool found = false;
+    for (const struct link_map *map = _r_debug.r_map->l_next;
+         map && (const void *)map->l_addr != us && !found; map = map->l_next) {
+        void *handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+        if (handle == NULL)
+            continue;
+        found = base_of(dlsym(handle, "malloc"), NULL) == (const void *)map->l_addr;
+        dlclose(handle);
+    }
+    return found;
+}
+
+/* True if the program's calls of malloc come to us. */
+static bool first_in_line(void)
+{
+    void *function;
+    enum leads to = leads("malloc", &function);
+    return to == LEADS_TO_US || (to == LEADS_BY_PLT && !defined_before_us());
+}
+
+/* Another library is first. What it does not define, reallocarray say, still comes to us, with its
+ * blocks: what we call must be its functions, not those of whoever stands behind us. */
+static void follow_the_first(struct rec_real *real)
+{
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        void *first;
+        if (leads(names[i].name, &first) == LEADS_ELSEWHERE && first)
+            *(void **)((char *)real + names[i].offset) = first;
+    }
 }
 
 static void refuse(void)
@@ -199,6 +239,14 @@ bool rec_real_resolve(void)
     if (found.usable_size)
         found.usable_size(NULL);
     refuse();
+    if (!first_in_line()) {
+        found.malloc = real_malloc;
+        follow_the_first(&found);
+        real_malloc = found.malloc;
+        found.malloc = NULL;
+        found.nests = rec_real.nests;
+        rec_real = found;
+    }
     rec_cxx_resolve((const void *)found.free);
     rec_bindings_start();
     /* A name that was not found left an error for dlerror(): the first call reports it, the second

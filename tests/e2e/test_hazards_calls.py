@@ -5,8 +5,8 @@ import collections
 import json
 import os
 import re
-import unittest
 
+from allocators import ALLOCATORS, allocator
 from hazards import Fix, TestCase, hazard
 import support
 
@@ -28,23 +28,6 @@ def recorded(recording):
             alignment = event.get("alignment", 0) if event["op"] == "alloc" else 0
             found[event["op"], event["call"], event["size"], alignment] += 1
     return found
-
-
-# Allocators: the library, its Debian package, and its name in a trace.
-ALLOCATORS = {
-    "jemalloc": ("libjemalloc.so.2", "libjemalloc2"),
-    "tcmalloc": ("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
-    "mimalloc": ("libmimalloc.so.2", "libmimalloc2.0"),
-}
-
-
-def allocator(name):
-    """Path of an allocator's library; skips the test where it is not installed."""
-    library, package = ALLOCATORS[name]
-    path = os.path.join("/usr/lib/x86_64-linux-gnu", library)
-    if not os.path.exists(path):
-        raise unittest.SkipTest(f"needs {library} (Debian package {package})")
-    return path
 
 
 class Calls(TestCase):

@@ -42,7 +42,7 @@ class Loader(TestCase):
         self.assertEqual((made, unseen), (100, []))
         self.assert_complete(done)
 
-    @hazard(14, Fix("preload/bindings.c", "if (leads_elsewhere(&t, &b))", "if (0)"))
+    @hazard(14, Fix("preload/bindings.c", "leads_elsewhere(&t, &b))", "0)"))
     def test_library_bound_to_another_malloc(self):
         done, made, unseen = self.opened("deep")
         self.assertEqual(made, 0)

@@ -73,12 +73,6 @@ class Workloads(support.TestCase):
         self.assertEqual(recording.info["allocator"], "jemalloc")
         self.assertGreaterEqual(recording.info["threads"], 4)
 
-    def test_node(self):
-        node = support.need("node", "nodejs")
-        program = ("const a = []; for (let i = 0; i < 1e5; i++) a.push({i, s: 'x' + i});"
-                   "console.log(a.length, Buffer.alloc(1e6).length)")
-        self.complete(self.both_ways([node, "-e", program]))
-
     def test_bash_with_children(self):
         script = ("for i in 1 2 3; do x=$(echo $i | tr 1-3 a-c); printf '%s ' $x; done; "
                   "/usr/bin/sort <<<$'b\\na'; (exit 3); echo $?")
@@ -95,20 +89,6 @@ class Workloads(support.TestCase):
         self.complete(recording)
         self.assertTrue(recording.info["process"]["exe"].endswith("/perl"),
                         recording.info["process"])
-
-    def test_gdb(self):
-        gdb = support.need("gdb", "gdb")
-        sample = os.path.join(support.BUILD, "samples", "leak")
-        recording = self.both_ways([gdb, "-batch", "-nx", "-ex", "info line main", sample])
-        self.complete(recording)
-
-    def test_git(self):
-        git = support.need("git", "git")
-        make_repository(self.path("repository"))
-        recording = self.both_ways([git, "--no-pager", "log", "--stat"],
-                                   cwd=self.path("repository"))
-        self.complete(recording)
-        self.assertEqual(recording.stdout.count("commit "), 20)
 
     def test_streams_pass_through(self):
         recording = self.record(["/bin/sh", "-c", "cat; echo to stderr >&2; exit 7"],
