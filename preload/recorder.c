@@ -332,7 +332,9 @@ void rec_lost(enum seep_lost reason)
                         : reason == SEEP_LOST_STOPPED ? &c->lost_stopped
                         : reason == SEEP_LOST_EARLY   ? &c->lost_early
                                                       : &c->lost_no_lane;
-    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+    if (__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED) == 0 && reason == SEEP_LOST_NO_LANE)
+        rec_log("a thread is not recorded: no memory, or no space on the disk, for its events",
+                NULL);
 }
 
 uint32_t rec_tail_max(void)

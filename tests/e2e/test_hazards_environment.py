@@ -149,6 +149,112 @@ class Limits(Surroundings):
         self.assertEqual(self.names(), [])
 
 
+class Disks(Surroundings):
+    """Disks that are full, or not there. 600,000 events are about 3 MB."""
+
+    EVENTS = 600000
+
+    def disk(self, kilobytes):
+        """Mounts a small disk; a list of its own, which goes with the test."""
+        path = self.path("disk")
+        os.mkdir(path)
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", path],
+                              stderr=subprocess.DEVNULL, check=False)
+        if made.returncode != 0:
+            self.skipTest("cannot mount a small disk")
+        self.addCleanup(subprocess.run, ["umount", path], check=False)
+
+    def alone(self, expect):
+        """Runs it with the recorder and no parent; `expect` is said."""
+        done = self.preload([self.surroundings, "none"], stem="disk/x")
+        self.assertEqual(done.stdout, NATIVE)
+        self.assertEqual(done.stderr.count("seep: "), 1, done.stderr)
+        self.assertIn(expect, done.stderr)
+        return done
+
+    def accounted(self, trace):
+        """What is there and what is missing are all that happened; a few are the program's start."""
+        info = support.Recording(trace).info
+        self.assertGreater(info["lost_events"], 0)
+        self.assertAlmostEqual(info["events"] + info["lost_events"], self.EVENTS, delta=10)
+        return info
+
+    @as_root
+    @hazard(19, Fix(SPOOL, "bool reserved = !sys_failed(reserve(fd, offset, bytes));",
+                    "bool reserved = offset < UINT64_MAX - bytes;"))
+    def test_full_disk(self):
+        # without a reservation a tail grows into SIGBUS
+        self.disk(200)
+        self.alone("recording stopped: disk full")
+        spool = self.path("disk/x.spool")
+        support.run([self.seep_path, "pack", "-o", self.path("x.seep"), spool], check=0)
+        self.assertGreater(self.accounted(self.path("x.seep"))["events"], 10000)
+
+    @as_root
+    @hazard(19, Fix("preload/recorder.c", "reason == SEEP_LOST_NO_LANE)", "0)"))
+    def test_disk_full_from_the_start(self):
+        self.disk(8)
+        self.alone("a thread is not recorded: ")
+        support.run([self.seep_path, "pack", "-o", self.path("x.seep"), self.path("disk/x.spool")],
+                    check=0)
+        self.assertEqual(self.accounted(self.path("x.seep"))["events"], 0)
+
+    @as_root
+    @hazard(19, Fix(SPOOL, "            remove_files((int)place, (int)home);", "            (void)0;"))
+    def test_no_room_for_a_spool(self):
+        self.disk(4)
+        self.alone("not recorded: ")
+        self.assertEqual(os.listdir(self.path("disk")), [])
+
+    @as_root
+    @hazard(19)
+    def test_disk_full_while_packing(self):
+        self.disk(200)
+        done = self.record([self.surroundings, "none"], trace="disk/x.seep")
+        self.assertEqual(done.stdout, NATIVE)
+        self.assertIn("No space left on device", done.stderr)
+        command = re.search(r"to go on with the trace: (.*)", done.stderr)[1]
+        self.assertEqual([n.rsplit(".", 1)[1] for n in os.listdir(self.path("disk"))], ["spool"])
+        support.run(["sh", "-c", command.replace(f" {done.trace} ", f" {self.path('x.seep')} ")],
+                    check=0)
+        self.accounted(self.path("x.seep"))
+
+    @as_root
+    @hazard(19)
+    def test_read_only_disk(self):
+        self.disk(200)
+        support.run(["mount", "-o", "remount,ro", self.path("disk")], check=0)
+        self.alone("not recorded: ")
+
+    @hazard(19)
+    def test_missing_directory(self):
+        done = self.alone("not recorded: ")
+        self.assertIn("no such directory", done.stderr)
+        self.assertEqual(self.names(), [])
+
+    @hazard(19)
+    def test_directory_removed_while_running(self):
+        program = self.build(self.write("removes.c", r"""
+            #include <stdio.h>
+            #include <stdlib.h>
+            int main(int argc, char **argv)
+            {
+                if (system(argv[1]) != 0)
+                    return 1;
+                for (int i = 0; i < 200000; i++) {
+                    void *volatile p = malloc(88);
+                    free(p);
+                }
+                puts("done");
+            }
+            """))
+        os.mkdir(self.path("d"))
+        done = self.record([program, f"rm -r {self.path('d')}"], trace="d/x.seep")
+        self.assertEqual(done.stdout, "done\n")
+        self.assertFalse(os.path.exists(self.path("d")))
+        self.assertIn("seep: ", done.stderr)
+
+
 class Sandboxes(TestCase):
     """Programs that restrict their own system calls. Each prints "done" without seep."""
 
