@@ -2,6 +2,7 @@
 #include "facts.h"
 
 #include "clock.h"
+#include "glibc.h"
 #include "options.h"
 #include "real.h"
 #include "seep/trace_codec.h"
@@ -10,7 +11,6 @@
 #include "text.h"
 
 #include <fcntl.h>
-#include <gnu/libc-version.h>
 #include <sys/auxv.h>
 #include <sys/utsname.h>
 

@@ -7,8 +7,8 @@
  * opened in its place later. */
 void rec_log_init(void);
 
-/* Prints "seep: PROGRAM[PID]: " ("seep: " before rec_facts_init()) and the parts, NULL-ended, as one line; nothing with SEEP_QUIET, or
- * when standard error is no longer what it was. */
+/* Prints "seep: PROGRAM[PID]: " ("seep: " before rec_facts_init()) and the parts, NULL-ended, as
+ * one line; nothing with SEEP_QUIET, or when standard error is no longer what it was. */
 void rec_log(const char *first, ...) __attribute__((sentinel));
 
 #endif

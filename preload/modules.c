@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "cold.h"
 #include "elf_image.h"
+#include "glibc.h"
 #include "maps.h"
 #include "rows.h"
 #include "rules.h"
@@ -21,7 +22,6 @@
 #include "sys.h"
 
 #include <fcntl.h>
-#include <link.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
 

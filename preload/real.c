@@ -3,20 +3,21 @@
 
 #include "bindings.h"
 #include "direct.h"
+#include "glibc.h"
 #include "recorder.h"
 #include "sys.h"
 #include "text.h"
 
-#include <dlfcn.h>
-#include <link.h>
-#include <gnu/libc-version.h>
 #include <stdatomic.h>
+#include <sys/auxv.h>
 
 struct rec_real rec_real;
 void *rec_real_syscall;
 
 static struct rec_allocator allocator;
 static const char *refusal;
+static bool sanitized;
+static void *(*sanitizers_malloc)(size_t); /* to be called once its runtime is set up */
 
 /* ------------------------------------------------------------------ before and during look-up */
 
@@ -109,6 +110,8 @@ bool rec_real_same_file(const void *one, const void *other)
 static void identify(const void *real_malloc)
 {
     const char *path = "";
+    if (!is_glibc())
+        return;
     void *base = base_of(real_malloc, &path);
     void *libc = base_of((const void *)gnu_get_libc_version, NULL);
     struct text t = TEXT(allocator.path);
@@ -202,6 +205,12 @@ static void follow_the_first(struct rec_real *real)
     }
 }
 
+static bool is_programs_own(const void *function)
+{
+    void *base = base_of(function, NULL);
+    return base && base == base_of((const void *)getauxval(AT_PHDR), NULL);
+}
+
 static void refuse(void)
 {
     static const struct {
@@ -211,11 +220,19 @@ static void refuse(void)
         {"__tsan_init", "it is built with ThreadSanitizer, which has an allocator of its own"},
         {"__msan_init", "it is built with MemorySanitizer, which has an allocator of its own"},
         {"__hwasan_init", "it is built with HWAddressSanitizer, which has an allocator of its own"},
+        {"__lsan_init", "it is built with LeakSanitizer, which has an allocator of its own"},
     };
+    if (!is_glibc()) {
+        refusal = "its C library is not glibc";
+        return;
+    }
     for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++)
-        if (dlsym(RTLD_DEFAULT, sanitizers[i].symbol))
+        if (!refusal && dlsym(RTLD_DEFAULT, sanitizers[i].symbol))
             refusal = sanitizers[i].reason;
-    if (!refusal && !first_in_line())
+    sanitized = refusal != NULL;
+    if (!refusal && !first_in_line() && is_programs_own(dlsym(RTLD_DEFAULT, "malloc")))
+        refusal = "the program has a malloc of its own, which no library can stand in front of";
+    else if (!refusal && !first_in_line())
         refusal = "another library serves malloc before the recorder: libseep.so must come first "
                   "in LD_PRELOAD";
 }
@@ -255,9 +272,18 @@ bool rec_real_resolve(void)
     dlerror();
     /* Last: it says that all is there. Until now, what the look-ups allocated came from the arena,
      * not from the program's allocator, whose state is to be that of a run without us. */
-    __atomic_store_n(&rec_real.malloc, real_malloc, __ATOMIC_RELEASE);
+    if (sanitized)
+        sanitizers_malloc = real_malloc;
+    else
+        __atomic_store_n(&rec_real.malloc, real_malloc, __ATOMIC_RELEASE);
     atomic_store(&state, DONE);
-    return real_malloc != NULL;
+    return !sanitized && real_malloc != NULL;
+}
+
+void rec_real_constructed(void)
+{
+    if (sanitizers_malloc)
+        __atomic_store_n(&rec_real.malloc, sanitizers_malloc, __ATOMIC_RELEASE);
 }
 
 const struct rec_allocator *rec_real_allocator(void)

@@ -38,6 +38,11 @@ bool rec_real_resolve(void);
 
 #define REC_EARLY_BYTES (1u << 20)
 extern uint8_t rec_early[REC_EARLY_BYTES];
+/* To be called by our constructor, which runs behind those of the program's libraries. A
+ * sanitizer's runtime dies of calls to its malloc while it sets itself up: until now they were
+ * served early. */
+void rec_real_constructed(void);
+
 void *rec_early_alloc(size_t alignment, size_t bytes);
 static inline bool rec_is_early(const void *p)
 {

@@ -379,6 +379,8 @@ void rec_after_write_out(void)
 /* A program that never allocates is recorded too. */
 __attribute__((constructor)) static void image_begins(void)
 {
+    rec_real_resolve();
+    rec_real_constructed();
     if (!rec_real_ready())
         return;
     /* again: the first look may have come before the program itself was relocated */

@@ -4,6 +4,7 @@
 import glob
 import os
 import re
+import shutil
 import stat
 import subprocess
 import unittest
@@ -341,6 +342,172 @@ class Sandboxes(TestCase):
                 asked.update(re.findall(r"\{(SYS_\w+),", text))
         self.assertGreater(len(made), 20)
         self.assertEqual(made - asked, set())
+
+
+class Unsuitable(TestCase):
+    """Programs that cannot be recorded: `seep run` refuses them; as children they run natively."""
+
+    SOURCE = r"""
+        #include <stdio.h>
+        #include <stdlib.h>
+        int main(void)
+        {
+            for (int i = 0; i < 1000; i++) {
+                void *volatile p = malloc(77);
+                free(p);
+            }
+            puts("done");
+        }
+        """
+
+    def compile(self, name, compiler, *flags):
+        done = subprocess.run([compiler, "-O1", "-fno-builtin", *flags, self.path("x.c"), "-o",
+                               self.path(name)], stderr=subprocess.DEVNULL, check=False)
+        # sanitizers want their addresses where they are by default
+        native = ["setarch", "-R", self.path(name)]
+        if done.returncode != 0 or support.run(native).stdout != "done\n":
+            return None
+        return native
+
+    def unsuitable(self, word, compiler, *flags, variables=()):
+        program = self.compile("prog", compiler, *flags)
+        if program is None:
+            return 0
+        self.write("self", "")
+        done = support.run([self.seep_path, "run", "-o", self.path("r.seep"), program[-1]])
+        self.assertEqual((done.returncode, done.stdout), (126, ""), (compiler, flags))
+        self.assertIn(word, done.stderr)
+        child = self.preload(program, env=support.environment(**dict(variables)))
+        self.assertEqual(child.stdout, "done\n", (compiler, flags))
+        self.assertIn("not recorded: ", child.stderr, (compiler, flags))
+        return 1
+
+    @hazard(22, Fix("preload/real.c", "if (sanitized)\n        sanitizers_malloc", "if (0)\n        "
+                    "sanitizers_malloc"))
+    def test_sanitizers(self):
+        self.write("x.c", self.SOURCE)
+        # gcc's runtime would end a program in which another library was loaded before it
+        behind = {"ASAN_OPTIONS": "verify_asan_link_order=0"}
+        tried = self.unsuitable("AddressSanitizer", "gcc", "-fsanitize=address", variables=behind)
+        tried += self.unsuitable("ThreadSanitizer", "gcc", "-fsanitize=thread")
+        tried += self.unsuitable("LeakSanitizer", "gcc", "-fsanitize=leak")
+        tried += self.unsuitable("AddressSanitizer", "clang", "-fsanitize=address")
+        tried += self.unsuitable("ThreadSanitizer", "clang", "-fsanitize=thread")
+        tried += self.unsuitable("MemorySanitizer", "clang", "-fsanitize=memory")
+        tried += self.unsuitable("LeakSanitizer", "clang", "-fsanitize=leak")
+        if tried < 3:
+            self.skipTest("needs the sanitizers of gcc or clang")
+
+    @hazard(22)
+    def test_undefined_behaviour_sanitizer(self):
+        self.write("x.c", self.SOURCE)
+        for compiler in ("gcc", "clang"):
+            program = self.compile("prog", compiler, "-fsanitize=undefined")
+            if program:
+                self.assertEqual(self.record([program[-1]]).blocks()[0][77], 1000)
+
+    @hazard(22)
+    def test_address_sanitizer_linked_in(self):
+        self.write("x.c", self.SOURCE)
+        program = self.compile("prog", "gcc", "-fsanitize=address", "-static-libasan")
+        if program is None:
+            self.skipTest("needs gcc's static AddressSanitizer")
+        done = self.preload(program)
+        self.assertEqual(done.stdout, "done\n")
+        self.assertIn("not recorded: ", done.stderr)
+
+    @hazard(12)
+    def test_programs_that_cannot_be_preloaded(self):
+        self.write("x.c", self.SOURCE)
+        for flags in (["-static"], ["-static-pie"], ["-m32"]):
+            if self.compile("prog", "gcc", *flags):
+                done = support.run([self.seep_path, "run", "-o", self.path("r.seep"),
+                                    self.path("prog")])
+                self.assertEqual((done.returncode, done.stdout), (126, ""), flags)
+                self.assertEqual(len(done.stderr.splitlines()), 1)
+                # as a child
+                done = self.record(["sh", "-c", self.path("prog")])
+                self.assertEqual(done.stdout, "done\n")
+
+    @hazard(30, Fix("preload/glibc.h", "#pragma weak gnu_get_libc_version", ""))
+    def test_musl(self):
+        self.write("x.c", self.SOURCE)
+        if shutil.which("musl-gcc") is None:
+            self.skipTest("needs musl-gcc (Debian package musl-tools)")
+        self.assertEqual(self.unsuitable("musl", "musl-gcc"), 1)
+
+    @hazard(30)
+    def test_older_glibc(self):
+        # as if _dl_find_object and __libc_single_threaded were not there
+        old = Fix("preload/clock.h", "&__libc_single_threaded && __libc_single_threaded",
+                  "&__absent && __absent", again=(
+                      ("preload/clock.h", "extern char __libc_single_threaded __attribute__((weak));",
+                       "extern char __absent __attribute__((weak));"),))
+        folder = self.path("older")
+        os.mkdir(folder)
+        old.build(folder)
+        self.libseep_path = self.renamed(os.path.join(folder, "libseep.so"))
+        program = self.build(os.path.join(support.SAMPLES, "threads.c"))
+        native = support.run([program], check=0)
+        done = self.preload([program])
+        self.assertEqual(done.stdout, native.stdout)
+        self.assert_complete(done)
+        self.assertGreater(done.info["allocations"], 1000)
+        self.assertEqual({s.functions[-1] for s in done.sites()} - {"_start", "clone3", "__clone3",
+                                                                    "clone"}, set())
+
+    @staticmethod
+    def renamed(library):
+        """Gives the weak reference to _dl_find_object a name that no libc has."""
+        with open(library, "rb") as file:
+            data = file.read()
+        if data.count(b"\0_dl_find_object\0") == 0:
+            raise AssertionError("not referred to by name")
+        with open(library, "wb") as file:
+            file.write(data.replace(b"\0_dl_find_object\0", b"\0_dl_find_absent\0"))
+        return library
+
+
+class OwnMalloc(TestCase):
+    """Programs that define malloc themselves."""
+
+    SOURCE = r"""
+        #include <stddef.h>
+        #include <stdio.h>
+        #include <string.h>
+        static _Alignas(16) char arena[1 << 20];
+        static size_t used;
+        void *malloc(size_t n)
+        {
+            size_t at = used;
+            used += (n + 31) & ~(size_t)15;
+            *(size_t *)(arena + at) = n;
+            return used < sizeof arena ? arena + at + 16 : NULL;
+        }
+        void free(void *p) { (void)p; }
+        void *calloc(size_t a, size_t b) { return malloc(a * b); }
+        void *realloc(void *p, size_t n)
+        {
+            void *q = malloc(n);
+            return q && p ? memcpy(q, p, n < ((size_t *)p)[-2] ? n : ((size_t *)p)[-2]) : q;
+        }
+        int main(void)
+        {
+            for (int i = 0; i < 100; i++)
+                if (!malloc(50))
+                    return 1;
+            puts("done");
+        }
+        """
+
+    @hazard(24)
+    def test_malloc_in_the_program(self):
+        source = self.write("own.c", self.SOURCE)
+        for flags in ([], ["-rdynamic"], ["-Wl,-Bsymbolic"]):
+            program = self.build(source, flags=["-O1", *flags])
+            for done in (self.record([program]), self.preload([program])):
+                self.assertEqual(done.stdout, "done\n")
+                self.assertIn("not recorded: the program has a malloc of its own", done.stderr, flags)
 
 
 class Namespaces(Surroundings):
