@@ -3,12 +3,13 @@
 
 #include "direct.h"
 #include "elf_image.h"
+#include "glibc.h"
 #include "modules.h"
+#include "real.h"
 #include "sys.h"
 #include "text.h"
 #include "unseen.h"
 
-#include <link.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -173,6 +174,8 @@ void rec_bindings_look(uintptr_t address)
 
 void rec_bindings_start(void)
 {
+    if (rec_real_refusal())
+        return;
     for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
         if (rec_direct_present())
             look((uintptr_t)map->l_ld, true);

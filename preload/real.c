@@ -252,11 +252,8 @@ bool rec_real_resolve(void)
     rec_real = found;
     rec_real_syscall = dlsym(RTLD_NEXT, "syscall");
     identify((const void *)real_malloc);
-    /* tcmalloc makes an object by operator new when first asked, and we ask in operator new. */
-    if (found.usable_size)
-        found.usable_size(NULL);
     refuse();
-    if (!first_in_line()) {
+    if (is_glibc() && !first_in_line()) {
         found.malloc = real_malloc;
         follow_the_first(&found);
         real_malloc = found.malloc;
