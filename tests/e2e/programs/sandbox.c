@@ -42,8 +42,7 @@ static struct sock_filter deny[] = {LOAD(nr), IF(ptrace, SECCOMP_RET_KILL_PROCES
                                     IF(kexec_load, SECCOMP_RET_KILL_PROCESS),
                                     ELSE(SECCOMP_RET_ALLOW)};
 static struct sock_filter run[] = {LOAD(nr), IF(mkdirat, SECCOMP_RET_KILL_PROCESS),
-                                   IF(madvise, SECCOMP_RET_KILL_PROCESS),
-                                   ELSE(SECCOMP_RET_ALLOW)};
+                                   IF(madvise, SECCOMP_RET_KILL_PROCESS), ELSE(SECCOMP_RET_ALLOW)};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
