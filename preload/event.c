@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "event.h"
 
+#include "fork.h"
 #include "modules.h"
 #include "nested.h"
 #include "options.h"
@@ -95,6 +96,10 @@ void rec_record(const struct rec_event *e, struct rec_context at)
         rec_modules_check(t);
     rec_event_write(t, e, e->row == rec_event_stackless ? 0 : stack_at(t, at));
     if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0)) {
+        if (t->fork != REC_FORK_NONE) {
+            rec_fork_over(t, e, at);
+            return;
+        }
         rec_renew_clock();
         rec_snapshot_if_due();
         t->clock_last = e->stamp;

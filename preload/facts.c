@@ -9,6 +9,7 @@
 #include "seep/trace_format.h"
 #include "sys.h"
 #include "text.h"
+#include "thread.h"
 
 #include <fcntl.h>
 #include <sys/auxv.h>
@@ -114,7 +115,8 @@ static void add_cpus(struct blob *b)
 
 /* Parent's pid, the fourth field of /proc/self/stat, is getppid(): 0 where it lies outside our pid
  * namespace. */
-static void add_process(struct blob *b, uint32_t image, struct rec_origin origin)
+static void add_process(struct blob *b, uint32_t image, struct rec_origin origin, char *scratch,
+                        size_t room)
 {
     add_number(b, SEEP_FACT_PID, (uint64_t)sys_call(SYS_getpid));
     add_number(b, SEEP_FACT_PARENT_PID, (uint64_t)sys_call(SYS_getppid));
@@ -126,6 +128,11 @@ static void add_process(struct blob *b, uint32_t image, struct rec_origin origin
         seep_put_u64(stamp, origin.fork_stamp);
         add_number(b, SEEP_FACT_FORK_PARENT_PID, origin.fork_parent_pid);
         add(b, SEEP_FACT_FORK_STAMP, stamp, sizeof stamp);
+        add_text(b, SEEP_FACT_FORK_PARENT, origin.fork_parent);
+        add_number(b, SEEP_FACT_FORK_GENERATION, origin.fork_generation);
+        add(b, SEEP_FACT_FORK_LANES, scratch,
+            (size_t)(rec_threads_put_fork((uint8_t *)scratch, (uint8_t *)scratch + room) -
+                     (uint8_t *)scratch));
     }
 }
 
@@ -176,7 +183,7 @@ size_t rec_facts_encode(uint8_t *out, size_t room, uint32_t image, struct rec_or
     struct blob b = {out, out + room / 2};
     char *scratch = (char *)out + room / 2;
     size_t scratch_room = room - room / 2;
-    add_process(&b, image, origin);
+    add_process(&b, image, origin, scratch, scratch_room);
     struct utsname uts;
     if (!sys_failed(sys_call(SYS_uname, &uts))) {
         add_text(&b, SEEP_FACT_HOST, uts.nodename);

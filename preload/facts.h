@@ -12,7 +12,9 @@
 /* Where this process came from, if it was forked from a recorded one. */
 struct rec_origin {
     uint32_t fork_parent_pid; /* 0: not forked from a recorded process */
+    const char *fork_parent;  /* name of its spool */
     uint64_t fork_stamp;
+    uint32_t fork_generation; /* of its modules, at the fork */
 };
 
 /* Reads the executable's name; to be called first. */

@@ -100,8 +100,7 @@ bool rec_modules_init(void)
 {
     rec_cold_reset();
     atomic_store_explicit(&generation, 1, memory_order_relaxed);
-    known = NULL;
-    known_count = known_room = last_hit = 0;
+    known_count = last_hit = 0;
     loader_low = loader_high = 0;
     find_program();
     struct elf_image image;
@@ -285,6 +284,8 @@ static void begin_generation(void)
 
 void rec_modules_check(struct rec_thread *t)
 {
+    if (rec_rows_lead_nowhere(t))
+        return;
     uint64_t mask = rec_cold_lock();
     bool noted_gone = false;
     for (uint32_t i = known_count; i > 0; i--) {

@@ -22,7 +22,7 @@ static struct rec_thread *walk_beside(struct rec_thread *t, struct rec_context a
     return n;
 }
 
-static bool runs_through_us(const struct rec_walk *walk)
+bool rec_nested_runs_through_us(const struct rec_walk *walk)
 {
     for (uint32_t i = 0; i < walk->count; i++)
         if (walk->pc[i] - self.start < self.end - self.start)
@@ -34,7 +34,7 @@ bool rec_nested_record(struct rec_thread *t, const struct rec_event *event, stru
 {
     uint64_t mask = sys_signals_block();
     struct rec_thread *n = walk_beside(t, at);
-    bool inside = n == NULL || runs_through_us(&n->walk);
+    bool inside = n == NULL || rec_nested_runs_through_us(&n->walk);
     if (n == NULL)
         rec_lost(SEEP_LOST_NESTED);
     else if (inside)
@@ -53,7 +53,7 @@ bool rec_nested_below(struct rec_context at)
         return false;
     uint64_t mask = sys_signals_block();
     const struct rec_thread *n = walk_beside(t, at);
-    bool inside = n == NULL || runs_through_us(&n->walk);
+    bool inside = n == NULL || rec_nested_runs_through_us(&n->walk);
     sys_signals_restore(mask);
     return inside;
 }

@@ -22,6 +22,9 @@ bool rec_nested_record(struct rec_thread *t, const struct rec_event *event, stru
 /* Whether a hook of the calling thread is below `at` on its stack, or may be. */
 bool rec_nested_below(struct rec_context at);
 
+/* Whether a frame of the walk is code of ours, or may be: a hook is below. */
+bool rec_nested_runs_through_us(const struct rec_walk *walk);
+
 /* Notes where our own code lies. */
 void rec_nested_init(void);
 

@@ -87,6 +87,8 @@ static const struct {
     LOOK_UP(pvalloc, "pvalloc"),
     LOOK_UP(usable_size, "malloc_usable_size"),
     LOOK_UP(prctl, "prctl"),
+    LOOK_UP(fork, "fork"),
+    LOOK_UP(plain_fork, "_Fork"),
 };
 
 static void *base_of(const void *function, const char **path)

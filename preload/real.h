@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct rec_real {
     void *(*malloc)(size_t);
@@ -25,6 +26,8 @@ struct rec_real {
     void *(*pvalloc)(size_t);
     size_t (*usable_size)(void *);
     int (*prctl)(int, ...);
+    pid_t (*fork)(void);
+    pid_t (*plain_fork)(void); /* _Fork() */
     bool nests; /* an allocator we do not know: its functions may call each other by public names */
 };
 

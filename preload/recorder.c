@@ -23,6 +23,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -43,6 +44,8 @@ static atomic_int state;
 static char *environment; /* as it was at the start of this image; kept for its forked children */
 static char out_path[REC_OPTION_TEXT_MAX]; /* absolute: children may change directory */
 static uint32_t recorded_pid;
+static uint64_t fork_stamp; /* of the first fork since the recorded process; 0: not told */
+static char parent_name[REC_SPOOL_NAME_MAX];
 static uint64_t lost_early;
 
 /* ------------------------------------------------------------------ where the spool goes */
@@ -109,12 +112,32 @@ static uint32_t next_image(char *scratch)
     return next;
 }
 
+/* Whether there is a trace of that name: `path` up to `stem` and the trace's suffix. */
+static bool is_packed(const char *path, size_t stem)
+{
+    char trace[REC_OPTION_TEXT_MAX];
+    struct text t = TEXT(trace);
+    for (size_t i = 0; i < stem; i++)
+        text_addc(&t, path[i]);
+    text_add(&t, SEEP_TRACE_SUFFIX);
+    long place = rec_spool_place(path);
+    if (sys_failed(place))
+        return false;
+    long fd = sys_call(SYS_openat, place, text_base_name(trace), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    sys_call(SYS_close, place);
+    if (!sys_failed(fd))
+        sys_call(SYS_close, fd);
+    return !sys_failed(fd);
+}
+
 /* Creates the spool. Under `seep run` every process image has a name of its own; else the first to
  * come takes the plain one. Returns 0 or a negative errno. */
 static long create_spool(char *scratch, struct rec_origin origin)
 {
     bool plain = *rec_option_text(REC_OPTION_RUN_ID) == '\0' && origin.fork_parent_pid == 0;
-    uint32_t image = plain ? 0 : next_image(scratch);
+    /* A forked child's pid is new: what may stand there of another process that had it is found
+     * when the name is taken. */
+    uint32_t image = plain || origin.fork_parent_pid ? 0 : next_image(scratch);
     for (uint32_t tries = 0; tries < IMAGES_MAX; tries++) {
         char path[REC_OPTION_TEXT_MAX];
         struct text t = TEXT(path);
@@ -127,14 +150,17 @@ static long create_spool(char *scratch, struct rec_origin origin)
             text_addc(&t, '.');
             text_add(&t, rec_facts_exe_name());
         }
+        size_t stem = t.length;
         text_add(&t, SEEP_SPOOL_SUFFIX);
         if (t.length + 1 >= t.room)
             return -ENAMETOOLONG;
         size_t n = rec_facts_encode((uint8_t *)scratch, SCRATCH_BYTES, image, origin);
-        long result = rec_spool_create(path, scratch, n);
-        if (result != -EEXIST)
-            return result;
-        image = plain ? next_image(scratch) : image + 1;
+        if (plain || !is_packed(path, stem)) {
+            long result = rec_spool_create(path, scratch, n);
+            if (result != -EEXIST)
+                return result;
+        }
+        image = tries == 0 ? next_image(scratch) : image + 1;
         plain = false;
     }
     return -EEXIST;
@@ -168,10 +194,9 @@ static bool start_parts(struct rec_origin origin)
     if (scratch == NULL)
         return false;
     if (origin.fork_parent_pid == 0) {
-        environment = sys_memory(SCRATCH_BYTES);
+        environment = sys_memory_kept(SCRATCH_BYTES);
         if (environment == NULL)
             return false;
-        sys_call(SYS_madvise, environment, SCRATCH_BYTES, MADV_DOFORK);
         rec_facts_init();
         rec_options_read(environment,
                          rec_read_file("/proc/self/environ", environment, SCRATCH_BYTES));
@@ -216,6 +241,43 @@ static void fill_control(void)
     memcpy(c->magic, SEEP_SPOOL_MAGIC, sizeof c->magic); /* last: the page is sound from now on */
 }
 
+static void note_fork(uint64_t stamp, bool inside)
+{
+    if (fork_stamp == 0)
+        fork_stamp = stamp;
+    struct rec_thread *t = rec_thread_current;
+    if (inside && t->fork == REC_FORK_NONE)
+        rec_thread_fork_inside(t);
+}
+
+void rec_forked(uint64_t stamp, bool inside)
+{
+    if (atomic_load(&state) == STATE_RUNNING && *rec_alive != REC_ALIVE)
+        note_fork(stamp, inside);
+}
+
+/* In a forked child that is about to record: what it has from its parent. */
+static struct rec_origin leave_parent(void)
+{
+    /* A fork that we were not told of may have interrupted a hook, too. */
+    if (fork_stamp == 0)
+        note_fork(rec_clock_stamp(), rec_thread_current != NULL);
+    struct text name = TEXT(parent_name);
+    name.length = 0;
+    text_add(&name, text_base_name(rec_spool_path()));
+    struct rec_origin origin = {
+        .fork_parent_pid = recorded_pid,
+        .fork_parent = parent_name,
+        .fork_stamp = fork_stamp,
+        .fork_generation = rec_modules_generation(),
+    };
+    fork_stamp = 0;
+    rec_spool_forget();
+    rec_thread_current = NULL;
+    lost_early = 0;
+    return origin;
+}
+
 static bool start(bool forked)
 {
     /* Set-user-ID: the environment is not its owner's. */
@@ -226,13 +288,8 @@ static bool start(bool forked)
     }
     uint64_t mask = sys_signals_block();
     struct rec_origin origin = {0};
-    if (forked) {
-        origin.fork_parent_pid = recorded_pid;
-        origin.fork_stamp = rec_clock_stamp();
-        rec_spool_forget();
-        rec_thread_current = NULL;
-        lost_early = 0;
-    }
+    if (forked)
+        origin = leave_parent();
     recorded_pid = (uint32_t)sys_call(SYS_getpid);
     long page = forked ? (long)rec_alive
                        : sys_call(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE,

@@ -29,6 +29,10 @@ struct rec_thread *rec_thread_slow(void);
 void rec_stop(enum seep_stop reason);
 bool rec_is_off(void);
 
+/* In the child of a fork, before anything else: `stamp` was read right before it. `inside`: a hook
+ * of ours that a signal handler interrupted is on the stack. */
+void rec_forked(uint64_t stamp, bool inside);
+
 /* Counts an event that is not recorded. */
 void rec_lost(enum seep_lost reason);
 

@@ -19,6 +19,11 @@ static void publish(struct rec_thread *t)
     __atomic_store_n(&t->lane->word, (uint64_t)t->sequence << 32 | t->length, __ATOMIC_RELEASE);
 }
 
+bool rec_rows_lead_nowhere(const struct rec_thread *t)
+{
+    return t->fork != REC_FORK_NONE;
+}
+
 static void restart_deltas(struct rec_thread *t)
 {
     t->last_stamp = rec_spool_control()->start_stamp;
@@ -31,6 +36,11 @@ static void restart_deltas(struct rec_thread *t)
 static bool write_out(struct rec_thread *t)
 {
     uint64_t mask = sys_signals_block();
+    if (rec_rows_lead_nowhere(t)) {
+        t->word = (uint64_t)(t->sequence + 1) << 32;
+        sys_signals_restore(mask);
+        return true;
+    }
     uint32_t slot = t->sequence & 1;
     enum seep_stop stop =
         rec_spool_write_rows(t->lane_index, t->sequence, t->lane->thread[slot], t->tail, t->length);
@@ -41,8 +51,7 @@ static bool write_out(struct rec_thread *t)
         t->lane->thread[!slot] = t->number;
         t->lane->tail_offset[!slot] = t->lane->tail_offset[slot];
         t->lane->tail_bytes[!slot] = t->room;
-        t->sequence++;
-        t->length = 0;
+        t->word = (uint64_t)(t->sequence + 1) << 32; /* in one go: see there */
         publish(t);
         restart_deltas(t);
         rec_after_write_out();

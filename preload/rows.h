@@ -21,6 +21,9 @@ struct rec_block {
     uint64_t alignment; /* 0: none asked for */
 };
 
+/* In a forked child: `t` is the parent's, of a hook that a handler interrupted to fork. */
+bool rec_rows_lead_nowhere(const struct rec_thread *t);
+
 /* Stack 0: without one (FREE). */
 bool rec_row_alloc(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
                    const struct rec_block *block);

@@ -22,12 +22,23 @@ static uint64_t used; /* words that are not 0, tombstones too */
 struct eh_rule *rec_rules_wide;
 static uint32_t wide_count;
 
+/* Gives the pages back: they read as zeros. */
+static void drop(const struct rule_table *t)
+{
+    sys_call(SYS_madvise, t->words, 8 * (t->mask + 1), MADV_DONTNEED);
+}
+
 static struct rule_table *make_table(unsigned bits)
 {
     if (bits > BITS_MAX)
         return NULL;
     struct rule_table *t = &tables[bits];
-    void *words = sys_memory(8ull << bits);
+    /* One that is there already is the parent's, in a forked child, or of an earlier start. */
+    void *words = t->words;
+    if (words)
+        drop(t);
+    else
+        words = sys_memory(8ull << bits);
     if (!words)
         return NULL;
     *t = (struct rule_table){.words = words, .shift = 64 - bits, .mask = (1ull << bits) - 1};
@@ -38,7 +49,8 @@ bool rec_rules_init(void)
 {
     rec_cold_reset();
     used = 0;
-    rec_rules_wide = sys_memory(WIDE_LIMIT * sizeof *rec_rules_wide);
+    if (!rec_rules_wide)
+        rec_rules_wide = sys_memory(WIDE_LIMIT * sizeof *rec_rules_wide);
     struct rule_table *t = make_table(BITS_MIN);
     if (!t || !rec_rules_wide)
         return false;
@@ -191,7 +203,7 @@ static struct rule_table *grow(struct rule_table *old)
     }
     used = live;
     atomic_store_explicit(&rec_rules_current, t, memory_order_release);
-    sys_call(SYS_madvise, old->words, 8 * (old->mask + 1), MADV_DONTNEED);
+    drop(old);
     return t;
 }
 

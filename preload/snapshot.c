@@ -33,7 +33,6 @@ static uint64_t mappings_at_ns, mappings_cost_ns;
 
 void rec_snapshot_init(void)
 {
-    work = NULL;
     atomic_store(&taken, false);
     started_ns = rec_clock_ns(CLOCK_MONOTONIC);
     spent_ns = mappings_at_ns = mappings_cost_ns = 0;

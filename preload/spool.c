@@ -36,6 +36,7 @@ static struct spool_file {
 static char directory[REC_OPTION_TEXT_MAX];
 static uint64_t place_device, place_inode; /* the directory in which spools are made */
 static struct seep_control *control;
+static bool control_is_blank; /* rec_spool_blank() */
 
 /* ------------------------------------------------------------------ descriptors */
 
@@ -257,8 +258,12 @@ static long map_control(int fd)
             within_file_limit(CONTROL_BYTES) ? sys_call(SYS_ftruncate, fd, CONTROL_BYTES) : -EFBIG;
     if (sys_failed(result))
         return result;
-    control = map(fd, 0, CONTROL_BYTES);
-    return control ? 0 : -ENOMEM;
+    void *mapped = map(fd, 0, CONTROL_BYTES);
+    if (mapped == NULL)
+        return -ENOMEM;
+    control = mapped;
+    control_is_blank = false;
+    return 0;
 }
 
 static long create_files(int home, const void *facts, size_t facts_bytes)
@@ -288,9 +293,10 @@ static void remove_files(int place, int home)
     sys_call(SYS_unlinkat, place, text_base_name(directory), AT_REMOVEDIR);
     close_descriptor(home);
     files[FILE_HOME].descriptor = -1;
-    if (control)
+    if (control && !control_is_blank) {
         sys_call(SYS_munmap, control, CONTROL_BYTES);
-    control = NULL;
+        control = NULL;
+    }
 }
 
 long rec_spool_create(const char *path, const void *facts, size_t facts_bytes)
@@ -449,6 +455,17 @@ void rec_spool_forget(void)
         if (is_ours(&files[i], files[i].descriptor))
             close_descriptor(files[i].descriptor);
         files[i].descriptor = -1;
+        files[i].device = files[i].inode = 0; /* nor is it opened again */
     }
-    control = NULL;
+    if (!control_is_blank)
+        control = NULL;
+}
+
+void rec_spool_blank(void)
+{
+    if (control) {
+        sys_memory_blank(control, CONTROL_BYTES);
+        control_is_blank = true;
+    }
+    rec_spool_forget();
 }

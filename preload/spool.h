@@ -12,6 +12,8 @@
 #ifndef REC_SPOOL_H
 #define REC_SPOOL_H
 
+#define REC_SPOOL_NAME_MAX 256 /* of its directory entry, with the NUL */
+
 #include "seep/trace_format.h"
 
 #include <stdbool.h>
@@ -43,6 +45,10 @@ enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t t
 
 /* Appends to the `snapshots` file. */
 void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint32_t length);
+
+/* In a forked child, where a hook goes on that was begun in the parent: as rec_spool_forget(), with
+ * an empty page in place of the parent's control page, so that the hook finds one. */
+void rec_spool_blank(void);
 
 /* In a forked child: forgets the parent's spool and closes the descriptors that are still its, but
  * for that of the directory, by which the child's own is found. */

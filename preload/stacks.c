@@ -45,11 +45,23 @@ static _Atomic uint32_t nodes;
 /* Hash of the root ([0]) and of each frame's node, root to leaf. Under the lock. */
 static uint64_t path[SEEP_FRAME_LIMIT + 1];
 
+/* Gives the pages back: they read as zeros. False where the program locked its memory. */
+static bool drop(const struct table *t)
+{
+    return !sys_failed(
+        sys_call(SYS_madvise, t->entries, (t->mask + 1) * sizeof *t->entries, MADV_DONTNEED));
+}
+
 static struct table *make_table(unsigned bits)
 {
     if (bits > BITS_MAX)
         return NULL;
-    struct entry *entries = sys_memory(sizeof *entries << bits);
+    /* One that is there already is the parent's, in a forked child, or of an earlier start. */
+    struct entry *entries = tables[bits].entries;
+    if (entries)
+        drop(&tables[bits]);
+    else
+        entries = sys_memory(sizeof *entries << bits);
     if (!entries)
         return NULL;
     tables[bits] =
@@ -92,13 +104,6 @@ static void put(const struct table *t, uint64_t hash, uint32_t id)
         i = (i + 1) & t->mask;
     atomic_store_explicit(&t->entries[i].id, id, memory_order_relaxed);
     atomic_store_explicit(&t->entries[i].hash, hash, memory_order_release);
-}
-
-/* Gives the pages back: they read as zeros. False where the program locked its memory. */
-static bool drop(const struct table *t)
-{
-    return !sys_failed(
-        sys_call(SYS_madvise, t->entries, (t->mask + 1) * sizeof *t->entries, MADV_DONTNEED));
 }
 
 /* Room for `more` entries at a load of at most 5/8. False without memory. */
@@ -147,6 +152,8 @@ static __attribute__((noinline, cold)) uint32_t define(struct rec_thread *t,
                                                        const struct rec_walk *walk)
 {
     uint32_t id = 0, known, generation;
+    if (rec_rows_lead_nowhere(t))
+        return 0; /* others of this process would use an id whose definition is lost */
     uint64_t mask = rec_cold_lock();
     do {
         generation = rec_modules_generation();

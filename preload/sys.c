@@ -10,13 +10,23 @@
 
 void *sys_memory(size_t bytes)
 {
+    void *p = sys_memory_kept(bytes);
+    if (p)
+        sys_call(SYS_madvise, p, bytes, MADV_WIPEONFORK);
+    return p;
+}
+
+void *sys_memory_kept(size_t bytes)
+{
     long p = sys_call(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (sys_failed(p))
-        return NULL;
-    /* A kernel that refuses leaves the child a copy it does not use: harmless. */
-    sys_call(SYS_madvise, p, bytes, MADV_DONTFORK);
-    return (void *)p;
+    return sys_failed(p) ? NULL : (void *)p;
+}
+
+void sys_memory_blank(void *at, size_t bytes)
+{
+    sys_call(SYS_mmap, at, bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 void sys_memory_free(void *p, size_t bytes)

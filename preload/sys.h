@@ -48,8 +48,13 @@ static inline int sys_failed(long result)
     return result < 0 && result > -4096;
 }
 
-/* Private anonymous memory, zeroed; NULL on failure. DONTFORK: a child starts without it. */
+/* Private anonymous memory, zeroed; NULL on failure. A forked child finds it at the same place and
+ * zeroed again: a hook that was interrupted by a handler that forked goes on there. */
 void *sys_memory(size_t bytes);
+/* The same, but a forked child finds what was in it. */
+void *sys_memory_kept(size_t bytes);
+/* Puts such memory, zeroed, at an address, in place of whatever may be there. */
+void sys_memory_blank(void *at, size_t bytes);
 void sys_memory_free(void *p, size_t bytes);
 
 /* Blocks all signals of the calling thread; give the result back to sys_signals_restore(). */

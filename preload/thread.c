@@ -2,6 +2,7 @@
 #include "thread.h"
 
 #include "clock.h"
+#include "cold.h"
 #include "lock.h"
 #include "recorder.h"
 #include "seep/trace_codec.h"
@@ -26,6 +27,11 @@ static struct rec_thread *ended; /* threads whose destructors ran, under `lock` 
 static bool have_key;
 static pthread_key_t key;
 static uint32_t made;
+/* All of this process. Like the states themselves it is handed down to a forked child, which finds
+ * there how far its parent's lanes were: what the kernel copies at a fork is a picture of one
+ * moment, in the sense that a row is in it if anything is that its thread, or another one that knew
+ * of it, did later. */
+static struct rec_thread *all;
 
 static void write_name(struct rec_thread *t, enum seep_beside kind, uint32_t number, int tid,
                        const char *name)
@@ -64,11 +70,55 @@ static void thread_ends(void *arg)
     rec_unlock(&lock, mask);
 }
 
+static void free_state(struct rec_thread *t)
+{
+    if (t->fork == REC_FORK_OVER)
+        sys_memory_free(t->tail, SEEP_TAIL_MAX_BYTES);
+    sys_memory_free(t, sizeof *t);
+}
+
+void rec_thread_fork_inside(struct rec_thread *t)
+{
+    t->fork_word = t->word;
+    t->fork = REC_FORK_INSIDE;
+    t->room = SEEP_TAIL_MAX_BYTES;
+    t->clock_last = t->clock_wait = 0; /* leads to rec_fork_over() */
+    sys_memory_blank(t->tail, SEEP_TAIL_MAX_BYTES);
+    rec_spool_blank();
+    rec_cold_reset();
+    rec_lock_reset(&lock);
+}
+
+void rec_thread_fork_over(struct rec_thread *t)
+{
+    t->fork = REC_FORK_OVER;
+    if (t != rec_thread_current)
+        free_state(t);
+    /* else this process has recorded nothing yet; once it does, it needs t->fork_word */
+}
+
+uint8_t *rec_threads_put_fork(uint8_t *p, const uint8_t *end)
+{
+    for (const struct rec_thread *t = all; t && end - p >= 3 * SEEP_VARINT_MAX; t = t->older) {
+        uint64_t word = t->fork == REC_FORK_NONE ? t->word : t->fork_word;
+        p = seep_put_varint(p, t->lane_index);
+        p = seep_put_varint(p, word >> 32);
+        p = seep_put_varint(p, (uint32_t)word);
+    }
+    return p;
+}
+
 void rec_threads_init(void)
 {
     rec_lock_reset(&lock);
     ended = NULL;
     made = 0;
+    while (all) { /* the parent's */
+        struct rec_thread *t = all;
+        all = t->older;
+        if (t->fork != REC_FORK_INSIDE)
+            free_state(t);
+    }
     if (!have_key)
         have_key = pthread_key_create(&key, thread_ends) == 0;
 }
@@ -92,7 +142,7 @@ static struct rec_thread *make(void)
     struct seep_control *control = rec_spool_control();
     if (control->lane_count >= SEEP_LANE_LIMIT)
         return NULL;
-    struct rec_thread *t = sys_memory(sizeof *t);
+    struct rec_thread *t = sys_memory_kept(sizeof *t);
     if (t == NULL)
         return NULL;
     t->lane_index = control->lane_count;
@@ -107,6 +157,8 @@ static struct rec_thread *make(void)
     t->lane->tail_offset[0] = (uint64_t)t->lane_index * SEEP_TAIL_MAX_BYTES;
     t->lane->tail_bytes[0] = t->room;
     __atomic_store_n(&control->lane_count, t->lane_index + 1, __ATOMIC_RELEASE);
+    t->older = all;
+    __atomic_store_n(&all, t, __ATOMIC_RELEASE);
     made++;
     return t;
 }

@@ -14,6 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* In a forked child, of the state of the thread that forked. */
+enum rec_fork {
+    REC_FORK_NONE,
+    REC_FORK_INSIDE, /* a handler forked; the hook it interrupted may go on with this state */
+    REC_FORK_OVER,   /* that hook is done */
+};
+
 struct rec_thread {
     /* The hook this thread is in: CFA of the interposed function, 0 outside. Written last on the
      * way in and first on the way out; a signal handler finds here that it interrupted us. */
@@ -25,10 +32,15 @@ struct rec_thread {
     /* the tail */
     struct seep_lane *lane;
     uint32_t lane_index;
-    uint32_t sequence;
+    uint32_t room; /* reserved bytes of the tail */
     uint8_t *tail;
-    uint32_t length; /* committed bytes */
-    uint32_t room;   /* reserved bytes of the tail */
+    union {
+        struct {
+            uint32_t length; /* committed bytes */
+            uint32_t sequence;
+        };
+        uint64_t word; /* both, as in the lane: a forked child finds here how far its parent was */
+    };
     /* what the next row's deltas count from */
     uint64_t last_stamp;
     uint64_t last_address;
@@ -41,6 +53,9 @@ struct rec_thread {
     struct rec_stack_bounds bounds;
     struct rec_thread *beside; /* owned; what rec_thread_beside() made */
     struct rec_thread *next;   /* in the list of ended threads */
+    struct rec_thread *older;  /* in the list of all: the one made before */
+    enum rec_fork fork;
+    uint64_t fork_word; /* `word` at the fork */
     struct rec_last_walk last;
     struct rec_walk walk;
 };
@@ -65,6 +80,16 @@ extern __thread struct rec_thread *rec_thread_current __attribute__((tls_model("
 
 /* Prepares the list and the destructor key; in a forked child again. */
 void rec_threads_init(void);
+
+/* In a forked child, where a hook may go on with the parent's state `t`: lets its rows lead nowhere
+ * rather than into the parent's tail, which is not there. */
+void rec_thread_fork_inside(struct rec_thread *t);
+/* That hook is done. */
+void rec_thread_fork_over(struct rec_thread *t);
+
+/* In a forked child, before rec_threads_init(): encodes how far each lane of the parent was at the
+ * fork, SEEP_FACT_FORK_LANES. Returns the end. */
+uint8_t *rec_threads_put_fork(uint8_t *p, const uint8_t *end);
 
 /* Notes the names of the threads that still run, through rows of the calling one; at exit. */
 void rec_threads_name_all(struct rec_thread *self);

@@ -79,6 +79,12 @@ enum seep_fact {
     SEEP_FACT_CLOCK = 23, /* text, trace only: what its times rest on. "exact", "pairs": read by the
                              recorder; "measured": rate of the machine that packed it; guessed:
                              "snapshots", "ticks" */
+    SEEP_FACT_FORK_PARENT = 24,     /* text: name of that process's spool */
+    SEEP_FACT_FORK_GENERATION = 25, /* integer: the parent's at the fork; the child's first */
+    SEEP_FACT_FORK_LANES = 26, /* spool only: varints lane, sequence, committed bytes of each of the
+                                  parent's tails at the fork: rows up to there are before it */
+    SEEP_FACT_FORK_NS = 27,    /* integer, trace only: time of the fork, since the parent's start */
+    SEEP_FACT_PARENT_TRACE = 28, /* text, trace only: name of the parent's trace */
 };
 
 /* Things beside the allocation events, in both forms. In the spool they are SEEP_ROW_BESIDE rows
@@ -101,6 +107,8 @@ enum seep_beside {
     SEEP_BESIDE_ALLOCATOR_CALL = 13,  /* reserved: malloc_trim, mallopt, mallctl, ... */
     SEEP_BESIDE_RECORDER = 14,        /* varint bytes of memory the recorder itself holds */
     SEEP_BESIDE_FREED_RESIDENCY = 15, /* reserved: sampled residency of freed large blocks */
+    SEEP_BESIDE_INHERITED = 16,       /* trace only: when inherited blocks were made, and by whom:
+                                         layout below */
 };
 
 /* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of
@@ -113,7 +121,12 @@ enum seep_beside {
  * in /proc/PID/maps ("" for anonymous); varint run count; each run varint pages << 2 | enum
  * seep_residency. Runs cover the mapping from its start, pages behind the last run are absent; only
  * private writable mappings have any.
- */
+ *
+ * SEEP_BESIDE_INHERITED: the blocks that a forked child has from its parent are the trace's first
+ * events, ALLOC with the flag INHERITED, by age. varint number of the first event told of; varint
+ * count; each svarint difference to the age before (0 at first), varint tid of the thread that made
+ * it. An age is the ns from when the block was made, or last reallocated, to the start of the
+ * child's recording. */
 enum seep_residency {
     SEEP_PAGE_ABSENT = 0,
     SEEP_PAGE_RESIDENT = 1, /* anonymous, or a private copy of a file's page */

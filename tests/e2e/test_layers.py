@@ -49,6 +49,7 @@ EXPORTS = re.compile(r"""^(
   | mallocx | rallocx | xallocx | dallocx | sdallocx | sallocx | nallocx
   | _Zn[wa]m\w* | _Zd[la]Pv\w*
   | prctl | syscall  # to see a sandbox come: preload/sandbox.h
+  | fork | _Fork
   | seep_recorder_\w+
 )$""", re.X)
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "fork.h"
+
+#include "nested.h"
+#include "recorder.h"
+#include "sys.h"
+#include "thread.h"
+#include "unwind.h"
+
+#include <errno.h>
+
+/* Whether a hook of ours is below on the stack, interrupted: not only while it says that it is
+ * busy, but from its first instruction to its last. */
+static bool is_inside(struct rec_context at)
+{
+    struct rec_walk *walk = sys_memory(sizeof *walk); /* a handler's stack may be small */
+    if (walk == NULL)
+        return true;
+    struct rec_stack_bounds bounds = {0};
+    rec_unwind(walk, at, &bounds);
+    bool inside = rec_nested_runs_through_us(walk);
+    sys_memory_free(walk, sizeof *walk);
+    return inside;
+}
+
+void rec_fork_over(struct rec_thread *t, const struct rec_event *event, struct rec_context at)
+{
+    bool committed = t->word == t->fork_word;
+    rec_thread_fork_over(t);
+    if (!committed)
+        rec_record(event, at);
+}
+
+static pid_t fork_by(pid_t (*real)(void), struct rec_context at)
+{
+    if (real == NULL) { /* another thread is looking it up at this moment */
+        errno = EAGAIN;
+        return -1;
+    }
+    bool inside = *rec_alive == REC_ALIVE && rec_thread_current && is_inside(at);
+    uint64_t stamp = rec_clock_stamp();
+    pid_t pid = real();
+    if (pid == 0)
+        rec_forked(stamp, inside);
+    return pid;
+}
+
+pid_t fork(void)
+{
+    rec_real_ready();
+    return fork_by(rec_real.fork, REC_CONTEXT_HERE);
+}
+
+pid_t _Fork(void)
+{
+    rec_real_ready();
+    return fork_by(rec_real.plain_fork ? rec_real.plain_fork : rec_real.fork, REC_CONTEXT_HERE);
+}
