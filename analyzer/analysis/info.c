@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/info.h"
 
+#include "analysis/fork.h"
+
 #include "analysis/completeness.h"
 #include "analysis/resolve.h"
 #include "model/heap.h"
@@ -93,7 +95,7 @@ static void add_process(struct result *parent, const struct trace_facts *f)
     add_known(r, "pid", f->pid);
     add_known(r, "parent_pid", f->parent_pid);
     result_integer(r, "image", f->image);
-    add_known(r, "fork_parent_pid", f->fork_parent_pid);
+    fork_add(r, f);
     add_text(r, "host", f->host);
     add_text(r, "kernel", f->kernel);
     add_text(r, "libc", f->libc);

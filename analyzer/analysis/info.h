@@ -44,7 +44,7 @@ struct info_options {
  *     command              text, quoted as for a shell; arguments: array of texts
  *     exe, working_directory, host, kernel, libc, thp, run_id, recorder_version   text or null
  *     pid, parent_pid, image, cpus [integer or null];  page_bytes [bytes or null]
- *     fork_parent_pid      integer or null
+ *     fork_parent_pid, parent_trace, fork_ns: see analysis/fork.h
  *     start_realtime_ns    [integer] ns since 1970;  start  text, ISO 8601 UTC
  *     options, environment arrays of texts
  *   exit                   object:

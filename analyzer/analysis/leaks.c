@@ -4,6 +4,7 @@
  * Only the shown sites are named in full, and only their blocks are looked at a second time. */
 #include "analysis/leaks.h"
 
+#include "analysis/fork.h"
 #include "analysis/leaks_sites.h"
 #include "model/calls.h"
 #include "util/mem.h"
@@ -190,9 +191,11 @@ static double percent(uint64_t part, uint64_t whole)
 }
 
 static void add_site(struct result *list, const struct leaks_site *site, const struct details *d,
-                     size_t at, uint64_t matched_bytes, unsigned depth, struct frames *frames)
+                     size_t at, uint64_t matched_bytes, const struct leaks_options *options,
+                     struct frames *frames)
 {
     struct result *r = result_object(list, NULL);
+    bool inherited = options->inherited;
     result_text(r, "name", site->name);
     result_count(r, "blocks", site->use.blocks);
     result_bytes(r, "bytes", site->use.bytes);
@@ -200,13 +203,14 @@ static void add_site(struct result *list, const struct leaks_site *site, const s
     result_percent(r, "share_percent", percent(site->use.bytes, matched_bytes));
     result_count(r, "allocated_blocks", site->use.made_blocks);
     result_bytes(r, "allocated_bytes", site->use.made_bytes);
-    result_ns(r, "first_ns", site->use.first_ns);
-    result_ns(r, "last_ns", site->use.last_ns);
+    result_ns(r, "first_ns",
+              inherited ? LIVE_SET_FORK_NS - site->use.first_ns : site->use.first_ns);
+    result_ns(r, "last_ns", inherited ? LIVE_SET_FORK_NS - site->use.last_ns : site->use.last_ns);
     add_blocks_of_site(r, d, at);
     result_count(r, "stacks", site->stacks);
     result_text(r, "suppressed", site->rule ? site->rule->pattern : NULL);
     result_bool(r, "builtin", site->rule && !site->rule->file);
-    add_frames(r, site->heaviest, depth, frames);
+    add_frames(r, site->heaviest, options->depth, frames);
 }
 
 /* What is there at the end of a recording that ends early was not there at exit. */
@@ -247,6 +251,21 @@ static void add_total(struct result *r, const struct heap_totals *t)
     result_bytes(total, "peak_live_bytes", t->peak_live_bytes);
     result_ns(total, "peak_time_ns", t->peak_time_ns);
     result_percent(total, "share_of_peak_percent", percent(t->live_bytes, t->peak_live_bytes));
+}
+
+static void add_inherited(struct result *r, const struct live_set *set)
+{
+    if (set->totals.inherited_blocks == 0) {
+        result_null(r, "inherited");
+        return;
+    }
+    struct result *o = result_object(r, "inherited");
+    fork_add(o, trace_reader_facts(set->reader));
+    result_count(o, "blocks", set->totals.inherited_blocks);
+    result_bytes(o, "bytes", set->totals.inherited_bytes);
+    result_count(o, "held_blocks", set->inherited_blocks);
+    result_bytes(o, "held_bytes", set->inherited_bytes);
+    result_bool(o, "shown", set->inherited);
 }
 
 static struct result *add_sum(struct result *r, const char *name, const struct leaks_sum *sum)
@@ -308,11 +327,11 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     result_text(r, "by", leaks_by_names[options->by]);
     result_text(r, "order", leaks_order_names[options->order]);
     add_total(r, &set->totals);
+    add_inherited(r, set);
     add_sum(r, "matched", &sites->matched);
     struct result *list = result_array(r, "sites");
     for (size_t i = 0; i < sites->shown; i++)
-        add_site(list, &sites->items[i], &details, i, sites->matched.bytes, options->depth,
-                 &frames);
+        add_site(list, &sites->items[i], &details, i, sites->matched.bytes, options, &frames);
     result_count(add_sum(r, "hidden", &sites->hidden), "small_sites", sites->small_sites);
     struct result *out = result_object(r, "filtered_out");
     result_count(out, "blocks", set->filtered_blocks);
@@ -337,8 +356,8 @@ enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
         goto done;
     if (options->suppressions)
         suppressions_bind(options->suppressions, dict, symbols);
-    code =
-        live_set_read(&set, reader, options->filter, options->progress, options->progress_arg, err);
+    code = live_set_read(&set, reader, options->filter, options->inherited, options->progress,
+                         options->progress_arg, err);
     if (code)
         goto done;
     code = leaks_sites_group(&sites, &set, options, dict, symbols, err);

@@ -29,10 +29,11 @@ struct leaks_options {
     size_t top;         /* sites shown; 0 = all */
     uint64_t min_bytes; /* smaller sites are not shown but counted as hidden */
     uint64_t min_blocks;
-    unsigned depth;                    /* frames shown of a stack, inline ones count; 0 = all */
-    bool show_builtin;                 /* sites of the built-in list are listed among the others */
-    bool show_suppressed;              /* the same for suppression files */
-    struct filter *filter;             /* not yet bound; NULL: none. Not owned */
+    unsigned depth;        /* frames shown of a stack, inline ones count; 0 = all */
+    bool show_builtin;     /* sites of the built-in list are listed among the others */
+    bool show_suppressed;  /* the same for suppression files */
+    bool inherited;        /* what a forked child has from its parent, not what it made itself */
+    struct filter *filter; /* not yet bound; NULL: none. Not owned */
     struct suppressions *suppressions; /* not yet bound; NULL: none. Not owned */
     /* Called now and then while events are read, with 0 .. 1; returns false to stop (INTERRUPTED).
      * May be NULL. The symboliser has its own for the time after. */
@@ -53,6 +54,11 @@ struct leaks_options {
  *   total           object: everything live at that moment, before filters:
  *     blocks [count], bytes [bytes], usable_bytes [bytes]
  *     peak_live_bytes [bytes], peak_time_ns [ns], share_of_peak_percent [percent]
+ *   inherited       null, or object: what a forked child has from its parent
+ *     fork_parent_pid, parent_trace, fork_ns: see analysis/fork.h
+ *     blocks, bytes [count, bytes] at the fork; held_blocks, held_bytes: of them, still live
+ *     shown         bool: the sites are of those; their first_ns and last_ns are then how long
+ *                   before the start of this recording
  *   matched         object {sites, blocks, bytes}: what filters and suppressions leave:
  *                   sites shown + hidden
  *   sites           array, ordered; each an object:

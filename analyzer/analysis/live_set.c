@@ -28,6 +28,11 @@ static void step_back(struct live_set *s, const struct trace_event *ev)
     }
 }
 
+static bool is_inherited(const struct trace_block *b)
+{
+    return b->flags & TRACE_INHERITED;
+}
+
 static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
 {
     return b->stack <= trace_reader_dict(s->reader)->stack_count ? b->stack : 0;
@@ -36,7 +41,8 @@ static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
 /* By stack, so that the filter's names can be left for those that have live blocks. */
 static void count_made(struct live_set *s, const struct trace_event *ev)
 {
-    if (s->filter && !filter_block(s->filter, &ev->after))
+    if (is_inherited(&ev->after) != s->inherited ||
+        (s->filter && !filter_block(s->filter, &ev->after)))
         return;
     struct live_use *use = &s->nodes[node_of(s, &ev->after)];
     use->made_blocks++;
@@ -57,6 +63,7 @@ static enum seep_err read_events(struct live_set *s, struct heap *heap,
             return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
         if (ev.type == TRACE_BESIDE) {
             heap_apply(heap, &ev);
+            makers_take(&s->makers, &ev.beside);
             continue;
         }
         if (ev.type == TRACE_GAP) {
@@ -112,7 +119,7 @@ static const struct trace_block *next_live(const struct live_set *s, uint32_t *p
 const struct trace_block *live_set_next(const struct live_set *s, uint32_t *position)
 {
     const struct trace_block *b;
-    while ((b = next_live(s, position)) && !passes(s, b))
+    while ((b = next_live(s, position)) && (is_inherited(b) != s->inherited || !passes(s, b)))
         ;
     return b;
 }
@@ -136,16 +143,24 @@ static void count_live(struct live_set *s)
 {
     const struct trace_block *b;
     for (uint32_t position = 0; (b = next_live(s, &position));) {
+        if (is_inherited(b)) {
+            s->inherited_blocks++;
+            s->inherited_bytes += b->size;
+        }
+        if (is_inherited(b) != s->inherited)
+            continue;
         if (!passes(s, b)) {
             s->filtered_blocks++;
             s->filtered_bytes += b->size;
             continue;
         }
         struct live_use *use = &s->nodes[node_of(s, b)];
-        if (!use->blocks || b->time_ns < use->first_ns)
-            use->first_ns = b->time_ns;
-        if (!use->blocks || b->time_ns > use->last_ns)
-            use->last_ns = b->time_ns;
+        const struct maker *maker = makers_of(&s->makers, b);
+        uint64_t when = s->inherited ? LIVE_SET_FORK_NS - (maker ? maker->age_ns : 0) : b->time_ns;
+        if (!use->blocks || when < use->first_ns)
+            use->first_ns = when;
+        if (!use->blocks || when > use->last_ns)
+            use->last_ns = when;
         use->blocks++;
         use->bytes += b->size;
         use->usable_bytes += b->usable;
@@ -171,11 +186,12 @@ static void find_ends(struct live_set *s)
 }
 
 enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
-                            bool (*progress)(void *arg, double fraction), void *progress_arg,
-                            struct err *err)
+                            bool inherited, bool (*progress)(void *arg, double fraction),
+                            void *progress_arg, struct err *err)
 {
     memset(s, 0, sizeof *s);
     s->reader = reader;
+    s->inherited = inherited;
     s->filter = filter && filter_active(filter) ? filter : NULL;
     s->skip_slot = UINT32_MAX;
     s->at_exit = true;
@@ -200,5 +216,6 @@ void live_set_release(struct live_set *s)
     if (!s)
         return;
     free(s->nodes);
+    makers_release(&s->makers);
     memset(s, 0, sizeof *s);
 }

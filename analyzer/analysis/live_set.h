@@ -6,8 +6,11 @@
 
 #include "model/filter.h"
 #include "model/heap.h"
+#include "trace/makers.h"
 #include "trace/trace_reader.h"
 #include "util/err.h"
+
+#define LIVE_SET_FORK_NS (UINT64_C(1) << 62)
 
 /* What one stack node stands for. Sizes are requested bytes unless named usable. */
 struct live_use {
@@ -24,7 +27,10 @@ struct live_set {
     uint64_t end_ns;                          /* and the moment looked at */
     bool at_exit;                             /* the trace ends before the window does */
     uint64_t filtered_blocks, filtered_bytes; /* live, but kept out by the filter */
-    struct trace_reader *reader;              /* not owned */
+    uint64_t inherited_blocks, inherited_bytes; /* live, of the parent's; filters aside */
+    bool inherited;                             /* the set is those, not the process's own */
+    struct makers makers;                       /* of those; owned */
+    struct trace_reader *reader;                /* not owned */
     /* private: the reader is one event too far where a window's end stopped it */
     struct filter *filter; /* not owned; NULL: none */
     bool has_extra;        /* `extra` is live although the reader no longer has it */
@@ -32,13 +38,16 @@ struct live_set {
     uint32_t skip_slot; /* not live yet although the reader has it; UINT32_MAX: none */
 };
 
-/* Reads from where the reader stands to the end of the filter's window (bound already; NULL: no
+/* With `inherited` the set is what a forked child has from its parent, and its times count to the
+ * start of the recording, LIVE_SET_FORK_NS; else it is what the process made itself.
+ *
+ * Reads from where the reader stands to the end of the filter's window (bound already; NULL: no
  * filter), or of the trace. The set holds on to both: the reader must not be moved while the set is
  * in use. Released by live_set_release(), also after an error. `progress` may be NULL; where it
  * returns false the result is INTERRUPTED. */
 enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
-                            bool (*progress)(void *arg, double fraction), void *progress_arg,
-                            struct err *err);
+                            bool inherited, bool (*progress)(void *arg, double fraction),
+                            void *progress_arg, struct err *err);
 void live_set_release(struct live_set *s);
 
 /* The live blocks that pass the filter, one after the other from `*position` (0 at first). NULL

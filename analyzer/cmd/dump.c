@@ -123,6 +123,7 @@ static int dump(const struct cli *cli, struct trace_reader *reader, struct filte
         print_losses(cli, reader);
     }
     strbuf_release(&printer.out);
+    makers_release(&printer.makers);
     symbols_free(symbols);
     strbuf_release(&debug_dirs);
     return status;

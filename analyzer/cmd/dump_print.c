@@ -198,9 +198,10 @@ static void text_start(struct strbuf *out, const struct trace_event *ev, const c
     add_word(out, op, 12);
 }
 
-static void text_flags(struct strbuf *out, const struct trace_event *ev,
+static void text_flags(struct dump_printer *p, const struct trace_event *ev,
                        const struct trace_block *block)
 {
+    struct strbuf *out = &p->out;
     if (block && block->alignment)
         strbuf_addf(out, " align=%u", block->alignment);
     if (is_realloc(ev))
@@ -209,6 +210,9 @@ static void text_flags(struct strbuf *out, const struct trace_event *ev,
         strbuf_addf(out, " link=%u", ev->link);
     if (ev->flags & TRACE_INHERITED)
         strbuf_adds(out, " inherited");
+    const struct maker *maker = block ? makers_of(&p->makers, block) : NULL;
+    if (maker)
+        strbuf_addf(out, ", made %s before by tid %u", human_ns(maker->age_ns).text, maker->tid);
     if (ev->flags & TRACE_REPAIRED)
         strbuf_adds(out, " repaired");
     if (ev->flags & TRACE_IMPLIED)
@@ -242,7 +246,7 @@ static void text_event(struct dump_printer *p, const struct trace_event *ev)
         add_number(out, ev->stack, 6);
     else
         strbuf_adds(out, "      -");
-    text_flags(out, ev, block);
+    text_flags(p, ev, block);
     strbuf_addc(out, '\n');
     if (p->symbols && ev->stack)
         print_stack(p, ev->stack, NULL);
@@ -303,6 +307,9 @@ static void text_beside(struct strbuf *out, const struct beside_view *v)
         break;
     case SEEP_BESIDE_RECORDER:
         strbuf_addf(out, " the recorder holds %s", human_bytes(v->bytes).text);
+        break;
+    case SEEP_BESIDE_INHERITED:
+        strbuf_addf(out, " when %s inherited blocks were made", human_count(v->count).text);
         break;
     default: break;
     }
@@ -383,6 +390,11 @@ static void json_event(struct dump_printer *p, const struct trace_event *ev)
         json_number(out, ",\"link\":", ev->link);
     if (ev->flags & TRACE_INHERITED)
         strbuf_adds(out, ",\"inherited\":true");
+    const struct maker *maker = block ? makers_of(&p->makers, block) : NULL;
+    if (maker) {
+        json_number(out, ",\"age_ns\":", maker->age_ns);
+        json_number(out, ",\"tid\":", maker->tid);
+    }
     if (ev->flags & TRACE_REPAIRED)
         strbuf_adds(out, ",\"repaired\":true");
     if (ev->flags & TRACE_IMPLIED)
@@ -468,6 +480,7 @@ static void json_beside(struct strbuf *out, const struct beside_view *v)
         break;
     case SEEP_BESIDE_EXIT: strbuf_addf(out, ",\"wait_status\":%" PRId64, v->wait_status); break;
     case SEEP_BESIDE_RECORDER: json_number(out, ",\"recorder_bytes\":", v->bytes); break;
+    case SEEP_BESIDE_INHERITED: json_number(out, ",\"blocks\":", v->count); break;
     default: break;
     }
 }
@@ -488,6 +501,7 @@ static const char *beside_name(enum seep_beside kind)
     case SEEP_BESIDE_LOST: return "lost";
     case SEEP_BESIDE_EXIT: return "exit";
     case SEEP_BESIDE_RECORDER: return "recorder";
+    case SEEP_BESIDE_INHERITED: return "inherited";
     default: return "beside";
     }
 }
@@ -519,9 +533,10 @@ static void print_beside(struct dump_printer *p, const struct trace_event *ev)
 
 void dump_print_event(struct dump_printer *p, const struct trace_event *ev)
 {
-    if (ev->type == TRACE_BESIDE)
+    if (ev->type == TRACE_BESIDE) {
+        makers_take(&p->makers, &ev->beside);
         print_beside(p, ev);
-    else if (p->json)
+    } else if (p->json)
         json_event(p, ev);
     else
         text_event(p, ev);

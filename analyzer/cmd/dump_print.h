@@ -6,6 +6,7 @@
 #define CMD_DUMP_PRINT_H
 
 #include "model/symbols.h"
+#include "trace/makers.h"
 #include "trace/trace_event.h"
 #include "util/strbuf.h"
 
@@ -13,6 +14,7 @@ struct dump_printer {
     bool json;
     const struct trace_dict *dict; /* not owned */
     struct symbols *symbols;       /* not owned; NULL: stacks are not shown */
+    struct makers makers;          /* told so far; released by the caller */
     struct strbuf out;             /* what is not yet written; released by the caller */
 };
 

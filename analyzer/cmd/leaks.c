@@ -30,6 +30,8 @@ static const struct cli_option own_options[] = {
      "Leave out what the LeakSanitizer suppressions in FILE match. May be given again."},
     {"show-suppressed", 0, NULL, "List what suppression files match, marked as such."},
     {"show-builtin", 0, NULL, "List what libc, the loader and libstdc++ are known to keep."},
+    {"inherited", 0, NULL,
+     "Show what a forked process has from its parent and still holds, not what it made itself."},
     {NULL},
 };
 
@@ -58,6 +60,7 @@ static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *
     o->order = (enum leaks_order)options_choice(cli, "order", leaks_order_names, LEAKS_ORDER_BYTES);
     o->show_builtin = cli_flag(cli, "show-builtin");
     o->show_suppressed = cli_flag(cli, "show-suppressed");
+    o->inherited = cli_flag(cli, "inherited");
     o->suppressions = l->suppressions = suppressions_new();
     size_t position = 0;
     const char *file;

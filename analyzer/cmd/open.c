@@ -3,6 +3,7 @@
 
 #include "cmd/interrupt.h"
 #include "cmd/progress.h"
+#include "trace/family.h"
 #include "trace/pack.h"
 #include "util/human.h"
 #include "util/utf8.h"
@@ -92,7 +93,12 @@ static enum seep_err pack(const char *spool, const char *trace, struct pack_opti
     progress_begin(&progress, what.text);
     options->progress = progress_step;
     options->progress_arg = &progress;
+    struct family family = {0};
+    family_add_siblings(&family, spool);
+    options->family = &family;
+    pack_ancestors(spool, trace, &family);
     enum seep_err code = pack_spool(spool, trace, options, err);
+    family_release(&family);
     progress_end(&progress);
     strbuf_release(&what);
     return code;

@@ -4,6 +4,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/open.h"
 #include "cmd/progress.h"
+#include "trace/family.h"
 #include "trace/pack.h"
 #include "util/human.h"
 #include "util/utf8.h"
@@ -43,7 +44,8 @@ static void print_done(const char *spool, uint64_t spool_bytes, const char *trac
     strbuf_release(&shown);
 }
 
-static int pack_one(const struct cli *cli, const char *spool, const char *trace)
+static int pack_one(const struct cli *cli, const char *spool, const char *trace,
+                    const struct family *family)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
     struct strbuf what = {0};
@@ -62,7 +64,9 @@ static int pack_one(const struct cli *cli, const char *spool, const char *trace)
         .progress_arg = &progress,
         .note = print_note,
         .note_arg = (void *)cli,
+        .family = family,
     };
+    pack_ancestors(spool, trace, family);
     code = pack_spool(spool, trace, &options, &err);
     progress_end(&progress);
     strbuf_release(&what);
@@ -81,6 +85,7 @@ static int run(struct cli *cli)
         return cli_usage_error(cli, "--output=%s: one file cannot hold %d traces", output,
                                cli->argument_count);
     int status = CLI_OK;
+    struct family family = {0}; /* of the first one's directory */
     interrupt_init();
     interrupt_defer(true);
     for (int i = 0; i < cli->argument_count; i++) {
@@ -89,11 +94,14 @@ static int run(struct cli *cli)
             strbuf_adds(&trace, output);
         else
             open_trace_of_spool(&trace, cli->arguments[i]);
-        int one = pack_one(cli, cli->arguments[i], trace.text);
+        if (!family.count)
+            family_add_siblings(&family, cli->arguments[i]);
+        int one = pack_one(cli, cli->arguments[i], trace.text, &family);
         status = one == CLI_OK ? status : one;
         strbuf_release(&trace);
     }
     interrupt_defer(false);
+    family_release(&family);
     return status;
 }
 

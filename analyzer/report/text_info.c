@@ -138,6 +138,13 @@ static void print_process(struct text *t, const struct result *r)
         strbuf_addf(&words, "%spid %d", words.length ? ", " : "", (int)text_number(process, "pid"));
     if (text_has(process, "fork_parent_pid"))
         strbuf_addf(&words, ", forked from %d", (int)text_number(process, "fork_parent_pid"));
+    if (text_has(process, "parent_trace")) {
+        strbuf_adds(&words, " (");
+        text_words_foreign(&words, text_text(process, "parent_trace"));
+        strbuf_adds(&words, ")");
+    }
+    if (text_has(process, "fork_ns"))
+        strbuf_addf(&words, " at %s", human_ns(text_number(process, "fork_ns")).text);
     print_words(t, "program", words.text);
     print_foreign(t, "directory", text_text(process, "working_directory"));
     strbuf_reset(&words);

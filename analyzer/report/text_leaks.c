@@ -70,6 +70,9 @@ static void print_answer(struct text *t, const struct result *r, bool complete)
         add_window(&words, field(r, "window"));
         strbuf_adds(&words,
                     complete && !text_has(r, "window") ? ": every block had been freed." : ".");
+    } else if (blocks == 0 && !filters && text_has(r, "inherited") &&
+               !text_bool(field(r, "inherited"), "shown")) {
+        strbuf_addf(&words, "Nothing that the process made itself was %s.", text_text(r, "word"));
     } else if (blocks == 0 && !filters && text_number(field(r, "suppressed"), "sites") == 0) {
         strbuf_addf(&words, "Nothing but what libraries keep from their start-up was %s.",
                     text_text(r, "word"));
@@ -103,6 +106,32 @@ static void print_answer(struct text *t, const struct result *r, bool complete)
         if (words.text[words.length - 1] != '.')
             strbuf_adds(&words, ".");
     }
+    text_paragraph(t, words.text, 0, 0);
+    strbuf_release(&words);
+}
+
+static void print_inherited(struct text *t, const struct result *r)
+{
+    const struct result *inherited = field(r, "inherited");
+    if (!text_has(r, "inherited"))
+        return;
+    struct strbuf words = {0};
+    bool shown = text_bool(inherited, "shown");
+    strbuf_addf(&words, "%snherited from %d at the fork: %s in ", shown ? "These are i" : "I",
+                (int)text_number(inherited, "fork_parent_pid"),
+                human_bytes(text_number(inherited, "bytes")).text);
+    text_plural(&words, text_number(inherited, "blocks"), "block", "blocks");
+    if (text_number(inherited, "held_blocks") == 0) {
+        strbuf_adds(&words, ", none of them still held");
+    } else {
+        strbuf_addf(&words, ", of which %s in %s %s still held",
+                    human_bytes(text_number(inherited, "held_bytes")).text,
+                    human_count(text_number(inherited, "held_blocks")).text,
+                    text_number(inherited, "held_blocks") == 1 ? "is" : "are");
+        if (!shown)
+            strbuf_adds(&words, TEXT_FAINT "; --inherited shows them" TEXT_OFF);
+    }
+    strbuf_adds(&words, ".");
     text_paragraph(t, words.text, 0, 0);
     strbuf_release(&words);
 }
@@ -166,13 +195,13 @@ static void measure(size_t width[COLUMNS], const struct result *sites)
         width[RANK] = INDENT - 2;
 }
 
-static void print_heads(struct text *t, const size_t width[COLUMNS])
+static void print_heads(struct text *t, const size_t width[COLUMNS], bool before)
 {
     for (int c = 0; c < COLUMNS; c++) {
         text_pad(t, c == RANK ? 0 : c == BYTES ? 2 : 3);
         text_right(t, LOOK_DIM, heads[c], width[c]);
     }
-    text_add(t, LOOK_DIM, "   allocated");
+    text_add(t, LOOK_DIM, before ? "   allocated, before the start" : "   allocated");
     strbuf_addc(t->out, '\n');
 }
 
@@ -289,7 +318,7 @@ static void print_sites(struct text *t, const struct result *r)
     bool with_name = strcmp(by, "module") == 0 || strcmp(by, "source") == 0;
     measure(width, sites);
     strbuf_addc(t->out, '\n');
-    print_heads(t, width);
+    print_heads(t, width, text_has(r, "inherited") && text_bool(field(r, "inherited"), "shown"));
     for (size_t i = 0; i < result_length(sites); i++) {
         if (i)
             strbuf_addc(t->out, '\n');
@@ -414,6 +443,7 @@ void text_leaks(struct text *t, const struct result *result, const struct result
     text_completeness(t, completeness);
     print_answer(t, result, text_bool(completeness, "complete"));
     print_context(t, result);
+    print_inherited(t, result);
     print_sites(t, result);
     print_notes(t, result);
 }

@@ -24,8 +24,10 @@ void run_spools_init(struct run_spools *s, const char *file, const char *run_id)
 
 void run_spools_release(struct run_spools *s)
 {
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         free(s->all[i].path);
+        free(s->all[i].fork_parent);
+    }
     free(s->all);
     free(s->slots);
     *s = (struct run_spools){0};
@@ -41,6 +43,7 @@ static void look(struct run_spools *s, struct run_spool *spool)
     spool->foreign = strcmp(probe.run_id, s->run_id) != 0;
     spool->pid = probe.pid;
     spool->start_ns = probe.start_ns;
+    spool->fork_parent = mem_strdup(probe.fork_parent);
     spool->hidden = !probe.running;
     if (spool->foreign)
         return;

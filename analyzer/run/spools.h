@@ -14,6 +14,7 @@ struct run_spool {
     char *path; /* owned */
     uint32_t pid;
     uint64_t start_ns; /* when its recording began */
+    char *fork_parent; /* owned; name of the spool of the process it was forked from; "": none */
     bool known;        /* complete enough to be told whose it is; the fields above are set */
     bool hidden;       /* no living process of that pid records there: it has ended, or has another
                           pid in our eyes (a pid namespace) */

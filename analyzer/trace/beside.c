@@ -163,6 +163,19 @@ static void add_module(struct beside *b, struct trace_module *m)
     trace_writer_module(b->writer, m);
 }
 
+void beside_inherit_module(struct beside *b, const struct trace_module *module)
+{
+    struct trace_module m = *module;
+    m.path = mem_strdup(module->path);
+    m.build_id = mem_alloc(module->build_id_bytes + 1);
+    if (module->build_id_bytes > 0)
+        memcpy(m.build_id, module->build_id, module->build_id_bytes);
+    m.segments = mem_alloc((module->segment_count + 1) * sizeof *m.segments);
+    if (module->segment_count > 0)
+        memcpy(m.segments, module->segments, module->segment_count * sizeof *m.segments);
+    add_module(b, &m);
+}
+
 static bool take_module(struct beside *b, const uint8_t *p, const uint8_t *end, uint64_t time_ns)
 {
     const uint8_t *path, *build_id;
@@ -184,7 +197,7 @@ static bool take_module(struct beside *b, const uint8_t *p, const uint8_t *end, 
             return false;
         segment[i].flags = (uint32_t)flags;
     }
-    m.generation_from = (uint32_t)generation;
+    m.generation_from = (uint32_t)generation + b->spool->generation_shift;
     m.path = mem_strndup((const char *)path, (size_t)path_bytes);
     if (id_bytes > 0) {
         m.build_id = mem_alloc((size_t)id_bytes);
@@ -204,6 +217,7 @@ static bool take_unload(struct beside *b, const uint8_t *p, const uint8_t *end, 
     if (!seep_get_varint(&p, end, &generation) || !seep_get_varint(&p, end, &start) ||
         generation == 0 || generation >= UINT32_MAX)
         return false;
+    generation += b->spool->generation_shift;
     if (b->unload_count < MODULE_LIMIT) {
         MEM_GROW(b->unloads, b->unload_capacity, b->unload_count + 1);
         b->unloads[b->unload_count++] = (struct beside_unload){start, (uint32_t)generation};

@@ -64,6 +64,9 @@ enum seep_err beside_take(struct beside *b, enum seep_beside kind, const uint8_t
 /* Writes the records of the snapshots file up to `time_ns`. Errors: of the writer. */
 enum seep_err beside_snapshots(struct beside *b, uint64_t time_ns, struct err *err);
 
+/* A module that the process has from the one it was forked from; copied. */
+void beside_inherit_module(struct beside *b, const struct trace_module *module);
+
 /* A number for the trace: told to the dictionary on its first event where its THREAD_START is
  * missing; 0 where it is out of bounds. */
 uint32_t beside_thread(struct beside *b, uint32_t thread, uint64_t time_ns);

@@ -79,7 +79,7 @@ static bool read_mappings(struct beside_view *v, struct cursor *c)
 
 static bool read_payload(struct beside_view *v, struct cursor *c)
 {
-    uint64_t status;
+    uint64_t status, first;
     switch (v->kind) {
     case SEEP_BESIDE_THREAD_START:
         if (!get(c, &v->thread) || !get(c, &v->tid))
@@ -104,6 +104,7 @@ static bool read_payload(struct beside_view *v, struct cursor *c)
         v->wait_status = seep_unzigzag(status);
         return true;
     case SEEP_BESIDE_RECORDER: return get(c, &v->bytes);
+    case SEEP_BESIDE_INHERITED: return get(c, &first) && get(c, &v->count);
     default: return false;
     }
 }

@@ -24,7 +24,7 @@ struct beside_view {
     size_t memory_count;                  /* figures that are there */
     uint64_t mapping_count, mapped_bytes; /* MAPPINGS */
     uint64_t residency_bytes[4];          /* MAPPINGS: by enum seep_residency */
-    uint64_t count;                       /* LOST: events */
+    uint64_t count;                       /* LOST: events; INHERITED: blocks */
     uint64_t reason;                      /* LOST: enum seep_lost */
     int64_t wait_status;                  /* EXIT */
     uint64_t bytes;                       /* RECORDER */

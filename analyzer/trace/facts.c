@@ -30,6 +30,8 @@ static const struct fact_row {
     {SEEP_FACT_RECORDER_VERSION, TEXT, offsetof(struct trace_facts, recorder_version)},
     {SEEP_FACT_OPTIONS, LIST, offsetof(struct trace_facts, options)},
     {SEEP_FACT_FORK_PARENT_PID, INTEGER32, offsetof(struct trace_facts, fork_parent_pid)},
+    {SEEP_FACT_FORK_NS, INTEGER64, offsetof(struct trace_facts, fork_ns)},
+    {SEEP_FACT_PARENT_TRACE, TEXT, offsetof(struct trace_facts, parent_trace)},
     {SEEP_FACT_WORKING_DIRECTORY, TEXT, offsetof(struct trace_facts, working_directory)},
 };
 #define ROWS (sizeof rows / sizeof *rows)

@@ -106,6 +106,12 @@ static void insert(struct lane_reader *r, const struct place *place)
     *ring_at(r, i) = *place;
 }
 
+static void define(const struct lane_reader *r, struct stack_map *stacks, const struct row *row)
+{
+    uint64_t shift = row->flags & SEEP_ROW_ROOT ? r->spool->generation_shift : 0;
+    stack_map_define(stacks, row->stack, row->parent, row->pc + shift, row->flags);
+}
+
 static void take_beside(struct lane_reader *r, const struct row *row, struct place *place)
 {
     if (row->beside == SEEP_BESIDE_CLOCK)
@@ -128,15 +134,15 @@ static void take_row(struct lane_reader *r, const struct row *row)
 {
     struct place place = {.stamp = row->stamp,
                           .address = row->address,
+                          .position = (uint64_t)r->pieces[r->next_piece - 1].sequence << 32 |
+                                      (r->piece_at - (uint32_t)(r->end - r->p)),
                           .thread = r->thread,
                           .lane = r->lane,
                           .row = r->row,
                           .call = row->call};
     place.late = row->stamp < r->last_stamp;
     switch (row->op) {
-    case SEEP_ROW_STACK:
-        stack_map_define(r->stacks, row->stack, row->parent, row->pc, row->flags);
-        return;
+    case SEEP_ROW_STACK: define(r, r->stacks, row); return;
     case SEEP_ROW_BESIDE: take_beside(r, row, &place); return;
     case SEEP_ROW_REALLOC:
         place.type = PLACE_REALLOC_START;
@@ -218,7 +224,7 @@ static uint64_t scan_piece(const struct lane_reader *r, const struct spool_piece
     while (row_decode(&p, end, &state, &row) == ROW_OK) {
         if (row.op == SEEP_ROW_STACK) {
             if (stacks != NULL)
-                stack_map_define(stacks, row.stack, row.parent, row.pc, row.flags);
+                define(r, stacks, &row);
         } else if (row.stamp > newest) {
             newest = row.stamp;
         }

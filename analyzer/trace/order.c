@@ -252,6 +252,8 @@ static enum seep_err take_alloc(struct order *o, const struct place *p, uint8_t 
     enum seep_err e = make_room(o, p, err);
     if (e != SEEP_OK)
         return e;
+    if (p->stamp < o->fork_stamp)
+        flags |= TRACE_INHERITED; /* was under way at the fork, and ended in the child */
     struct trace_event *ev = begin_event(o, TRACE_ALLOC, p, flags);
     set_after(ev, p);
     e = write_event(o, ev, err);
@@ -323,6 +325,14 @@ static enum seep_err take_end(struct order *o, const struct place *p, uint8_t fl
     return e;
 }
 
+static void hand_out(struct order *o, const struct place *p)
+{
+    const struct order_flight *f =
+        p->type == PLACE_REALLOC_END ? find_flight(o, p->lane, p->row) : NULL;
+    handout_place(o->handout, p,
+                  f != NULL && f->state == ORDER_FLIGHT_IN_PLACE ? f->old_address : 0);
+}
+
 static enum seep_err take_failed(struct order *o, const struct place *p, struct err *err)
 {
     struct trace_event *ev = begin_event(o, TRACE_FAILED, p, 0);
@@ -334,6 +344,8 @@ static enum seep_err take_failed(struct order *o, const struct place *p, struct 
 static enum seep_err take_place(struct order *o, const struct place *p, uint8_t flags,
                                 struct err *err)
 {
+    if (o->handout != NULL && handout_wanted(o->handout))
+        hand_out(o, p);
     switch ((enum place_type)p->type) {
     case PLACE_NONE: return SEEP_OK;
     case PLACE_ALLOC: return take_alloc(o, p, flags, err);
@@ -370,6 +382,22 @@ static enum seep_err take_oldest(struct order *o, struct err *err)
         e = take_place(o, &p, flags, err);
     if (p.type == PLACE_BESIDE)
         free(p.payload);
+    return e;
+}
+
+enum seep_err order_inherit(struct order *o, const struct inherited_block *block, struct err *err)
+{
+    struct place p = {.call = block->call,
+                      .stack = block->stack,
+                      .address = block->address,
+                      .size = block->size,
+                      .usable = block->usable,
+                      .alignment = block->alignment};
+    struct trace_event *ev = begin_event(o, TRACE_ALLOC, &p, TRACE_INHERITED);
+    set_after(ev, &p);
+    enum seep_err e = write_event(o, ev, err);
+    if (e == SEEP_OK)
+        address_map_put(&o->live, block->address, ev->slot);
     return e;
 }
 

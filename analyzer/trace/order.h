@@ -21,6 +21,7 @@
 
 #include "trace/address_map.h"
 #include "trace/beside.h"
+#include "trace/handout.h"
 #include "trace/place.h"
 #include "trace/stack_map.h"
 #include "trace/stamp_clock.h"
@@ -61,13 +62,18 @@ struct order {
     uint32_t last_link;
     struct trace_event event; /* being written */
     uint64_t repaired, raced, unknown_frees;
-    bool inherited; /* a fork's child: unknown blocks are the parent's */
+    bool inherited;      /* a fork's child: unknown blocks are the parent's */
+    uint64_t fork_stamp; /* a fork's child: what is stamped earlier began in the parent; else 0 */
+    struct handout *handout; /* to the children; NULL: there are none */
 };
 
 /* All pointers must outlive *o. */
 void order_init(struct order *o, struct trace_writer *writer, struct stack_map *stacks,
                 struct beside *beside, struct stamp_clock *clock, bool inherited);
 void order_release(struct order *o);
+
+/* A block that the process has from its parent; before the first place. Errors: of the writer. */
+enum seep_err order_inherit(struct order *o, const struct inherited_block *block, struct err *err);
 
 /* The next place; a payload becomes the order's. Errors: of the writer. */
 enum seep_err order_push(struct order *o, const struct place *place, struct err *err);

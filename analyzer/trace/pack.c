@@ -2,6 +2,8 @@
 #include "trace/pack.h"
 
 #include "seep/trace_codec.h"
+#include "trace/bytes.h"
+#include "trace/family.h"
 #include "trace/merge.h"
 #include "trace/order.h"
 #include "trace/spool.h"
@@ -21,6 +23,7 @@
 
 #define PROGRESS_PLACES 65536
 #define LOCK_RETRY_NS 50000000
+#define INHERITED_RECORD_BLOCKS 65536u
 
 struct packer {
     const struct pack_options *options;
@@ -34,6 +37,8 @@ struct packer {
     struct beside beside;
     struct stamp_clock clock;
     struct order order;
+    struct inherited inherited; /* from the parent */
+    struct handout handout;     /* to the children */
 };
 
 static void take_note(void *arg, const char *text)
@@ -88,6 +93,7 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
         out->start_ns = s.control.start_ns;
         memcpy(out->exe, s.exe, sizeof out->exe);
         memcpy(out->run_id, s.run_id, sizeof out->run_id);
+        memcpy(out->fork_parent, s.fork_parent, sizeof out->fork_parent);
         out->state = s.control.state;
         out->bytes = s.bytes;
         out->running = s.running;
@@ -155,21 +161,92 @@ static enum seep_err publish(struct packer *p, const char *trace_path, struct er
 
 /* ------------------------------------------------------------------ the whole */
 
-/* The process's facts, and what its times rest on. */
+static void add_fact(struct bytes *facts, enum seep_fact fact, const void *value, size_t length)
+{
+    bytes_varint(facts, fact);
+    bytes_varint(facts, length);
+    bytes_add(facts, value, length);
+}
+
+/* All but those that only the packer needs. They are whole: spool_open() saw to it. */
+static void copy_facts(struct bytes *facts, const struct spool *s)
+{
+    struct cursor c = cursor_at(s->facts, s->facts_bytes);
+    while (!cursor_done(&c)) {
+        uint64_t key = cursor_varint(&c), length = cursor_varint(&c);
+        const uint8_t *value = cursor_take(&c, length);
+        if (value != NULL && key != SEEP_FACT_FORK_LANES && key != SEEP_FACT_FORK_STAMP)
+            add_fact(facts, (enum seep_fact)key, value, (size_t)length);
+    }
+}
+
+/* The process's facts, what its times rest on, and where its parent's trace is. */
 static enum seep_err write_facts(struct packer *p, struct err *err)
 {
-    const struct spool *s = &p->spool;
+    struct bytes facts = {0};
+    copy_facts(&facts, &p->spool);
     const char *basis = stamp_clock_basis_name(p->clock.basis);
-    uint8_t head[2 * SEEP_VARINT_MAX];
-    uint8_t *end = seep_put_varint(head, SEEP_FACT_CLOCK);
-    end = seep_put_varint(end, strlen(basis));
-    struct strbuf facts = {0};
-    if (s->facts_bytes > 0)
-        strbuf_add(&facts, (const char *)s->facts, s->facts_bytes);
-    strbuf_add(&facts, (const char *)head, (size_t)(end - head));
-    strbuf_adds(&facts, basis);
-    enum seep_err e = trace_writer_facts(p->writer, (const uint8_t *)facts.text, facts.length, err);
-    strbuf_release(&facts);
+    add_fact(&facts, SEEP_FACT_CLOCK, basis, strlen(basis));
+    if (p->inherited.known) {
+        uint8_t number[SEEP_VARINT_MAX];
+        add_fact(&facts, SEEP_FACT_FORK_NS, number,
+                 (size_t)(seep_put_varint(number, p->inherited.fork_ns) - number));
+    }
+    char *parent = family_parent_trace(p->options->family, &p->spool);
+    if (parent != NULL)
+        add_fact(&facts, SEEP_FACT_PARENT_TRACE, parent, strlen(parent));
+    free(parent);
+    enum seep_err e = trace_writer_facts(p->writer, facts.data, facts.length, err);
+    bytes_release(&facts);
+    return e;
+}
+/* One record that tells when blocks first .. first + count - 1 were made, and by whom. */
+static enum seep_err write_inherited_record(struct packer *p, size_t first, size_t count,
+                                            struct err *err)
+{
+    struct bytes payload = {0};
+    bytes_varint(&payload, first);
+    bytes_varint(&payload, count);
+    int64_t age = 0;
+    for (size_t i = first; i < first + count; i++) {
+        const struct inherited_block *b = &p->inherited.blocks[i];
+        int64_t next = (int64_t)(p->spool.control.start_ns - b->made_ns);
+        bytes_svarint(&payload, next - age);
+        bytes_varint(&payload, b->tid);
+        age = next;
+    }
+    struct trace_event ev = {
+        .type = TRACE_BESIDE,
+        .beside = {SEEP_BESIDE_INHERITED, payload.data, payload.length},
+    };
+    enum seep_err e = trace_writer_event(p->writer, &ev, err);
+    bytes_release(&payload);
+    return e;
+}
+
+/* What the process has from its parent comes before anything of its own. */
+static enum seep_err write_inherited(struct packer *p, struct err *err)
+{
+    const struct inherited *in = &p->inherited;
+    for (size_t i = 0; i < in->node_count; i++) {
+        const struct inherited_node *n = &in->nodes[i];
+        stack_map_define(&p->stacks, n->id | INHERITED_STACK,
+                         n->parent != 0 ? n->parent | INHERITED_STACK : 0, n->pc, n->flags);
+    }
+    for (size_t i = 0; i < in->modules.public.module_count; i++)
+        beside_inherit_module(&p->beside, &in->modules.public.modules[i]);
+    enum seep_err e = SEEP_OK;
+    for (size_t i = 0; i < in->count && e == SEEP_OK; i++) {
+        size_t left = in->count - i;
+        struct inherited_block block = in->blocks[i];
+        if (block.stack != 0)
+            block.stack |= INHERITED_STACK;
+        if (i % INHERITED_RECORD_BLOCKS == 0)
+            e = write_inherited_record(
+                p, i, left < INHERITED_RECORD_BLOCKS ? left : INHERITED_RECORD_BLOCKS, err);
+        if (e == SEEP_OK)
+            e = order_inherit(&p->order, &block, err);
+    }
     return e;
 }
 
@@ -185,6 +262,8 @@ static enum seep_err write_events(struct packer *p, struct err *err)
             return interrupted(err);
     }
     enum seep_err e = order_finish(&p->order, err);
+    if (e == SEEP_OK)
+        handout_finish(&p->handout);
     /* those of the time after the last event; the parent's EXIT is among them */
     return e != SEEP_OK ? e : beside_snapshots(&p->beside, UINT64_MAX, err);
 }
@@ -224,6 +303,9 @@ static void fill_summary(const struct packer *p, struct trace_summary *out)
 static enum seep_err write_trace(struct packer *p, struct err *err)
 {
     struct spool *s = &p->spool;
+    inherited_read(&p->inherited, s);
+    s->generation_shift =
+        p->inherited.known && p->inherited.generation > 0 ? p->inherited.generation - 1 : 0;
     enum seep_err e = spool_index(s, &p->notes, go_on_indexing, p, err);
     if (e == SEEP_OK)
         e = trace_writer_open(&p->writer, p->temporary, NULL, err);
@@ -235,8 +317,17 @@ static enum seep_err write_trace(struct packer *p, struct err *err)
     p->stacks.more_arg = &p->merge;
     stamp_clock_init(&p->clock, s, merge_newest(&p->merge), beside_last_snapshot_ns(s));
     beside_init(&p->beside, p->writer, s, &p->notes);
-    order_init(&p->order, p->writer, &p->stacks, &p->beside, &p->clock, s->fork_parent_pid != 0);
+    order_init(&p->order, p->writer, &p->stacks, &p->beside, &p->clock,
+               s->fork_parent_pid != 0 && !p->inherited.known);
+    p->order.fork_stamp = s->fork_stamp;
+    handout_init(&p->handout, p->writer, &p->stacks, &p->beside, s, &p->inherited, &p->clock);
+    const struct family *family = p->options->family;
+    for (size_t i = 0; (i = family_next_child(family, s->path, i)) < family_count(family); i++)
+        handout_add(&p->handout, family->all[i].path);
+    p->order.handout = &p->handout;
     e = write_facts(p, err);
+    if (e == SEEP_OK)
+        e = write_inherited(p, err);
     if (e == SEEP_OK)
         e = write_events(p, err);
     if (e != SEEP_OK)
@@ -251,6 +342,8 @@ static enum seep_err write_trace(struct packer *p, struct err *err)
 static void release(struct packer *p)
 {
     order_release(&p->order);
+    handout_release(&p->handout);
+    inherited_release(&p->inherited);
     merge_release(&p->merge);
     beside_release(&p->beside);
     stamp_clock_release(&p->clock);
@@ -305,4 +398,30 @@ enum seep_err pack_spool(const char *spool_path, const char *trace_path,
 done:
     release(&p);
     return e;
+}
+
+static void pack_parent(const char *spool_path, const struct family *family, const char *scratch,
+                        size_t depth)
+{
+    struct spool s;
+    const struct family_member *parent = NULL;
+    if (spool_open(&s, spool_path, NULL) == SEEP_OK &&
+        faccessat(s.directory, INHERITED_FILE, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        parent = family_parent(family, &s);
+    spool_release(&s);
+    if (parent == NULL || depth > family_count(family))
+        return;
+    pack_parent(parent->path, family, scratch, depth + 1);
+    struct pack_options options = {
+        .overwrite = true, .keep_spool = true, .running_ok = true, .family = family};
+    if (pack_spool(parent->path, scratch, &options, NULL) == SEEP_OK)
+        unlink(scratch);
+}
+
+void pack_ancestors(const char *spool_path, const char *trace_path, const struct family *family)
+{
+    struct strbuf scratch = {0};
+    strbuf_addf(&scratch, "%s.parent-%ld", trace_path, (long)getpid());
+    pack_parent(spool_path, family, scratch.text, 0);
+    strbuf_release(&scratch);
 }

@@ -11,6 +11,8 @@
 
 #define PACK_NOTES 8
 
+struct family;
+
 struct pack_options {
     bool overwrite;  /* replace an existing trace */
     bool keep_spool; /* else the spool is removed once the trace is complete on disk */
@@ -22,6 +24,9 @@ struct pack_options {
      * is missing and where. May be NULL */
     void (*note)(void *arg, const char *text);
     void *note_arg;
+    /* The spools beside this one: its children among them are told what they have from it. May be
+     * NULL */
+    const struct family *family;
 };
 
 /* What a spool is, without reading its rows. */
@@ -29,6 +34,7 @@ struct pack_spool {
     uint32_t pid;
     uint32_t image;
     uint32_t parent_pid;
+    char fork_parent[256]; /* name of the spool of the process it was forked from; "": none */
     uint64_t start_ns; /* CLOCK_MONOTONIC when recording began: orders the images of a process */
     char exe[256];     /* base name of the executable */
     char run_id[64];
@@ -39,6 +45,11 @@ struct pack_spool {
 
 /* True if `path` is a directory that holds a spool (whatever its name). */
 bool pack_is_spool(const char *path);
+
+/* Sees to it that the spool at `path`, if it is a forked child's, is told what it has from its
+ * parent, where the parent's spool is in the family: packs that, into a file beside `trace_path`
+ * that is removed again, and the parent's parent before it. What fails leaves it untold. */
+void pack_ancestors(const char *spool_path, const char *trace_path, const struct family *family);
 
 /* Fills *out. Errors: IO, NOT_TRACE, VERSION. */
 enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct err *err);

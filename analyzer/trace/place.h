@@ -23,6 +23,7 @@ struct place {
     uint64_t stamp;
     uint64_t time_ns; /* since the start; set once it is in the merged order */
     uint64_t address;
+    uint64_t position; /* of its row's end: sequence of the piece << 32 | bytes */
     union {
         uint64_t size;
         uint8_t *payload; /* BESIDE: owned, freed by place_release() */

@@ -17,7 +17,8 @@
 /* A command line and an environment fill at most a few MiB; `process` files above are refused. */
 #define FACTS_LIMIT (16u << 20)
 
-static const char *const spool_files[] = {"process", "tails", "rows", "snapshots", "control"};
+static const char *const spool_files[] = {"process",   "tails",     "rows",
+                                          "snapshots", "inherited", "control"};
 
 bool spool_pread(int fd, void *to, size_t bytes, uint64_t offset)
 {
@@ -52,11 +53,21 @@ static void take_fact(struct spool *s, uint64_t key, const uint8_t *bytes, uint6
     case SEEP_FACT_PARENT_PID:
     case SEEP_FACT_IMAGE:
     case SEEP_FACT_FORK_PARENT_PID:
+    case SEEP_FACT_FORK_GENERATION:
         if (!seep_get_varint(&p, bytes + length, &number))
             return;
-        *(key == SEEP_FACT_PARENT_PID ? &s->parent_pid
-          : key == SEEP_FACT_IMAGE    ? &s->image
-                                      : &s->fork_parent_pid) = (uint32_t)number;
+        *(key == SEEP_FACT_PARENT_PID        ? &s->parent_pid
+          : key == SEEP_FACT_IMAGE           ? &s->image
+          : key == SEEP_FACT_FORK_PARENT_PID ? &s->fork_parent_pid
+                                             : &s->fork_generation) = (uint32_t)number;
+        return;
+    case SEEP_FACT_FORK_STAMP: seep_get_u64(&p, bytes + length, &s->fork_stamp); return;
+    case SEEP_FACT_FORK_PARENT:
+        copy_text(s->fork_parent, sizeof s->fork_parent, bytes, length);
+        return;
+    case SEEP_FACT_FORK_LANES:
+        s->fork_lanes = bytes;
+        s->fork_lanes_bytes = (size_t)length;
         return;
     case SEEP_FACT_EXE:
         for (uint64_t i = length; i-- > 0;) {
@@ -157,6 +168,8 @@ enum seep_err spool_open(struct spool *s, const char *path, struct err *err)
         (struct spool){.directory = -1, .control_fd = -1, .rows = -1, .tails = -1, .snapshots = -1};
     s->newest_stamp = UINT64_MAX;
     s->path = mem_strdup(path);
+    for (size_t n = strlen(path); n > 1 && s->path[n - 1] == '/'; n--)
+        s->path[n - 1] = '\0';
     s->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->directory < 0)
         return err_set(err, errno == ENOTDIR ? SEEP_ERR_NOT_TRACE : SEEP_ERR_IO, ERR_NO_OFFSET,

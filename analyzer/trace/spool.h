@@ -38,7 +38,13 @@ struct spool {
     uint8_t *facts;                                    /* the sound ones, as encoded */
     size_t facts_bytes;
     uint32_t image, parent_pid, fork_parent_pid; /* of the facts; 0 where missing */
-    char exe[256];                               /* base name */
+    uint32_t fork_generation;
+    uint64_t fork_stamp;
+    const uint8_t *fork_lanes; /* in `facts` */
+    size_t fork_lanes_bytes;
+    char fork_parent[256];     /* name of the parent's spool */
+    uint32_t generation_shift; /* the trace counts generations on from the parent's */
+    char exe[256];             /* base name */
     char run_id[64];
     char host[256];
     uint64_t bytes; /* on disk */

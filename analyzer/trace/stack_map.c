@@ -28,6 +28,7 @@ void stack_map_release(struct stack_map *m)
 {
     free(m->definitions);
     free(m->nodes);
+    free(m->content);
     *m = (struct stack_map){0};
 }
 
@@ -97,6 +98,8 @@ static uint32_t fold_node(struct stack_map *m, uint32_t parent, uint64_t pc, uin
     if (n->id != 0)
         return n->id;
     uint32_t id = trace_writer_stack(m->writer, parent, pc, flags);
+    MEM_GROW(m->content, m->content_capacity, (size_t)id + 1);
+    m->content[id] = (struct trace_stack_node){.pc = pc, .parent = parent, .flags = flags};
     *n = (struct stack_node_key){.pc = pc, .parent = parent, .id = id, .flags = flags};
     if (++m->node_count * 2 > m->node_size) {
         struct stack_node_key *old = m->nodes;

@@ -28,6 +28,8 @@ struct stack_map {
     size_t definition_count, definition_size;
     struct stack_node_key *nodes; /* owned; open addressing by content */
     size_t node_count, node_size;
+    struct trace_stack_node *content; /* owned; of the nodes told, by the trace's id */
+    size_t content_capacity;
     struct trace_writer *writer;
     /* Reads more definitions; false: there are no more. Called for an id that is not defined yet.
      */

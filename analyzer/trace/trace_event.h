@@ -124,8 +124,9 @@ struct trace_dict {
 struct trace_facts {
     uint32_t pid, parent_pid, image, cpus, page_bytes, fork_parent_pid;
     uint64_t start_realtime_ns;
+    uint64_t fork_ns; /* since the parent's start; 0: not known */
     char *exe, *host, *kernel, *libc, *thp, *run_id, *allocator, *allocator_version,
-        *allocator_path, *recorder_version, *working_directory;
+        *allocator_path, *recorder_version, *working_directory, *parent_trace;
     char **command;     /* NULL-ended */
     char **environment; /* NULL-ended */
     char **options;     /* NULL-ended */

@@ -401,6 +401,11 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     return report(w, err);
 }
 
+uint32_t trace_writer_slot_count(const struct trace_writer *w)
+{
+    return w->live.slot_count;
+}
+
 const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot)
 {
     return live_block(&w->live, slot);

@@ -47,7 +47,8 @@ void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thre
  * call, flags of the event). time_ns never decreases. GAP is not written. Errors: IO. */
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err);
 
-/* The live block in `slot`; NULL if none. */
+/* Slots used so far, and the live block in `slot`; NULL if none. */
+uint32_t trace_writer_slot_count(const struct trace_writer *w);
 const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot);
 
 /* Writes what is buffered, the summary, index and trailer, syncs nothing, closes the file and frees

@@ -1,14 +1,97 @@
 # SPDX-License-Identifier: MIT
 """Hazards of processes that make others: docs/hazards.md."""
 
+import glob
+import os
 import random
+import re
 import subprocess
 
-from hazards import TestCase
+from hazards import Fix, TestCase, hazard
 import support
+
+# Children of the handler that forks; SEEP_TEST_FORKS=2000 for the long form.
+FORKS = os.environ.get("SEEP_TEST_FORKS", "100")
+KNOWN = subprocess.CompletedProcess([], 0)
 
 
 class Processes(TestCase):
+    def child(self, path):
+        recording = support.Recording(path, KNOWN)
+        self.assert_complete(recording)
+        return recording
+
+    def assert_inherited(self, stdout, trace_of):
+        """The children's traces hold what each of them (programs/inherit.c) found in its memory."""
+        lines = re.findall(r"(\d+) held (\d+) (\d+) free (\d+) (\d+) moving (\d+)", stdout)
+        self.assertEqual(len(lines), 6, stdout)
+        for pid, held, held_bytes, ended, ended_bytes, moving in (map(int, line) for line in lines):
+            child = self.child(trace_of(pid))
+            events = [e for e in child.dump() if 1000 <= e.get("size", 0) < 2024]
+            inherited = [e["size"] for e in events if e["op"] == "alloc" and e.get("inherited")]
+            freed = [e["size"] for e in events if e["op"] == "free"]
+            self.assertLessEqual(held - moving, len(inherited))
+            self.assertLessEqual(len(inherited), held + moving)
+            self.assertAlmostEqual(sum(inherited), held_bytes, delta=2024 * moving)
+            self.assertEqual((len(freed), sum(freed)), (ended, ended_bytes))
+            told = child.leaks()
+            self.assertEqual(told["matched"]["blocks"], 1)
+            self.assertEqual(told["inherited"]["blocks"], child.info["inherited_blocks"])
+            self.assertEqual(told["inherited"]["held_blocks"], told["inherited"]["blocks"] - ended)
+            sites = child.sites("--inherited")
+            self.assertEqual(sum(s.blocks for s in sites), told["inherited"]["held_blocks"])
+            self.assertTrue(any(s.starts_with(["busy"]) for s in sites), [str(s) for s in sites])
+
+    @hazard(6, Fix("analyzer/trace/handout.c", "p->position <= c->words[p->lane]",
+                   "p->stamp <= c->last_stamp"))
+    def test_child_knows_what_it_inherited(self):
+        done = self.record([self.program("inherit")])
+        self.assert_complete(done)
+        stem = done.trace[:-len(".seep")]
+        self.assert_inherited(done.stdout, lambda pid: f"{stem}.{pid}.0.inherit.seep")
+        pids = re.findall(r"^(\d+) held", done.stdout, re.M)
+        parents = {}
+        for pid in pids:
+            told = self.child(f"{stem}.{pid}.0.inherit.seep").info["process"]
+            parents[pid] = told["parent_trace"]
+            self.assertEqual(told["fork_parent_pid"], told["parent_pid"])
+            self.assertGreater(told["fork_ns"], 0)
+        self.assertEqual(parents[pids[2]], f"out.{pids[1]}.0.inherit.seep")
+        self.assertEqual([parents[pids[i]] for i in (0, 1, 3, 4, 5)], ["out.seep"] * 5)
+
+    @hazard(6, Fix("analyzer/cmd/pack.c", "pack_ancestors(spool, trace, family);", ""))
+    def test_child_of_a_bare_preload_is_packed_first(self):
+        done = self.preload([self.program("inherit")])
+        spools = sorted(glob.glob(self.path("*.spool")), key=len, reverse=True)
+        self.assertEqual(len(spools), 7)
+        support.run([self.seep_path, "pack", *spools], check=0)
+        self.assertEqual(glob.glob(self.path("*.spool")), [])
+        self.assert_inherited(done.stdout, lambda pid: self.path(f"out.{pid}.0.inherit.seep"))
+
+    def test_child_whose_parent_is_not_there(self):
+        done = self.preload([self.program("inherit")])
+        pid = re.match(r"\d+", done.stdout)[0]
+        support.run(["rm", "-r", self.path("out.spool")], check=0)
+        child = support.Recording(self.path(f"out.{pid}.0.inherit.spool"), KNOWN)
+        self.assertEqual(child.info["inherited_blocks"], 0)
+        self.assertGreater(child.info["inherited_frees"], 10)
+        self.assertEqual(child.info["unknown_frees"], 0)
+
+    @hazard(6, Fix("preload/fork.c", "rec_forked(stamp, inside);", "rec_forked(stamp, false);",
+                   fails="wrong"))
+    def test_handler_forks_out_of_a_hook(self):
+        bump = self.build(os.path.join(support.ROOT, "tests/e2e/programs/bump.c"), "bump.so",
+                          flags=("-O1", "-shared", "-fPIC"))
+        for how in ("fork", "_Fork"):
+            done = self.record([self.program("fork_in_handler"), how, FORKS], f"{how}.seep",
+                               env=support.environment(LD_PRELOAD=bump))
+            self.assertEqual(done.stdout, f"children {FORKS} wrong 0\n")
+            self.assert_complete(done)
+            children = done.children()
+            self.assertEqual(len(children), int(FORKS))
+            for path in random.sample(children, 20):
+                self.assertGreater(self.child(path).info["inherited_blocks"], 40)
+
     def test_forks_from_threads(self):
         # Fails when a child writes into its parent's tail, or waits for a lock of the parent's.
         done = self.record([self.program("forks")])
