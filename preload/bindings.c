@@ -194,7 +194,7 @@ static bool read_map(struct link_map *out, const struct link_map *from)
 
 void rec_bindings_end(void)
 {
-    struct link_map map;
+    struct link_map map = {0};
     if (last_at_start == NULL)
         return;
     const struct link_map *next = last_at_start->l_next;

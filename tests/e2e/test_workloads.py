@@ -4,7 +4,6 @@ complete."""
 
 import os
 import re
-import unittest
 
 import support
 

@@ -50,7 +50,7 @@ static void *by_posix_memalign(size_t alignment, size_t bytes)
     {                                                                                              \
         for (int i = 0; i < TIMES; i++) {                                                          \
             void *p = out = (expression);                                                          \
-            if (p == NULL || malloc_usable_size(p) < (size) || !aligned(p, alignment))            \
+            if (p == NULL || malloc_usable_size(p) < (size) || !aligned(p, alignment))             \
                 return 1;                                                                          \
             ending;                                                                                \
         }                                                                                          \

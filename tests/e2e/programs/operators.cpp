@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every form of operator new and delete, called by name, 50 times each with a size of its own.
-// Prints what must be recorded: operation, call, size, alignment, times. With SERVED, nothing fails:
-// mimalloc would abort, and what others throw through a hook is not seen.
+// Prints what must be recorded: operation, call, size, alignment, times. With SERVED, nothing
+// fails: mimalloc would abort, and what others throw through a hook is not seen.
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -45,15 +45,16 @@ int main()
     PAIR("new", "delete", 2017, 0, operator new(2017), operator delete(p, std::size_t(2017)))
     PAIR("new", "delete", 2048, 128, operator new(2048, a), operator delete(p, a))
     PAIR("new", "delete", 2176, 128, operator new(2176, a, n), operator delete(p, a, n))
-    PAIR("new", "delete", 2304, 128, operator new(2304, a),
-         operator delete(p, std::size_t(2304), a))
+    PAIR("new", "delete", 2304,
+         128, operator new(2304, a), operator delete(p, std::size_t(2304), a))
     PAIR("new[]", "delete[]", 3001, 0, operator new[](3001), operator delete[](p))
     PAIR("new[]", "delete[]", 3011, 0, operator new[](3011, n), operator delete[](p, n))
-    PAIR("new[]", "delete[]", 3019, 0, operator new[](3019), operator delete[](p, std::size_t(3019)))
+    PAIR("new[]", "delete[]", 3019,
+         0, operator new[](3019), operator delete[](p, std::size_t(3019)))
     PAIR("new[]", "delete[]", 3072, 128, operator new[](3072, a), operator delete[](p, a))
     PAIR("new[]", "delete[]", 3200, 128, operator new[](3200, a, n), operator delete[](p, a, n))
-    PAIR("new[]", "delete[]", 3328, 128, operator new[](3328, a),
-         operator delete[](p, std::size_t(3328), a))
+    PAIR("new[]", "delete[]", 3328,
+         128, operator new[](3328, a), operator delete[](p, std::size_t(3328), a))
 #ifndef SERVED
     volatile std::size_t limit = ~std::size_t(0) / 2;
     std::size_t huge = limit;
