@@ -48,11 +48,18 @@ static __attribute__((noinline, cold)) uint32_t stack_by_full_walk(struct rec_th
 
 static inline uint32_t stack_at(struct rec_thread *t, struct rec_context at)
 {
+    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, at, &t->bounds);
+    if (known) {
+        rec_verify_walk(t, at, known->hash, known->cut, known->guessed);
+        count_missing(known->cut, known->guessed);
+        return known->id;
+    }
     uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
-    rec_verify_walk(t, at, hash);
+    rec_verify_walk(t, at, hash, t->last.cut, t->last.guessed);
     uint32_t id = __builtin_expect(hash != 0, 1) ? rec_stacks_find(hash) : 0;
     if (__builtin_expect(id == 0, 0))
         return stack_by_full_walk(t, at);
+    rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);
     count_missing(t->last.cut, t->last.guessed);
     return id;
 }

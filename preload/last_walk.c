@@ -8,25 +8,6 @@
 static const uintptr_t changing = 0;
 #define ALWAYS_DIFFERS ((struct step_word){(uintptr_t)&changing, 1})
 
-static inline uintptr_t changed(const struct step_word *w)
-{
-    return *(const uintptr_t *)w->address ^ w->value;
-}
-
-/* Compares the words [words, end), young to old. Returns the end of those that are left when one
- * differs: it is the last of them; `words` if none does. Reads up to three words ahead: all of them
- * lie within the bounds of the stack. */
-static inline const struct step_word *compare(const struct step_word *words,
-                                              const struct step_word *end)
-{
-    while (end - words >= 4 &&
-           (changed(end - 1) | changed(end - 2) | changed(end - 3) | changed(end - 4)) == 0)
-        end -= 4;
-    while (end > words && changed(end - 1) == 0)
-        end--;
-    return end;
-}
-
 /* A handler that never returns may leave this function anywhere: what is remembered is sound at
  * each moment. */
 static inline void set_count(struct rec_last_walk *last, uint32_t count)
@@ -170,7 +151,7 @@ uint64_t rec_last_walk(struct rec_last_walk *last, struct rec_context at,
             known--;
         if (known->sp == c.sp && known->value == rec_stacks_frame(c.pc, c.flags) &&
             (!known->fp_live || known->fp == c.fp)) {
-            const struct step_word *left = compare(last->words, last->words + known->words);
+            const struct step_word *left = step_words_left(last->words, last->words + known->words);
             if (__builtin_expect(left == last->words, 1))
                 break;
             /* Past the frame whose step reads the word that differs. */
@@ -205,6 +186,7 @@ uint64_t rec_last_walk(struct rec_last_walk *last, struct rec_context at,
         known = remember(last, (uint32_t)(known - last->frames), fresh, &c);
     if (__builtin_expect(known == NULL, 0))
         return 0;
+    last->leaf = (uint32_t)(known - last->frames);
     last->guessed = known->guessed;
     return rec_stacks_hash_of(known->hash);
 }

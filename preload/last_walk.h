@@ -48,8 +48,9 @@ struct rec_last_walk {
     uint32_t count; /* frames; a prefix of them is sound at every moment, also for a handler */
     uint32_t generation;
     uintptr_t reach;  /* end of the highest word that was read */
-    uint32_t guessed; /* frames of the stack asked for last */
-    bool cut;
+    uint32_t leaf;    /* index of the youngest frame of the stack asked for last, */
+    uint32_t guessed; /* frames of it, */
+    bool cut;         /* and whether it goes on beyond the oldest known one */
     /* outermost first, from [1]; [0] stands below all of them, and is never joined */
     struct rec_last_frame frames[SEEP_FRAME_LIMIT + 1];
     struct step_word words[2 * SEEP_FRAME_LIMIT]; /* oldest first */

@@ -7,8 +7,8 @@
 #ifndef REC_THREAD_H
 #define REC_THREAD_H
 
-#include "last_walk.h"
 #include "rows.h"
+#include "stack_memo.h"
 #include "unwind.h"
 
 #include <stdbool.h>
@@ -57,6 +57,7 @@ struct rec_thread {
     enum rec_fork fork;
     uint64_t fork_word; /* `word` at the fork */
     struct rec_last_walk last;
+    struct rec_stack_memo memo;
     struct rec_walk walk;
 };
 

@@ -42,6 +42,25 @@ struct step_notes {
     struct step_word words[STEP_WORDS]; /* in the order they were read */
 };
 
+static inline uintptr_t step_word_changed(const struct step_word *w)
+{
+    return *(const uintptr_t *)w->address ^ w->value;
+}
+
+/* Compares the words [words, end) that earlier steps read, from the end. Returns the end of those
+ * that are left when one differs: it is the last of them; `words` if none does. Reads up to three
+ * words ahead: all of them lie within the bounds of the stack. */
+static inline const struct step_word *step_words_left(const struct step_word *words,
+                                                      const struct step_word *end)
+{
+    while (end - words >= 4 && (step_word_changed(end - 1) | step_word_changed(end - 2) |
+                                step_word_changed(end - 3) | step_word_changed(end - 4)) == 0)
+        end -= 4;
+    while (end > words && step_word_changed(end - 1) == 0)
+        end--;
+    return end;
+}
+
 enum step { STEP_CALLER, STEP_OUTERMOST, STEP_CUT };
 
 static inline bool step_read(struct step_stack *s, uintptr_t address, uintptr_t *out,

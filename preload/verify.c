@@ -16,7 +16,8 @@ static const char *number_text(struct text *t, uint64_t number)
     return t->bytes;
 }
 
-void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash)
+void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash, bool cut,
+                     uint32_t guessed)
 {
     if (hash == 0) {
         __atomic_fetch_add(&full, 1, __ATOMIC_RELAXED);
@@ -25,8 +26,7 @@ void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash)
     __atomic_fetch_add(&compared, 1, __ATOMIC_RELAXED);
     struct rec_stack_bounds bounds = t->bounds;
     rec_unwind(&t->walk, at, &bounds);
-    if (hash == rec_stacks_hash(&t->walk) && t->last.cut == t->walk.cut &&
-        t->last.guessed == t->walk.guessed)
+    if (hash == rec_stacks_hash(&t->walk) && cut == t->walk.cut && guessed == t->walk.guessed)
         return;
     if (__atomic_fetch_add(&differing, 1, __ATOMIC_RELAXED) < TOLD_MAX) {
         char frames[24], remembered[24];

@@ -13,15 +13,17 @@
 struct rec_thread;
 
 #ifdef REC_VERIFY_WALKS
-/* Compares rec_last_walk()'s result for `at`, of which t->last holds the rest, with a full walk;
- * the first few that differ are told on standard error. */
-void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash);
+/* Compares what rec_last_walk() or a memo told of the stack at `at` with a full walk; the first few
+ * that differ are told on standard error. */
+void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash, bool cut,
+                     uint32_t guessed);
 /* Tells on standard error how many were compared. */
 void rec_verify_report(void);
 #else
-static inline void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash)
+static inline void rec_verify_walk(struct rec_thread *t, struct rec_context at, uint64_t hash,
+                                   bool cut, uint32_t guessed)
 {
-    (void)t, (void)at, (void)hash;
+    (void)t, (void)at, (void)hash, (void)cut, (void)guessed;
 }
 static inline void rec_verify_report(void) {}
 #endif
