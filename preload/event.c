@@ -24,13 +24,17 @@ void rec_event_init(void)
     rec_event_stackless = rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END : SEEP_ROW_FREE;
 }
 
-static inline void count_missing(bool cut, uint32_t guessed)
+static __attribute__((noinline, cold)) void add_missing(bool cut, uint32_t guessed)
 {
     struct seep_control *control = rec_spool_control();
-    if (__builtin_expect(cut, 0))
-        __atomic_fetch_add(&control->cut_stacks, 1, __ATOMIC_RELAXED);
-    if (__builtin_expect(guessed != 0, 0))
-        __atomic_fetch_add(&control->guessed_frames, guessed, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&control->cut_stacks, cut, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&control->guessed_frames, guessed, __ATOMIC_RELAXED);
+}
+
+static inline void count_missing(bool cut, uint32_t guessed)
+{
+    if (__builtin_expect(cut || guessed, 0))
+        add_missing(cut, guessed);
 }
 
 uint32_t rec_event_stack(struct rec_thread *t, const struct rec_walk *walk)
@@ -48,18 +52,18 @@ static __attribute__((noinline, cold)) uint32_t stack_by_full_walk(struct rec_th
 
 static inline uint32_t stack_at(struct rec_thread *t, struct rec_context at)
 {
-    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, at, &t->bounds);
+    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, &at, &t->bounds);
     if (known) {
         rec_verify_walk(t, at, known->hash, known->cut, known->guessed);
         count_missing(known->cut, known->guessed);
         return known->id;
     }
-    uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
+    uint64_t hash = rec_last_walk(&t->last, &at, &t->bounds);
     rec_verify_walk(t, at, hash, t->last.cut, t->last.guessed);
     uint32_t id = __builtin_expect(hash != 0, 1) ? rec_stacks_find(hash) : 0;
     if (__builtin_expect(id == 0, 0))
         return stack_by_full_walk(t, at);
-    rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);
+    rec_stack_memo_learn(&t->memo, &at, &t->last, hash, id);
     count_missing(t->last.cut, t->last.guessed);
     return id;
 }

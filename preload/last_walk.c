@@ -132,11 +132,11 @@ static __attribute__((noinline)) void note_end(struct rec_last_walk *last, struc
     f->notes = (uint16_t)(notes - last->notes);
 }
 
-uint64_t rec_last_walk(struct rec_last_walk *last, struct rec_context at,
+uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
                        struct rec_stack_bounds *bounds)
 {
-    struct step_cursor c = {.pc = at.pc, .sp = at.sp, .fp = at.fp};
-    struct step_stack s = step_stack_around(at.sp, bounds);
+    struct step_cursor c = {.pc = at->pc, .sp = at->sp, .fp = at->fp};
+    struct step_stack s = step_stack_around(at->sp, bounds);
     uint32_t generation = rec_modules_generation();
     if (__builtin_expect(last->generation != generation || last->reach > s.high, 0)) {
         set_count(last, 0);

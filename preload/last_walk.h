@@ -62,7 +62,7 @@ struct rec_last_walk {
 /* The hash of the stack at `at`, as rec_stacks_hash() gives it for rec_unwind()'s walk from there;
  * sets last->cut and last->guessed as that walk would. `bounds` as for rec_unwind(). 0: not to be
  * told in this way (a signal's frame, or too many frames); a full walk is due. */
-uint64_t rec_last_walk(struct rec_last_walk *last, struct rec_context at,
+uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
                        struct rec_stack_bounds *bounds);
 
 #endif

@@ -57,7 +57,7 @@ struct known {
 bool rec_modules_by_maps;
 void (*rec_modules_met)(uintptr_t address);
 static _Atomic uint32_t generation;
-static uintptr_t loader_low, loader_high;
+uintptr_t rec_modules_loader_low, rec_modules_loader_high;
 /* The program as a whole: where its segments have gaps between them, _dl_find_object() gives only
  * the one asked for. NULL where the loader mapped it itself, without gaps. */
 static const struct link_map *program;
@@ -101,13 +101,13 @@ bool rec_modules_init(void)
     rec_cold_reset();
     atomic_store_explicit(&generation, 1, memory_order_relaxed);
     known_count = last_hit = 0;
-    loader_low = loader_high = 0;
+    rec_modules_loader_low = rec_modules_loader_high = 0;
     find_program();
     struct elf_image image;
     uintptr_t start = _r_debug.r_ldbase;
     if (start && elf_image_open(start, UINTPTR_MAX, &image)) {
-        loader_low = start;
-        loader_high = elf_image_end(&image);
+        rec_modules_loader_low = start;
+        rec_modules_loader_high = elf_image_end(&image);
     }
     return true;
 }
@@ -115,11 +115,6 @@ bool rec_modules_init(void)
 uint32_t rec_modules_generation(void)
 {
     return atomic_load_explicit(&generation, memory_order_acquire);
-}
-
-bool rec_modules_is_loader(uintptr_t pc)
-{
-    return pc >= loader_low && pc < loader_high;
 }
 
 /* ------------------------------------------------------------------ finding */

@@ -43,8 +43,14 @@ const char *rec_modules_name(uintptr_t pc);
 /* Counts unloads, from 1. */
 uint32_t rec_modules_generation(void);
 
-/* True if `pc` lies in the dynamic loader: then rec_modules_check() is due. Two comparisons. */
-bool rec_modules_is_loader(uintptr_t pc);
+/* Where the dynamic loader's code lies. */
+extern uintptr_t rec_modules_loader_low, rec_modules_loader_high;
+
+/* True if `pc` lies in the dynamic loader: then rec_modules_check() is due. */
+static inline bool rec_modules_is_loader(uintptr_t pc)
+{
+    return pc - rec_modules_loader_low < rec_modules_loader_high - rec_modules_loader_low;
+}
 
 /* Looks whether known modules are still there; if one is gone, begins a new generation: writes the
  * SEEP_BESIDE_UNLOAD row, and forgets the rules and stacks that ran through it. */

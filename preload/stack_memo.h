@@ -37,11 +37,11 @@ struct rec_stack_memo {
 /* The entry that tells the stack at `at`: its id, cut and guessed. NULL: not known. `bounds` as for
  * rec_unwind(). */
 const struct rec_stack_memo_entry *rec_stack_memo_find(struct rec_stack_memo *memo,
-                                                       struct rec_context at,
+                                                       const struct rec_context *at,
                                                        struct rec_stack_bounds *bounds);
 
 /* Takes note of what rec_last_walk() just found at `at`. */
-void rec_stack_memo_learn(struct rec_stack_memo *memo, struct rec_context at,
+void rec_stack_memo_learn(struct rec_stack_memo *memo, const struct rec_context *at,
                           const struct rec_last_walk *last, uint64_t hash, uint32_t id);
 
 #endif

@@ -68,7 +68,7 @@ static struct rec_last_walk last;
 CAPTURE static void own_last_walk_and_id(void)
 {
     struct rec_context at = REC_CONTEXT_HERE;
-    uint64_t hash = rec_last_walk(&last, at, &bounds);
+    uint64_t hash = rec_last_walk(&last, &at, &bounds);
     uint32_t id = hash ? rec_stacks_find(hash) : 0;
     if (id == 0) {
         rec_unwind(&walk, at, &bounds);

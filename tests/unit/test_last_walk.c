@@ -140,7 +140,7 @@ static void check(struct step_cursor c, uintptr_t end, unsigned round)
     struct rec_context at = {.pc = c.pc, .sp = c.sp, .fp = c.fp};
     rec_unwind(&walk, at, &full);
     uint64_t expected = rec_stacks_hash(&walk);
-    const struct rec_stack_memo_entry *entry = rec_stack_memo_find(&memo, at, &ours);
+    const struct rec_stack_memo_entry *entry = rec_stack_memo_find(&memo, &at, &ours);
     if (entry) {
         known++;
         long_known += walk.count > 8;
@@ -152,7 +152,7 @@ static void check(struct step_cursor c, uintptr_t end, unsigned round)
             return;
     }
     uint32_t before = last.count;
-    uint64_t hash = rec_last_walk(&last, at, &ours);
+    uint64_t hash = rec_last_walk(&last, &at, &ours);
     if (hash == 0)
         return;
     joined += before > 0;
@@ -160,7 +160,7 @@ static void check(struct step_cursor c, uintptr_t end, unsigned round)
     if (hash != expected || last.cut != walk.cut || last.guessed != walk.guessed)
         fail_msg("round %u: %u frames%s, remembered %u", round, walk.count,
                  walk.cut ? " (cut)" : "", last.count);
-    rec_stack_memo_learn(&memo, at, &last, hash, (uint32_t)hash);
+    rec_stack_memo_learn(&memo, &at, &last, hash, (uint32_t)hash);
 }
 
 static void test_any_change(void **state)

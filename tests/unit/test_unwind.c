@@ -62,7 +62,7 @@ static __attribute__((noinline, noclone)) void check_point(void)
 {
     struct rec_context at = REC_CONTEXT_HERE;
     struct rec_stack_bounds own = bounds;
-    uint64_t hash = rec_last_walk(&last, at, &own);
+    uint64_t hash = rec_last_walk(&last, &at, &own);
     rec_unwind(&walk, at, &bounds);
     if (hash &&
         (hash != rec_stacks_hash(&walk) || last.cut != walk.cut || last.guessed != walk.guessed))
