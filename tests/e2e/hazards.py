@@ -11,6 +11,7 @@ through self.seep_path, self.libseep_path and what is made of them (record, prel
 support.SEEP.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -136,6 +137,8 @@ def _without(body, fix):
             self.seep_path = os.path.join(folder, "seep")
             self.libseep_path = os.path.join(folder, "libseep.so")
             self.timeout = 40
+            # a failure within is to be seen here
+            self.subTest = lambda *message, **parameters: contextlib.nullcontext()
             try:
                 body(self)
             except (AssertionError, subprocess.TimeoutExpired) as failure:

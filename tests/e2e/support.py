@@ -97,8 +97,10 @@ class TestCase(unittest.TestCase):
             source = os.path.join(SAMPLES, source)
         name = name or os.path.splitext(os.path.basename(source))[0]
         compiler = "g++" if source.endswith(".cpp") else "gcc"
-        run([compiler, "-Wall", "-fno-builtin", "-pthread", "-I", INCLUDE, *flags, source,
-             "-o", self.path(name), "-ldl"], check=0)
+        done = run([compiler, "-Wall", "-fno-builtin", "-pthread", "-I", INCLUDE, *flags, source,
+                    "-o", self.path(name), "-ldl"])
+        if done.returncode != 0:  # no failure of what is tested
+            raise RuntimeError(f"{source}: {done.stderr}")
         return self.path(name)
 
     def record(self, args, trace="out.seep", options=(), check=0, **more):
