@@ -13,11 +13,12 @@
  *   word             text: "complete", or "incomplete"
  *   reasons          array of texts, one sentence each; empty if complete:
  *                    "1,204 events lost after recording stopped: the disk was full", ...
- *   unseen           array of texts: what the program did with memory where nothing is recorded;
- * not counted as missing lost_events      count, all reasons together; a lower bound where
- * `damaged` or `truncated` lost             object: nested, stopped, early, no_lane, damaged:
- * counts stop_reason      text: "the disk was full", ..., or null truncated        bool: the file
- * ends too early damaged          bool: checksums failed
+ *   unseen           array of texts: what the program did with memory where nothing is recorded
+ *   lost_events      count, all reasons together; a lower bound where `damaged` or `truncated`
+ *   lost             object: nested, stopped, early, no_lane, damaged: counts
+ *   stop_reason      text: "the disk was full", ..., or null
+ *   truncated        bool: the file ends too early
+ *   damaged          bool: checksums failed
  *
  * and returns it. `summary` should be the reader's after SEEP_END. */
 struct result *completeness_add(struct result *parent, const char *name,
