@@ -86,13 +86,73 @@ class Handlers(TestCase):
 
 
 class Threads(TestCase):
+    @hazard(20, Fix("preload/thread.c", "struct rec_thread *t = take_ended();",
+                    "struct rec_thread *t = NULL;"))
     def test_threads_come_and_go(self):
-        # Fails when an ended thread's lane is not taken over: lanes, and memory, would grow.
         done = self.record([self.program("thread_churn")])
         made = done.blocks()[0]
-        self.assertEqual((made[21], made[22]), (3000, 200))
-        self.assertEqual(done.info["threads"], 3201)
-        self.assertLess(done.info["recorder_bytes"], 16 << 20)
+        self.assertEqual((made[21], made[22]), (10000, 1000))
+        self.assertEqual(done.info["threads"], 11001)
+        self.assertLess(done.info["peak_rss_bytes"], 128 << 20)  # the kernel's word
+        self.assert_complete(done)
+
+    @hazard(8, Fix("preload/thread.c", "    if (t->busy)\n        rec_rows_restart(t);", ""))
+    def test_threads_cancelled_anywhere(self):
+        done = self.record([self.program("cancelled")],
+                           env=support.environment(LD_PRELOAD=self.bump()))
+        returned, word = done.stdout.split()
+        self.assertEqual(word, "done")
+        made, ended = done.blocks()
+        self.assertEqual(made[99], 120)
+        self.assertGreaterEqual(made[55] + ended[55], int(returned))
+        self.assertLessEqual(made[55] + ended[55], int(returned) + 120)
+        self.assertEqual(done.info["threads"], 121)
+        self.assert_complete(done)
+
+
+class Calls(TestCase):
+    """What a call leaves behind, and where it was called from."""
+
+    @hazard(23, Fix("preload/rows.c", "    sys_signals_restore(mask);\n    return stop",
+                     "    return stop"))
+    def test_a_call_changes_nothing_else(self):
+        done = self.record([self.program("unchanged")], env=support.environment(SEEP_TAIL_MAX="16k"))
+        self.assertEqual(done.stdout, "done\n")
+        self.assert_complete(done)
+
+    @hazard(17)
+    def test_stacks_of_fibres_exceptions_and_jumps(self):
+        done = self.record([self.program("fibres.cpp")])
+        self.assertEqual(done.stdout, "100 100\n")
+        blocks = {}
+        for site in done.sites():
+            blocks.setdefault(site.bytes // site.blocks, []).append(site)
+        for size, count, first, last in ((31, 200, "in_fibre", "fibre"),
+                                         (41, 100, "after_throw", "main"),
+                                         (51, 100, "after_jump", "main")):
+            self.assertEqual(sum(s.blocks for s in blocks[size]), count)
+            for site in blocks[size]:
+                self.assertEqual(site.functions[0], first, str(site))
+                self.assertIn(last, site.functions, str(site))
+        self.assertEqual(sum(s.blocks for s in blocks[61]), 10)
+        for site in blocks[61]:
+            self.assertIn("main", site.functions, str(site))
+        self.assertGreater(done.info["guessed_frames"], 0)
+        self.assertEqual(done.info["cut_stacks"], 0)
+        self.assert_complete(done)
+
+    @hazard(29)
+    def test_new_handler_and_bad_alloc(self):
+        done = self.record([self.program("new_handler.cpp")])
+        self.assertEqual(done.stdout, "20 40\n")
+        calls = done.calls()
+        self.assertEqual(calls["alloc", "new", 71], 20)
+        self.assertEqual(calls["free", "delete", 71], 20)
+        self.assertEqual(calls["alloc", "new", 81], 50)
+        self.assertEqual(calls["alloc", "new[]", 82], 50)
+        self.assertEqual(calls["alloc", "malloc", 83], 50)
+        self.assertEqual(done.info["failed"], 40)
+        self.assertEqual(done.info["mismatched_frees"], 0)
         self.assert_complete(done)
 
 
