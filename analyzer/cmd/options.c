@@ -125,6 +125,29 @@ bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *
     return false;
 }
 
+const struct cli_option options_packing[] = {
+    {"time-resolution", 0, "DURATION",
+     "Store times that are off by that much at most: whole microseconds up to 1s; 1us if not "
+     "given. "
+     "With 1ms traces are smaller."},
+    {NULL},
+};
+
+bool options_time_unit(const struct cli *cli, uint32_t *out)
+{
+    const char *value = cli_value(cli, "time-resolution");
+    uint64_t ns;
+    if (!value)
+        return true;
+    if (cli_parse_ns(value, &ns) && ns && ns % 1000 == 0 && ns / 1000 <= SEEP_UNIT_US_MAX) {
+        *out = (uint32_t)(ns / 1000);
+        return true;
+    }
+    cli_usage_error(cli, "--time-resolution=%s: a duration from 1us to 1s is wanted, like 1ms",
+                    value);
+    return false;
+}
+
 bool options_bytes(const struct cli *cli, const char *name, uint64_t *out)
 {
     const char *value = cli_value(cli, name);

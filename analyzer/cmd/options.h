@@ -11,6 +11,7 @@
 #include "util/strbuf.h"
 
 extern const struct cli_option options_output[];  /* --format and --color */
+extern const struct cli_option options_packing[]; /* --time-resolution */
 extern const struct cli_option options_symbols[]; /* --sysroot and --debug-dir */
 extern struct cli_option options_filters[];       /* made of filter_options by options_init() */
 
@@ -46,5 +47,10 @@ size_t options_choice(const struct cli *cli, const char *name, const char *const
  * taken for 0 if `all`. Prints the usage error and returns false where it is no number. */
 bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *out);
 bool options_bytes(const struct cli *cli, const char *name, uint64_t *out);
+
+/* How far off the times of a trace may be, from --time-resolution, in *out, which is left alone
+ * where it was not given. Prints the usage error and returns false where it is nothing of the kind.
+ */
+bool options_time_unit(const struct cli *cli, uint32_t *out);
 
 #endif

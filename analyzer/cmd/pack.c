@@ -3,6 +3,7 @@
 
 #include "cmd/interrupt.h"
 #include "cmd/open.h"
+#include "cmd/options.h"
 #include "cmd/progress.h"
 #include "trace/family.h"
 #include "trace/pack.h"
@@ -45,7 +46,7 @@ static void print_done(const char *spool, uint64_t spool_bytes, const char *trac
 }
 
 static int pack_one(const struct cli *cli, const char *spool, const char *trace,
-                    const struct family *family)
+                    const struct family *family, uint32_t time_unit_us)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
     struct strbuf what = {0};
@@ -60,6 +61,7 @@ static int pack_one(const struct cli *cli, const char *spool, const char *trace,
         .overwrite = cli_flag(cli, "force"),
         .keep_spool = cli_flag(cli, "keep"),
         .running_ok = cli_flag(cli, "running"),
+        .time_unit_us = time_unit_us,
         .progress = progress_step,
         .progress_arg = &progress,
         .note = print_note,
@@ -84,6 +86,9 @@ static int run(struct cli *cli)
     if (output && cli->argument_count > 1)
         return cli_usage_error(cli, "--output=%s: one file cannot hold %d traces", output,
                                cli->argument_count);
+    uint32_t time_unit_us = 0;
+    if (!options_time_unit(cli, &time_unit_us))
+        return CLI_FAILED;
     int status = CLI_OK;
     struct family family = {0}; /* of the first one's directory */
     interrupt_init();
@@ -96,7 +101,7 @@ static int run(struct cli *cli)
             open_trace_of_spool(&trace, cli->arguments[i]);
         if (!family.count)
             family_add_siblings(&family, cli->arguments[i]);
-        int one = pack_one(cli, cli->arguments[i], trace.text, &family);
+        int one = pack_one(cli, cli->arguments[i], trace.text, &family, time_unit_us);
         status = one == CLI_OK ? status : one;
         strbuf_release(&trace);
     }
@@ -113,7 +118,7 @@ const struct cli_command cmd_pack = {
         "Makes a trace of what a program recorded without 'seep run': a directory NAME.spool. "
         "Every other command does so by itself when it is handed a spool. No half-written trace "
         "is ever left; the spool goes once its trace is complete.",
-    .options = (const struct cli_option *const[]){own_options, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_packing, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

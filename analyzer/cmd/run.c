@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
+#include "cmd/options.h"
 #include "cmd/progress.h"
 #include "cmd/run_summary.h"
 #include "run/collect.h"
@@ -45,6 +46,7 @@ struct run {
     struct target target;
     char *library; /* owned, like all below */
     char run_id[33];
+    uint32_t time_unit_us;
     char **settings;    /* NULL-ended */
     char **environment; /* NULL-ended */
     char *name;         /* the trace as the user would name it */
@@ -195,6 +197,8 @@ static int start(struct run *r)
     const char *pattern = cli_value(r->cli, "output");
     if (pattern && output_name_check(pattern, &err) != SEEP_OK)
         return cli_usage_error(r->cli, "%s", err.message);
+    if (!options_time_unit(r->cli, &r->time_unit_us))
+        return CLI_RUN_FAILED;
     int status = find_program(r);
     if (status == CLI_OK)
         status = make_environment(r);
@@ -245,6 +249,7 @@ static void make_traces(struct run *r, uint32_t main_pid)
 {
     struct collect_options how = {
         .overwrite = cli_flag(r->cli, "force"),
+        .time_unit_us = r->time_unit_us,
         .progress = show_progress,
         .progress_arg = r,
     };
@@ -328,7 +333,7 @@ const struct cli_command cmd_run = {
         "Exit status: the program's; 125 if seep failed before it ran, 126 if the program cannot "
         "be "
         "executed or recorded, 127 if it was not found.",
-    .options = (const struct cli_option *const[]){options, NULL},
+    .options = (const struct cli_option *const[]){options, options_packing, NULL},
     .stop_at_argument = true,
     .failure = CLI_RUN_FAILED,
     .run = run,

@@ -48,6 +48,7 @@ static enum seep_err pack(const struct work *w, const struct run_spool *spool, c
     snprintf(task.what, sizeof task.what, "packing %s", slash ? slash + 1 : trace);
     struct pack_options how = {
         .overwrite = w->options->overwrite,
+        .time_unit_us = w->options->time_unit_us,
         .progress = step,
         .progress_arg = &task,
         .family = &w->family,

@@ -13,6 +13,7 @@
 
 struct collect_options {
     bool overwrite;
+    uint32_t time_unit_us; /* as in struct pack_options */
     /* As in struct pack_options; `what` names what is being packed now. May be NULL. */
     bool (*progress)(void *arg, const char *what, double fraction);
     void *progress_arg;

@@ -307,8 +307,9 @@ static enum seep_err write_trace(struct packer *p, struct err *err)
     s->generation_shift =
         p->inherited.known && p->inherited.generation > 0 ? p->inherited.generation - 1 : 0;
     enum seep_err e = spool_index(s, &p->notes, go_on_indexing, p, err);
+    struct trace_writer_options writer = {.unit_us = p->options->time_unit_us};
     if (e == SEEP_OK)
-        e = trace_writer_open(&p->writer, p->temporary, NULL, err);
+        e = trace_writer_open(&p->writer, p->temporary, &writer, err);
     if (e != SEEP_OK)
         return e;
     p->stacks.writer = p->writer;

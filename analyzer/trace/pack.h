@@ -17,6 +17,7 @@ struct pack_options {
     bool overwrite;  /* replace an existing trace */
     bool keep_spool; /* else the spool is removed once the trace is complete on disk */
     bool running_ok; /* pack what is there although the process still lives; keeps the spool */
+    uint32_t time_unit_us; /* how far off the trace's times may be; 0: 1 us */
     /* called now and then with 0 .. 1; returns false to stop (SEEP_ERR_INTERRUPTED). May be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;

@@ -10,6 +10,7 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 import unittest
@@ -330,6 +331,25 @@ class Spools(support.TestCase):
             self.assertIn("packed", first.stderr)
             again = self.seep(command, spool)  # by its old name
             self.assertEqual((again.stdout, again.stderr), (first.stdout, ""))
+
+    def test_time_resolution(self):
+        spool = self.record(command=(sys.executable, "-S", "-c", "pass"))
+
+        def times(*options):
+            self.seep("pack", "-k", "-f", *options, spool)
+            lines = self.seep("dump", "--format=json", self.path("x.seep")).stdout.splitlines()
+            return [event["time_ns"] for event in map(json.loads, lines) if "number" in event]
+
+        fine, coarse = times(), times("--time-resolution=1ms")
+        self.assertEqual(len(coarse), len(fine))
+        self.assertEqual(coarse, sorted(coarse))
+        self.assertNotEqual(coarse, fine)
+        self.assertLessEqual(max(abs(a - b) for a, b in zip(coarse, fine)), 1001000)
+        for wrong in ("0", "1500ns", "2s", "x"):
+            failed = self.seep("pack", f"--time-resolution={wrong}", spool, check=2)
+            self.assertIn("like 1ms", failed.stderr)
+            failed = self.seep("run", f"--time-resolution={wrong}", "true", check=125)
+            self.assertIn("like 1ms", failed.stderr)
 
     def test_beside_an_existing_trace(self):
         spool = self.record()

@@ -87,6 +87,15 @@ static const struct stream_profile profiles[] = {
      .threads = 3,
      .stacks = 30,
      .group_events = 1},
+    {.name = "times to 1 ms",
+     .events = 20000,
+     .free = 480,
+     .beside = 5,
+     .keep = 500,
+     .threads = 2,
+     .stacks = 100,
+     .group_events = 7000,
+     .unit_us = 1000},
     {.name = "nothing", .events = 0, .threads = 1},
     {.name = "only records", .events = 30, .beside = 1000, .threads = 1},
     {.name = "several parts",
@@ -290,7 +299,9 @@ static void seek(void **state)
             picture_apply(&picture, &s.events[at++]);
         if (code == SEEP_OK) {
             assert_true(at < s.count);
-            assert_true(at == 0 || s.events[at - 1].time_ns <= time_ns + 1000);
+            assert_true(at == 0 ||
+                        s.events[at - 1].time_ns <=
+                            time_ns + (profile->unit_us ? profile->unit_us * 1000 : 1000));
             picture_apply(&picture, &s.events[at++]);
         } else {
             assert_int_equal(s.count, 0);

@@ -28,6 +28,8 @@ struct making {
     unsigned freed_count;
 };
 
+static uint64_t tolerance_ns; /* of the stream written last */
+
 static void check(bool good, const char *what)
 {
     if (good)
@@ -295,10 +297,12 @@ void stream_write(struct stream *s, const struct stream_profile *profile, uint64
     check(fd >= 0, "mkstemp");
     close(fd);
     unlink(s->path);
+    tolerance_ns = profile->unit_us ? profile->unit_us * UINT64_C(1000) : 1000;
     struct making m = {.s = s, .p = profile, .random = seed};
     struct trace_writer_options options = {.level = profile->level,
                                            .group_events = profile->group_events,
-                                           .part_events = profile->part_events};
+                                           .part_events = profile->part_events,
+                                           .unit_us = profile->unit_us};
     struct err err;
     check(!trace_writer_open(&m.w, s->path, &options, &err), err.message);
     tell_about_process(&m);
@@ -403,7 +407,7 @@ struct stream_chunk *stream_chunks(const uint8_t *bytes, size_t length, size_t *
 
 static bool near(uint64_t a, uint64_t b)
 {
-    return a > b ? a - b <= 1000 : b - a <= 1000;
+    return (a > b ? a - b : b - a) <= tolerance_ns;
 }
 
 static const char *block_difference(const struct trace_block *told, const struct trace_block *got,

@@ -18,6 +18,7 @@ struct stream_profile {
     unsigned threads, stacks;
     uint64_t group_events, part_events; /* 0: the default */
     int level;                          /* of zstd */
+    uint32_t unit_us;                   /* how far off times may be; 0: the default */
 };
 
 /* A trace on disk and the events in it. */
@@ -52,7 +53,8 @@ struct stream_chunk {
 /* Owned by the caller, free(). */
 struct stream_chunk *stream_chunks(const uint8_t *bytes, size_t length, size_t *count);
 
-/* NULL if `got` is the event that was told, else the field that differs. Times may differ by 1 us;
+/* NULL if `got` is the event that was told, else the field that differs. Times may differ by the
+ * unit of the stream written last;
  * `lost`: stacks and threads may read as 0, their definitions being lost. */
 const char *stream_difference(const struct trace_event *told, const struct trace_event *got,
                               bool lost);
