@@ -96,14 +96,22 @@ static bool fill(struct lane_reader *r)
 
 /* ------------------------------------------------------------------ rows to places */
 
-static void insert(struct lane_reader *r, const struct place *place)
+/* Where the next place is made. */
+static struct place *ring_end(const struct lane_reader *r)
+{
+    return ring_at(r, r->count);
+}
+
+/* Takes the place that was made at ring_end() in: mostly it is in order already. */
+static void insert(struct lane_reader *r)
 {
     uint32_t i = r->count++;
-    while (i > 0 && ring_at(r, i - 1)->stamp > place->stamp) {
+    if (i == 0 || ring_at(r, i - 1)->stamp <= ring_at(r, i)->stamp)
+        return;
+    struct place place = *ring_at(r, i);
+    for (; i > 0 && ring_at(r, i - 1)->stamp > place.stamp; i--)
         *ring_at(r, i) = *ring_at(r, i - 1);
-        i--;
-    }
-    *ring_at(r, i) = *place;
+    *ring_at(r, i) = place;
 }
 
 static void define(const struct lane_reader *r, struct stack_map *stacks, const struct row *row)
@@ -127,43 +135,56 @@ static void take_beside(struct lane_reader *r, const struct row *row, struct pla
     place->payload = mem_alloc(row->payload_bytes);
     memcpy(place->payload, row->payload, row->payload_bytes);
     place->payload_bytes = row->payload_bytes;
-    insert(r, place);
+    insert(r);
+}
+
+/* Makes a place of the row at one of its two moments. */
+static struct place *make_place(struct lane_reader *r, const struct row *row, enum place_type type,
+                                uint64_t stamp, uint64_t address)
+{
+    struct place *place = ring_end(r);
+    *place = (struct place){.stamp = stamp,
+                            .address = address,
+                            .position = (uint64_t)r->pieces[r->next_piece - 1].sequence << 32 |
+                                        (r->piece_at - (uint32_t)(r->end - r->p)),
+                            .thread = r->thread,
+                            .lane = r->lane,
+                            .row = r->row,
+                            .type = (uint8_t)type,
+                            .call = row->call,
+                            .late = stamp < r->last_stamp};
+    return place;
 }
 
 static void take_row(struct lane_reader *r, const struct row *row)
 {
-    struct place place = {.stamp = row->stamp,
-                          .address = row->address,
-                          .position = (uint64_t)r->pieces[r->next_piece - 1].sequence << 32 |
-                                      (r->piece_at - (uint32_t)(r->end - r->p)),
-                          .thread = r->thread,
-                          .lane = r->lane,
-                          .row = r->row,
-                          .call = row->call};
-    place.late = row->stamp < r->last_stamp;
-    switch (row->op) {
-    case SEEP_ROW_STACK: define(r, r->stacks, row); return;
-    case SEEP_ROW_BESIDE: take_beside(r, row, &place); return;
-    case SEEP_ROW_REALLOC:
-        place.type = PLACE_REALLOC_START;
-        place.address = row->old_address;
-        insert(r, &place);
-        place.stamp = row->end_stamp;
-        place.late = row->end_stamp < r->last_stamp;
-        place.type = PLACE_REALLOC_END;
-        place.address = row->address;
-        break;
-    case SEEP_ROW_ALLOC: place.type = PLACE_ALLOC; break;
-    case SEEP_ROW_FREE: place.type = PLACE_FREE; break;
-    case SEEP_ROW_FAILED: place.type = PLACE_FAILED; break;
+    static const uint8_t types[] = {[SEEP_ROW_ALLOC] = PLACE_ALLOC,
+                                    [SEEP_ROW_FREE] = PLACE_FREE,
+                                    [SEEP_ROW_REALLOC] = PLACE_REALLOC_END,
+                                    [SEEP_ROW_FAILED] = PLACE_FAILED,
+                                    [SEEP_ROW_BESIDE] = PLACE_BESIDE};
+    if (row->op == SEEP_ROW_STACK) {
+        define(r, r->stacks, row);
+        return;
     }
-    place.size = row->size;
-    place.usable = row->usable;
-    place.stack = row->stack;
-    place.alignment = row->alignment;
-    if (row->op == SEEP_ROW_FREE)
-        place.size = place.usable = place.alignment = 0;
-    insert(r, &place);
+    uint64_t stamp = row->stamp;
+    if (row->op == SEEP_ROW_REALLOC) {
+        make_place(r, row, PLACE_REALLOC_START, stamp, row->old_address);
+        insert(r);
+        stamp = row->end_stamp;
+    }
+    struct place *place = make_place(r, row, types[row->op], stamp, row->address);
+    if (row->op == SEEP_ROW_BESIDE) {
+        take_beside(r, row, place);
+        return;
+    }
+    place->stack = row->stack;
+    if (row->op != SEEP_ROW_FREE) {
+        place->size = row->size;
+        place->usable = row->usable;
+        place->alignment = row->alignment;
+    }
+    insert(r);
 }
 
 /* Decodes until the ring holds two windows, or the lane ends. */

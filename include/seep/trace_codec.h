@@ -44,6 +44,11 @@ static inline bool seep_get_varint(const uint8_t **p, const uint8_t *end, uint64
 {
     const uint8_t *q = *p;
     uint64_t v = 0;
+    if (q < end && *q < 0x80) { /* most are */
+        *out = *q;
+        *p = q + 1;
+        return true;
+    }
     for (unsigned shift = 0; q < end && shift < 70; shift += 7) {
         uint8_t byte = *q++;
         if (shift == 63 && byte > 1)
