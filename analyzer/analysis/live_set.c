@@ -198,7 +198,10 @@ enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, str
     s->nodes = mem_zalloc((size_t)trace_reader_dict(reader)->stack_count + 1, sizeof *s->nodes);
     struct heap heap;
     heap_init(&heap);
-    enum seep_err code = read_events(s, &heap, progress, progress_arg, err);
+    enum seep_err code = s->filter ? filter_seek(s->filter, reader, err) : SEEP_OK;
+    heap_begin(&heap, reader);
+    if (!code)
+        code = read_events(s, &heap, progress, progress_arg, err);
     if (code)
         goto done;
     s->totals = heap.totals;

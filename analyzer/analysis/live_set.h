@@ -41,10 +41,10 @@ struct live_set {
 /* With `inherited` the set is what a forked child has from its parent, and its times count to the
  * start of the recording, LIVE_SET_FORK_NS; else it is what the process made itself.
  *
- * Reads from where the reader stands to the end of the filter's window (bound already; NULL: no
- * filter), or of the trace. The set holds on to both: the reader must not be moved while the set is
- * in use. Released by live_set_release(), also after an error. `progress` may be NULL; where it
- * returns false the result is INTERRUPTED. */
+ * Reads to the end of the filter's window (bound already; NULL: no filter), or of the trace, as
+ * little as it can of what is before the window. The reader stands at the start. The set holds on
+ * to both: the reader must not be moved while the set is in use. Released by live_set_release(),
+ * also after an error. `progress` may be NULL; where it returns false the result is INTERRUPTED. */
 enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
                             bool inherited, bool (*progress)(void *arg, double fraction),
                             void *progress_arg, struct err *err);

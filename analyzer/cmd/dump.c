@@ -70,6 +70,9 @@ static enum seep_err dump_events(struct dump_printer *printer, struct trace_read
     struct trace_event ev;
     enum seep_err code;
     bool block_filters = filters_blocks(filter), window = filter->from.text || filter->to.text;
+    code = filter_seek(filter, reader, err);
+    if (code)
+        return code;
     dump_print_head(printer);
     while ((code = trace_reader_next(reader, &ev, err)) == SEEP_OK) {
         if (window) {

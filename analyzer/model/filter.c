@@ -367,6 +367,16 @@ enum filter_place filter_window(const struct filter *f, uint64_t number, uint64_
     return FILTER_INSIDE;
 }
 
+enum seep_err filter_seek(const struct filter *f, struct trace_reader *reader, struct err *err)
+{
+    const struct filter_moment *from = &f->from;
+    /* what a forked child has from its parent is told at the start only */
+    if (!from->text || trace_reader_facts(reader)->fork_parent_pid)
+        return SEEP_OK;
+    return from->by_number ? trace_reader_seek_number(reader, from->number, err)
+                           : trace_reader_seek_time(reader, from->time_ns, err);
+}
+
 static bool matches_path(const char *pattern, const char *path)
 {
     if (pattern_matches(pattern, path))

@@ -20,7 +20,7 @@
 #define MODEL_FILTER_H
 
 #include "model/symbols.h"
-#include "trace/trace_event.h"
+#include "trace/trace_reader.h"
 #include "util/err.h"
 
 /* One row per option; the command line builds its own table from this one. All may be repeated; of
@@ -86,6 +86,9 @@ enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struc
  * begins with the first event after it, and ends with the last one before it. */
 enum filter_place { FILTER_BEFORE = -1, FILTER_INSIDE = 0, FILTER_AFTER = 1 };
 enum filter_place filter_window(const struct filter *f, uint64_t number, uint64_t time_ns);
+
+/* Moves the reader, which stands at the start, as near to the window's start as can be. */
+enum seep_err filter_seek(const struct filter *f, struct trace_reader *reader, struct err *err);
 
 /* True if the block passes threads, size and call filters (not window, lifetime and stack). */
 bool filter_block(const struct filter *f, const struct trace_block *block);

@@ -103,9 +103,8 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
     }
 }
 
-void heap_resync(struct heap *h, const struct trace_reader *reader)
+static void take_live(struct heap_totals *t, const struct trace_reader *reader)
 {
-    struct heap_totals *t = &h->totals;
     t->live_blocks = t->live_bytes = t->live_usable_bytes = 0;
     uint32_t slots = trace_reader_slot_count(reader);
     for (uint32_t slot = 0; slot < slots; slot++) {
@@ -116,10 +115,27 @@ void heap_resync(struct heap *h, const struct trace_reader *reader)
         t->live_bytes += b->size;
         t->live_usable_bytes += b->usable;
     }
+}
+
+void heap_resync(struct heap *h, const struct trace_reader *reader)
+{
+    struct heap_totals *t = &h->totals;
+    take_live(t, reader);
     if (t->live_bytes > t->peak_live_bytes) {
         t->peak_live_bytes = t->live_bytes;
         t->peak_live_blocks = t->live_blocks;
         t->peak_time_ns = t->last_time_ns;
         t->peak_number = 0; /* not known: within what was lost */
     }
+}
+
+void heap_begin(struct heap *h, const struct trace_reader *reader)
+{
+    struct heap_totals *t = &h->totals;
+    const struct trace_peak *peak = trace_reader_peak_before(reader);
+    take_live(t, reader);
+    t->peak_live_bytes = peak->bytes;
+    t->peak_live_blocks = peak->blocks;
+    t->peak_time_ns = peak->time_ns;
+    t->peak_number = peak->number;
 }

@@ -51,6 +51,10 @@ void heap_resync(struct heap *h, const struct trace_reader *reader);
 /* True for an event that ends a block by a call of another family than made it. */
 bool heap_mismatch(const struct trace_event *ev);
 
+/* Sets the live totals and the peak to those at the place that was sought in the trace; the other
+ * totals count from there on. To be called before the first event. */
+void heap_begin(struct heap *h, const struct trace_reader *reader);
+
 /* allocations + frees + reallocations. */
 static inline uint64_t heap_events(const struct heap_totals *t)
 {

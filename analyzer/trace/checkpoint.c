@@ -44,7 +44,8 @@ static void put_block(struct columns *c, struct previous *p, const struct trace_
     p->birth = b->birth;
 }
 
-void checkpoint_encode(struct columns *c, const struct live *l, uint32_t unit_us)
+void checkpoint_encode(struct columns *c, const struct live *l, const struct trace_peak *peak,
+                       uint32_t unit_us)
 {
     for (unsigned id = 0; id < CHECKPOINT_COLUMNS_END; id++)
         c->column[id].length = 0;
@@ -58,6 +59,13 @@ void checkpoint_encode(struct columns *c, const struct live *l, uint32_t unit_us
     for (uint32_t slot = l->first_free; slot != LIVE_NONE; slot = l->slots[slot].younger) {
         bytes_svarint(&c->column[SEEP_COLUMN_CHECK_FREE_SLOTS], (int64_t)slot - previous);
         previous = slot;
+    }
+    if (peak->bytes) {
+        struct bytes *column = &c->column[SEEP_COLUMN_CHECK_PEAK];
+        bytes_varint(column, peak->bytes);
+        bytes_varint(column, peak->blocks);
+        bytes_varint(column, peak->time_ns);
+        bytes_varint(column, peak->number);
     }
     /* the flights: their slots with the link or 0, then the order of the free ones, then blocks */
     struct bytes *flights = &c->column[SEEP_COLUMN_CHECK_REALLOCS];
@@ -183,7 +191,8 @@ static bool take_flights(struct take *t, const struct seep_group_header *header,
 }
 
 bool checkpoint_decode(struct columns *c, const struct columns_table *table,
-                       const struct seep_group_header *header, struct live *l)
+                       const struct seep_group_header *header, struct live *l,
+                       struct trace_peak *peak)
 {
     struct take t = {.unit_ns = header->unit_us * UINT64_C(1000), .latest_ns = header->start_ns};
     live_clear(l);
@@ -201,6 +210,14 @@ bool checkpoint_decode(struct columns *c, const struct columns_table *table,
         live_use(l, header->slot_count - 1);
     good = good && take_blocks(&t, header, l) && take_free_slots(&t, header, l) &&
            take_flights(&t, header, l);
+    *peak = (struct trace_peak){0};
+    struct cursor *column = &t.cursor[SEEP_COLUMN_CHECK_PEAK];
+    if (!cursor_done(column)) {
+        peak->bytes = cursor_varint(column);
+        peak->blocks = cursor_varint(column);
+        peak->time_ns = cursor_varint(column);
+        peak->number = cursor_varint(column);
+    }
     for (unsigned id = 0; id < CHECKPOINT_COLUMNS_END; id++)
         good = good && !t.cursor[id].bad;
     kinds_release(&t.previous.kinds);

@@ -10,12 +10,15 @@
 /* Columns of the checkpoint are those below this id. */
 #define CHECKPOINT_COLUMNS_END 32u
 
-/* Fills the checkpoint's columns from `l`. Times are stored `unit_us` off at most. */
-void checkpoint_encode(struct columns *c, const struct live *l, uint32_t unit_us);
+/* Fills the checkpoint's columns from `l` and the peak so far. Times are stored `unit_us` off at
+ * most. */
+void checkpoint_encode(struct columns *c, const struct live *l, const struct trace_peak *peak,
+                       uint32_t unit_us);
 
-/* Decodes the checkpoint's columns of `t` and replaces `l` by them. `header` holds the counts,
- * which are taken as limits. False, with `l` empty, where anything contradicts. */
+/* Decodes the checkpoint's columns of `t` and replaces `l` and `peak` by them. `header` holds the
+ * counts, which are taken as limits. False, with `l` empty, where anything contradicts. */
 bool checkpoint_decode(struct columns *c, const struct columns_table *t,
-                       const struct seep_group_header *header, struct live *l);
+                       const struct seep_group_header *header, struct live *l,
+                       struct trace_peak *peak);
 
 #endif

@@ -43,6 +43,11 @@ struct trace_block {
     uint8_t flags;      /* enum trace_event_flag */
 };
 
+/* The first moment with the most requested bytes live at once; all 0: none ever were. */
+struct trace_peak {
+    uint64_t bytes, blocks, time_ns, number;
+};
+
 struct trace_beside {
     enum seep_beside kind;
     const uint8_t *bytes; /* payload as in trace_format.h; valid until the next event */

@@ -43,6 +43,7 @@ struct trace_reader {
     uint64_t number;      /* of the next event */
     uint64_t plain_until; /* up to this one there are events of the part only */
     struct pass pass;
+    struct trace_peak peak;    /* before the checkpoint read last */
     struct trace_block *shown; /* a live block without what is not defined; owned */
 
     size_t beside_chunk;   /* first one not yet looked at */
@@ -367,7 +368,7 @@ static bool enter_part(struct trace_reader *r, const struct columns_table *table
         r->in_step = false;
         /* no more blocks than events could have made */
         if (h->first_event < r->number || h->slot_count > h->first_event ||
-            !checkpoint_decode(&r->columns, table, h, &r->live))
+            !checkpoint_decode(&r->columns, table, h, &r->live, &r->peak))
             return false;
         note_references(r);
         note_damage(r);
@@ -559,6 +560,7 @@ enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err)
 {
     (void)err;
     go_to(r, 0);
+    r->peak = (struct trace_peak){0};
     live_clear(&r->live);
     event_coder_reset(&r->coder, 0, 1);
     r->in_step = true;
@@ -577,18 +579,34 @@ static enum seep_err load_checkpoint(struct trace_reader *r, const struct chunk_
         return code;
     *good = h->slot_count <= h->first_event &&
             columns_parse(&table, r->payload.data + sizeof *h, r->payload.length - sizeof *h) &&
-            checkpoint_decode(&r->columns, &table, h, &r->live);
+            checkpoint_decode(&r->columns, &table, h, &r->live, &r->peak);
     if (*good)
         note_references(r);
     return SEEP_OK;
 }
 
-enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err)
+/* Whether the group begins before all that is sought. Its clock may be ahead of the true time. */
+static bool begins_before(const struct seep_group_header *h, uint64_t number, uint64_t time_ns)
+{
+    return h->first_event <= number && h->start_ns + h->unit_us * UINT64_C(1000) < time_ns;
+}
+
+/* The records of a part stand between it and the part before: where they begin. */
+static size_t records_of(const struct trace_reader *r, size_t chunk)
+{
+    while (chunk && r->chunks.entries[chunk - 1].header.type != SEEP_CHUNK_GROUP)
+        chunk--;
+    return chunk;
+}
+
+static enum seep_err seek(struct trace_reader *r, uint64_t number, uint64_t time_ns,
+                          struct err *err)
 {
     for (size_t i = r->chunks.count; i-- > 0;) {
         const struct chunk_entry *entry = &r->chunks.entries[i];
         if (entry->header.type != SEEP_CHUNK_GROUP || !entry->group_ok ||
-            !(entry->group.flags & SEEP_GROUP_CHECKPOINT) || entry->group.start_ns >= time_ns)
+            !(entry->group.flags & SEEP_GROUP_CHECKPOINT) ||
+            !begins_before(&entry->group, number, time_ns))
             continue;
         bool good;
         enum seep_err code = load_checkpoint(r, entry, &good, err);
@@ -596,11 +614,7 @@ enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, s
             return code;
         if (!good)
             continue;
-        /* the records of the part stand between it and the part before */
-        size_t from = i;
-        while (from && r->chunks.entries[from - 1].header.type != SEEP_CHUNK_GROUP)
-            from--;
-        go_to(r, from);
+        go_to(r, records_of(r, i));
         r->number = entry->group.first_event;
         r->pass.last_ns = entry->group.start_ns;
         event_coder_reset(&r->coder, entry->group.start_ns, entry->group.unit_us);
@@ -608,6 +622,21 @@ enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, s
         return SEEP_OK;
     }
     return trace_reader_rewind(r, err);
+}
+
+enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err)
+{
+    return seek(r, UINT64_MAX, time_ns, err);
+}
+
+enum seep_err trace_reader_seek_number(struct trace_reader *r, uint64_t number, struct err *err)
+{
+    return seek(r, number, UINT64_MAX, err);
+}
+
+const struct trace_peak *trace_reader_peak_before(const struct trace_reader *r)
+{
+    return &r->peak;
 }
 
 /* ------------------------------------------------------------------ looking */

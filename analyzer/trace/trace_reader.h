@@ -39,6 +39,13 @@ enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err);
  * groups are not read: nothing is said of their losses. Errors: IO. */
 enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err);
 
+/* The same for the event of that number. */
+enum seep_err trace_reader_seek_number(struct trace_reader *r, uint64_t number, struct err *err);
+
+/* What the peak had been before the place that was sought; of the start, nothing. Valid until the
+ * reader meets the next damage. */
+const struct trace_peak *trace_reader_peak_before(const struct trace_reader *r);
+
 /* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. Valid
  * until the next call. */
 uint32_t trace_reader_slot_count(const struct trace_reader *r);

@@ -61,6 +61,8 @@ struct trace_writer {
     uint64_t checkpoint_bytes; /* as stored, of the last checkpoint, */
     uint64_t checkpoint_count; /* of so many live blocks */
     uint64_t counted;          /* allocations, frees and reallocations */
+    uint64_t live_bytes;       /* requested */
+    struct trace_peak peak;
 
     struct columns other;           /* of the dictionary chunk in the making */
     struct trace_stack_node *nodes; /* not yet written; owned */
@@ -236,7 +238,7 @@ static void begin_part(struct trace_writer *w)
         w->group_first = w->number;
         w->event_bytes = 0;
         w->part.flags = SEEP_GROUP_CHECKPOINT;
-        checkpoint_encode(&w->columns, &w->live, w->unit_us);
+        checkpoint_encode(&w->columns, &w->live, &w->peak, w->unit_us);
         event_coder_reset(&w->coder, start_ns, w->unit_us);
     }
     w->part.start_ns = start_ns;
@@ -368,6 +370,18 @@ static bool counts(const struct trace_event *ev)
            (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
 }
 
+/* Follows the requested bytes that are live. */
+static void follow_peak(struct trace_writer *w, const struct trace_event *ev)
+{
+    if (ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT)
+        w->live_bytes -= ev->before.size;
+    if (ev->type != TRACE_ALLOC && ev->type != TRACE_REALLOC && ev->type != TRACE_REALLOC_IN)
+        return;
+    w->live_bytes += ev->after.size;
+    if (w->live_bytes > w->peak.bytes)
+        w->peak = (struct trace_peak){w->live_bytes, w->live.count, ev->time_ns, ev->number};
+}
+
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err)
 {
     if (w->failed)
@@ -394,6 +408,7 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     w->last_event_ns = ev->time_ns;
     ev->number = w->number++;
     event_coder_put(&w->coder, ev, flight);
+    follow_peak(w, ev);
     w->counted += counts(ev);
     w->part.event_count++;
     if (is_full(w))

@@ -423,6 +423,7 @@ enum seep_column {
     SEEP_COLUMN_CHECK_FREE_SLOTS = 13, /* order in which free slots are reused */
     SEEP_COLUMN_CHECK_REALLOCS = 14,   /* reallocations in flight at the group's start */
     SEEP_COLUMN_CHECK_WEIGHT = 15,     /* reserved: sampling */
+    SEEP_COLUMN_CHECK_PEAK = 16,       /* of live bytes, in all groups before */
     /* the events */
     SEEP_COLUMN_RUN = 32,
     SEEP_COLUMN_TOKEN = 33,

@@ -278,6 +278,46 @@ static void roundtrip(void **state)
     }
 }
 
+/* The peak that the reader tells is that of the first `count` events of the stream. */
+static void assert_peak_before(const struct trace_reader *reader, const struct stream *s,
+                               size_t count)
+{
+    struct trace_peak peak = {0};
+    uint64_t bytes = 0, blocks = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct trace_event *ev = &s->events[i];
+        bool enters = ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC_IN;
+        bool leaves = ev->type == TRACE_FREE || ev->type == TRACE_REALLOC_OUT;
+        if (leaves || ev->type == TRACE_REALLOC)
+            bytes -= ev->before.size;
+        if (enters || ev->type == TRACE_REALLOC)
+            bytes += ev->after.size;
+        blocks += enters - (uint64_t)leaves;
+        if (bytes > peak.bytes && !leaves)
+            peak = (struct trace_peak){bytes, blocks, ev->time_ns, ev->number};
+    }
+    assert_memory_equal(trace_reader_peak_before(reader), &peak, sizeof peak);
+}
+
+/* From any number on, the same as from a time. */
+static void assert_seeks_number(struct trace_reader *reader, const struct stream *s,
+                                uint64_t number)
+{
+    struct trace_event ev;
+    size_t at = 0;
+    assert_int_equal(trace_reader_seek_number(reader, number, NULL), SEEP_OK);
+    assert_int_equal(trace_reader_next(reader, &ev, NULL), SEEP_OK);
+    while (at < s->count && stream_difference(&s->events[at], &ev, false))
+        at++;
+    assert_true(at < s->count);
+    assert_true(ev.number <= number);
+    struct picture picture = {0};
+    for (size_t i = 0; i <= at; i++)
+        picture_apply(&picture, &s->events[i]);
+    assert_reads(reader, s, at + 1, &picture);
+    free(picture.slots);
+}
+
 /* From any time on, what is read is the end of what was told, beginning early enough; and live
  * blocks come from a checkpoint. */
 static void seek(void **state)
@@ -293,6 +333,7 @@ static void seek(void **state)
         assert_int_equal(trace_reader_seek_time(reader, time_ns, NULL), SEEP_OK);
         struct trace_event ev;
         struct picture picture = {0};
+        struct trace_peak peak = *trace_reader_peak_before(reader);
         enum seep_err code = trace_reader_next(reader, &ev, NULL);
         size_t at = 0;
         while (code == SEEP_OK && at < s.count && stream_difference(&s.events[at], &ev, false))
@@ -307,7 +348,11 @@ static void seek(void **state)
             assert_int_equal(s.count, 0);
         }
         assert_live(&picture, reader);
+        assert_memory_equal(&peak, trace_reader_peak_before(reader), sizeof peak);
+        assert_peak_before(reader, &s, code == SEEP_OK ? at - 1 : 0);
         assert_reads(reader, &s, at, &picture);
+        if (s.count)
+            assert_seeks_number(reader, &s, s.events[s.count / 17 * i].number);
         assert_true(trace_summary_complete(trace_reader_summary(reader)));
         skipped += at;
         free(picture.slots);
