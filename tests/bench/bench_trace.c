@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Speed and size of the trace format: bench_trace [TRACE...]
+ * Speed and size of the trace format: bench_trace [--events=N] [TRACE...]
  *
- * Each trace is read, and read and written again, the best of three times, and a table printed:
- * events a second, and bytes an event by column. Without an argument, a made-up program stands in:
- * a few hundred call sites with sizes of their own, mostly short-lived blocks, addresses as a
- * simple allocator with size classes gives them. */
+ * Each trace is read, read and written again, and a hundredth of its time is read, the best of
+ * three times; and a table printed: events a second, memory of reading, and bytes an event by
+ * column. Without a trace, a made-up program of N events (3 million) stands in: a few hundred call
+ * sites with sizes of their own, mostly short-lived blocks, addresses as a simple allocator with
+ * size classes gives them. Its live blocks come and go but do not grow with N. */
 #include "trace/columns.h"
 #include "trace/trace_reader.h"
 #include "trace/trace_writer.h"
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,7 +110,7 @@ static void program_step(struct program *p, uint64_t number)
     }
 }
 
-static void make_program(const char *path)
+static void make_program(const char *path, uint64_t events)
 {
     struct program p = {.random = 88172645463325252u, .top = 0x555555560010};
     struct err err;
@@ -116,7 +119,7 @@ static void make_program(const char *path)
     uint32_t root = trace_writer_stack(p.w, 0, 0, SEEP_ROW_ROOT);
     for (unsigned i = 1; i < SITES; i++)
         trace_writer_stack(p.w, root, 0x400000 + 64 * i, 0);
-    for (uint64_t n = 0; n < SYNTHETIC_EVENTS; n++)
+    for (uint64_t n = 0; n < events; n++)
         program_step(&p, n);
     struct trace_summary summary = {.wait_status = -1};
     if (trace_writer_finish(p.w, &summary, &err))
@@ -128,23 +131,32 @@ static void make_program(const char *path)
 
 /* ---- measuring */
 
-/* Reads all events and, with `copy`, writes them there. Returns how many, and how long it took. */
-static uint64_t pass(const char *path, const char *copy, double *seconds)
+/* What one pass has seen. */
+struct pass {
+    uint64_t events, last_ns;
+    double seconds;
+};
+
+/* Reads the events up to `to_ns` from the last group before `from_ns` on and, with `copy`, writes
+ * them there. */
+static struct pass pass(const char *path, const char *copy, uint64_t from_ns, uint64_t to_ns)
 {
     struct trace_reader *reader;
     struct trace_writer *w = NULL;
     struct trace_event ev;
     struct err err;
-    uint64_t count = 0;
+    struct pass p = {0};
     if (copy)
         unlink(copy);
     double start = now_s();
-    if (trace_reader_open(&reader, path, &err) || (copy && trace_writer_open(&w, copy, NULL, &err)))
+    if (trace_reader_open(&reader, path, &err) || trace_reader_seek_time(reader, from_ns, &err) ||
+        (copy && trace_writer_open(&w, copy, NULL, &err)))
         die(&err);
-    while (trace_reader_next(reader, &ev, &err) == SEEP_OK) {
+    while (p.last_ns <= to_ns && trace_reader_next(reader, &ev, &err) == SEEP_OK) {
+        p.last_ns = ev.time_ns;
         if (ev.type == TRACE_BESIDE || ev.type == TRACE_GAP)
             continue;
-        count++;
+        p.events++;
         if (w && trace_writer_event(w, &ev, &err))
             die(&err);
     }
@@ -152,8 +164,29 @@ static uint64_t pass(const char *path, const char *copy, double *seconds)
     if (w && trace_writer_finish(w, &summary, &err))
         die(&err);
     trace_reader_free(reader);
-    *seconds = now_s() - start;
-    return count;
+    p.seconds = now_s() - start;
+    return p;
+}
+
+static void keep_best(struct pass *best, struct pass p)
+{
+    if (!best->events || p.seconds < best->seconds)
+        *best = p;
+}
+
+/* Memory of a process that does nothing but read the trace. */
+static double read_mib(const char *path)
+{
+    struct rusage usage = {0};
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        pass(path, NULL, 0, UINT64_MAX);
+        _exit(0);
+    }
+    if (child < 0 || wait4(child, NULL, 0, &usage) < 0)
+        return 0;
+    return (double)usage.ru_maxrss / 1024;
 }
 
 static const char *const column_names[SEEP_COLUMNS_MAX] = {
@@ -177,9 +210,24 @@ static const char *const column_names[SEEP_COLUMNS_MAX] = {
     [SEEP_COLUMN_LINK] = "link",
 };
 
+static const char *const chunk_names[] = {
+    [SEEP_CHUNK_FACTS] = "facts",   [SEEP_CHUNK_MODULES] = "modules",
+    [SEEP_CHUNK_STACKS] = "stacks", [SEEP_CHUNK_THREADS] = "threads",
+    [SEEP_CHUNK_BESIDE] = "beside", [SEEP_CHUNK_SUMMARY] = "summary",
+    [SEEP_CHUNK_INDEX] = "index",
+};
+#define CHUNK_NAMES (sizeof chunk_names / sizeof *chunk_names)
+
+static void print_share(const char *name, uint64_t bytes, uint64_t events)
+{
+    if (bytes)
+        printf("    %-14s %7.4f\n", name ? name : "?", (double)bytes / (double)events);
+}
+
 static void print_columns(const char *path, uint64_t events)
 {
-    uint64_t stored[SEEP_COLUMNS_MAX] = {0}, checkpoints = 0, groups = 0, parts = 0, all = 32;
+    uint64_t stored[SEEP_COLUMNS_MAX] = {0}, chunks[CHUNK_NAMES] = {0};
+    uint64_t checkpoints = 0, groups = 0, parts = 0, all = 32;
     FILE *file = fopen(path, "rb");
     struct seep_chunk_header h;
     if (!file || fseek(file, sizeof(struct seep_file_header), SEEK_SET) != 0)
@@ -199,45 +247,54 @@ static void print_columns(const char *path, uint64_t events)
                 for (unsigned id = 0; id < SEEP_COLUMNS_MAX; id++)
                     *(id < SEEP_COLUMN_RUN ? &checkpoints : &stored[id]) +=
                         table.entry[id].stored_bytes;
+        } else if (h.type < CHUNK_NAMES) {
+            chunks[h.type] += sizeof h + h.stored_bytes;
         }
         free(payload);
     }
     fclose(file);
-    printf("  %" PRIu64 " groups, %" PRIu64 " parts, %" PRIu64 " bytes: %.3f an event\n", groups,
+    printf("  %" PRIu64 " groups, %" PRIu64 " parts, %" PRIu64 " bytes: %.4f an event\n", groups,
            parts, all, (double)all / (double)events);
     for (unsigned id = 0; id < SEEP_COLUMNS_MAX; id++)
-        if (stored[id])
-            printf("    %-14s %6.3f\n", column_names[id] ? column_names[id] : "?",
-                   (double)stored[id] / (double)events);
-    printf("    %-14s %6.3f\n", "checkpoints", (double)checkpoints / (double)events);
+        print_share(column_names[id], stored[id], events);
+    print_share("checkpoints", checkpoints, events);
+    for (unsigned type = 0; type < CHUNK_NAMES; type++)
+        print_share(chunk_names[type], chunks[type], events);
 }
 
 static void measure(const char *name, const char *path, const char *copy)
 {
-    double read = 1e9, copied = 1e9, seconds;
-    uint64_t events = 0;
+    struct pass read = {0}, copied = {0}, window = {0};
+    double mib = read_mib(path);
     for (int round = 0; round < 3; round++) {
-        events = pass(path, NULL, &seconds);
-        read = seconds < read ? seconds : read;
-        pass(path, copy, &seconds);
-        copied = seconds < copied ? seconds : copied;
+        keep_best(&read, pass(path, NULL, 0, UINT64_MAX));
+        keep_best(&copied, pass(path, copy, 0, UINT64_MAX));
+        keep_best(&window, pass(path, NULL, read.last_ns / 100 * 50, read.last_ns / 100 * 51));
     }
-    printf("%s: %" PRIu64 " events, encoded %.1f M/s, decoded %.1f M/s\n", name, events,
-           (double)events / (copied - read) / 1e6, (double)events / read / 1e6);
-    print_columns(copy, events);
+    printf("%s: %" PRIu64 " events, encoded %.1f M/s, decoded %.1f M/s in %.0f MiB; a hundredth of "
+           "the time in %.1f %%\n",
+           name, read.events, (double)read.events / (copied.seconds - read.seconds) / 1e6,
+           (double)read.events / read.seconds / 1e6, mib, 100 * window.seconds / read.seconds);
+    print_columns(path, read.events);
 }
 
 int main(int argc, char **argv)
 {
     char made[] = "/tmp/bench-trace-XXXXXX", copy[] = "/tmp/bench-trace-XXXXXX";
+    uint64_t events = SYNTHETIC_EVENTS;
+    int first = 1;
+    if (argc > 1 && strncmp(argv[1], "--events=", 9) == 0) {
+        events = strtoull(argv[1] + 9, NULL, 10);
+        first = 2;
+    }
     close(mkstemp(made));
     close(mkstemp(copy));
     unlink(made);
-    if (argc < 2) {
-        make_program(made);
+    if (argc <= first) {
+        make_program(made, events);
         measure("made-up program", made, copy);
     }
-    for (int i = 1; i < argc; i++)
+    for (int i = first; i < argc; i++)
         measure(argv[i], argv[i], copy);
     unlink(made);
     unlink(copy);
