@@ -15,6 +15,8 @@ HOOK void seep_recorder_mark(const char *name);
 
 HOOK void seep_recorder_mark(const char *name)
 {
+    if (!rec_real_ready())
+        return; /* before the recorder may start */
     struct rec_thread *t = rec_thread_current;
     if (*rec_alive != REC_ALIVE || t == NULL)
         t = rec_thread_slow();

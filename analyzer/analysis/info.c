@@ -234,6 +234,26 @@ static void add_totals(struct result *r, const struct heap_totals *t)
     result_count(r, "inherited_frees", t->inherited_frees);
 }
 
+static void add_pools(struct result *r, const struct heap_totals *t)
+{
+    if (!heap_is_used(t)) {
+        result_null(r, "pools");
+        return;
+    }
+    struct result *o = result_object(r, "pools");
+    result_count(o, "allocations", t->allocations);
+    result_count(o, "frees", t->frees);
+    result_count(o, "reallocations", t->reallocations);
+    result_bytes(o, "allocated_bytes", t->allocated_bytes);
+    result_bytes(o, "peak_live_bytes", t->peak_live_bytes);
+    result_count(o, "peak_live_blocks", t->peak_live_blocks);
+    result_ns(o, "peak_time_ns", t->peak_time_ns);
+    result_count(o, "live_blocks", t->live_blocks);
+    result_bytes(o, "live_bytes", t->live_bytes);
+    result_count(o, "inherited_blocks", t->inherited_blocks);
+    result_bytes(o, "inherited_bytes", t->inherited_bytes);
+}
+
 static void add_frames(struct result *r, const struct frame_counts *counts, bool proved,
                        const struct trace_dict *dict, const struct trace_summary *s)
 {
@@ -250,11 +270,11 @@ static void add_frames(struct result *r, const struct frame_counts *counts, bool
     }
 }
 
-static void add_recording(struct result *r, const struct heap_totals *t,
-                          const struct trace_dict *dict, const struct trace_facts *facts,
-                          const struct trace_summary *s)
+static void add_recording(struct result *r, const struct heap *heap, const struct trace_dict *dict,
+                          const struct trace_facts *facts, const struct trace_summary *s)
 {
-    uint64_t events = heap_events(t);
+    const struct heap_totals *t = &heap->totals;
+    uint64_t events = heap_events(t) + heap_events(&heap->pools);
     result_count(r, "lost_events", completeness_lost(s));
     result_count(r, "raced", s->raced);
     result_count(r, "repaired", s->repaired);
@@ -308,7 +328,8 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     const struct trace_facts *facts = trace_reader_facts(reader);
     struct result *r = result_new_object();
     add_totals(r, &heap.totals);
-    add_recording(r, &heap.totals, dict, facts, summary);
+    add_pools(r, &heap.pools);
+    add_recording(r, &heap, dict, facts, summary);
     add_frames(r, &frames, symbols != NULL, dict, summary);
     add_process(r, facts);
     add_exit(r, summary);

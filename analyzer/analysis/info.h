@@ -28,10 +28,14 @@ struct info_options {
  *   live_blocks, live_bytes, live_usable_bytes             at the end
  *   inherited_blocks, inherited_bytes   made by the parent before the fork; not allocations
  *   inherited_frees        [count] of such blocks where the trace does not hold them; not frees
+ *   pools                  null, or object: the same of blocks of pools that the program told of;
+ *                          they lie within others, and count nowhere else:
+ *     allocations, frees, reallocations, allocated_bytes, peak_live_bytes, peak_live_blocks,
+ *     peak_time_ns, live_blocks, live_bytes, inherited_blocks, inherited_bytes
  *   lost_events            [count];  raced, repaired, unknown_frees  [count]
  *   threads                [count]
  *   duration_ns            [ns]
- *   trace_bytes            [bytes];  bytes_per_event [real]
+ *   trace_bytes            [bytes];  bytes_per_event [real] those of pools count
  *   peak_rss_bytes         [bytes] or null where not known
  *   recorder_bytes         [bytes] memory of the recorder itself within that
  *   allocator, allocator_version, allocator_path           text or null

@@ -255,17 +255,36 @@ static void add_total(struct result *r, const struct heap_totals *t)
 
 static void add_inherited(struct result *r, const struct live_set *set)
 {
-    if (set->totals.inherited_blocks == 0) {
+    const struct heap_totals *t = live_set_totals(set);
+    if (t->inherited_blocks == 0) {
         result_null(r, "inherited");
         return;
     }
     struct result *o = result_object(r, "inherited");
     fork_add(o, trace_reader_facts(set->reader));
-    result_count(o, "blocks", set->totals.inherited_blocks);
-    result_bytes(o, "bytes", set->totals.inherited_bytes);
+    result_count(o, "blocks", t->inherited_blocks);
+    result_bytes(o, "bytes", t->inherited_bytes);
     result_count(o, "held_blocks", set->inherited_blocks);
     result_bytes(o, "held_bytes", set->inherited_bytes);
-    result_bool(o, "shown", set->inherited);
+    result_bool(o, "shown", set->which & LIVE_SET_INHERITED);
+}
+
+static void add_pools(struct result *r, const struct live_set *set)
+{
+    const struct heap_totals *t = &set->pools;
+    bool shown = set->which & LIVE_SET_POOLS;
+    if (!shown && !heap_is_used(t)) {
+        result_null(r, "pools");
+        return;
+    }
+    struct result *o = result_object(r, "pools");
+    result_count(o, "blocks", t->live_blocks);
+    result_bytes(o, "bytes", t->live_bytes);
+    if (shown)
+        result_count(o, "allocated_blocks", t->allocations);
+    else
+        result_null(o, "allocated_blocks"); /* read from the window's start on */
+    result_bool(o, "shown", shown);
 }
 
 static struct result *add_sum(struct result *r, const char *name, const struct leaks_sum *sum)
@@ -326,8 +345,9 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     add_window(r, set, options->filter);
     result_text(r, "by", leaks_by_names[options->by]);
     result_text(r, "order", leaks_order_names[options->order]);
-    add_total(r, &set->totals);
+    add_total(r, live_set_totals(set));
     add_inherited(r, set);
+    add_pools(r, set);
     add_sum(r, "matched", &sites->matched);
     struct result *list = result_array(r, "sites");
     for (size_t i = 0; i < sites->shown; i++)
@@ -356,7 +376,9 @@ enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
         goto done;
     if (options->suppressions)
         suppressions_bind(options->suppressions, dict, symbols);
-    code = live_set_read(&set, reader, options->filter, options->inherited, options->progress,
+    unsigned which =
+        (options->inherited ? LIVE_SET_INHERITED : 0) | (options->pools ? LIVE_SET_POOLS : 0);
+    code = live_set_read(&set, reader, options->filter, which, options->progress,
                          options->progress_arg, err);
     if (code)
         goto done;

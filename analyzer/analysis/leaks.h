@@ -33,6 +33,7 @@ struct leaks_options {
     bool show_builtin;     /* sites of the built-in list are listed among the others */
     bool show_suppressed;  /* the same for suppression files */
     bool inherited;        /* what a forked child has from its parent, not what it made itself */
+    bool pools;            /* blocks of pools that the program told of, not those of malloc */
     struct filter *filter; /* not yet bound; NULL: none. Not owned */
     struct suppressions *suppressions; /* not yet bound; NULL: none. Not owned */
     /* Called now and then while events are read, with 0 .. 1; returns false to stop (INTERRUPTED).
@@ -59,6 +60,10 @@ struct leaks_options {
  *     blocks, bytes [count, bytes] at the fork; held_blocks, held_bytes: of them, still live
  *     shown         bool: the sites are of those; their first_ns and last_ns are then how long
  *                   before the start of this recording
+ *   pools           null, or object: blocks of pools that the program told of; null if there never
+ *                   was one and none was asked for
+ *     blocks [count], bytes [bytes] live at that moment; allocated_blocks [count] where shown
+ *     shown         bool: the sites, and the figures above, are of those
  *   matched         object {sites, blocks, bytes}: what filters and suppressions leave:
  *                   sites shown + hidden
  *   sites           array, ordered; each an object:

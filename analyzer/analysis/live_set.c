@@ -33,6 +33,16 @@ static bool is_inherited(const struct trace_block *b)
     return b->flags & TRACE_INHERITED;
 }
 
+static bool is_like(const struct live_set *s, const struct trace_block *b)
+{
+    return trace_block_in_pool(b) == ((s->which & LIVE_SET_POOLS) != 0);
+}
+
+static bool is_asked_for(const struct live_set *s, const struct trace_block *b)
+{
+    return is_like(s, b) && is_inherited(b) == ((s->which & LIVE_SET_INHERITED) != 0);
+}
+
 static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
 {
     return b->stack <= trace_reader_dict(s->reader)->stack_count ? b->stack : 0;
@@ -41,8 +51,7 @@ static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
 /* By stack, so that the filter's names can be left for those that have live blocks. */
 static void count_made(struct live_set *s, const struct trace_event *ev)
 {
-    if (is_inherited(&ev->after) != s->inherited ||
-        (s->filter && !filter_block(s->filter, &ev->after)))
+    if (!is_asked_for(s, &ev->after) || (s->filter && !filter_block(s->filter, &ev->after)))
         return;
     struct live_use *use = &s->nodes[node_of(s, &ev->after)];
     use->made_blocks++;
@@ -119,7 +128,7 @@ static const struct trace_block *next_live(const struct live_set *s, uint32_t *p
 const struct trace_block *live_set_next(const struct live_set *s, uint32_t *position)
 {
     const struct trace_block *b;
-    while ((b = next_live(s, position)) && (is_inherited(b) != s->inherited || !passes(s, b)))
+    while ((b = next_live(s, position)) && (!is_asked_for(s, b) || !passes(s, b)))
         ;
     return b;
 }
@@ -143,11 +152,11 @@ static void count_live(struct live_set *s)
 {
     const struct trace_block *b;
     for (uint32_t position = 0; (b = next_live(s, &position));) {
-        if (is_inherited(b)) {
+        if (is_inherited(b) && is_like(s, b)) {
             s->inherited_blocks++;
             s->inherited_bytes += b->size;
         }
-        if (is_inherited(b) != s->inherited)
+        if (!is_asked_for(s, b))
             continue;
         if (!passes(s, b)) {
             s->filtered_blocks++;
@@ -156,7 +165,9 @@ static void count_live(struct live_set *s)
         }
         struct live_use *use = &s->nodes[node_of(s, b)];
         const struct maker *maker = makers_of(&s->makers, b);
-        uint64_t when = s->inherited ? LIVE_SET_FORK_NS - (maker ? maker->age_ns : 0) : b->time_ns;
+        uint64_t when = s->which & LIVE_SET_INHERITED
+                            ? LIVE_SET_FORK_NS - (maker ? maker->age_ns : 0)
+                            : b->time_ns;
         if (!use->blocks || when < use->first_ns)
             use->first_ns = when;
         if (!use->blocks || when > use->last_ns)
@@ -186,25 +197,28 @@ static void find_ends(struct live_set *s)
 }
 
 enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
-                            bool inherited, bool (*progress)(void *arg, double fraction),
+                            unsigned which, bool (*progress)(void *arg, double fraction),
                             void *progress_arg, struct err *err)
 {
     memset(s, 0, sizeof *s);
     s->reader = reader;
-    s->inherited = inherited;
+    s->which = which;
     s->filter = filter && filter_active(filter) ? filter : NULL;
     s->skip_slot = UINT32_MAX;
     s->at_exit = true;
     s->nodes = mem_zalloc((size_t)trace_reader_dict(reader)->stack_count + 1, sizeof *s->nodes);
     struct heap heap;
     heap_init(&heap);
-    enum seep_err code = s->filter ? filter_seek(s->filter, reader, err) : SEEP_OK;
+    /* what pools were before a place that is sought, the trace does not tell */
+    bool seek = s->filter && !(which & LIVE_SET_POOLS);
+    enum seep_err code = seek ? filter_seek(s->filter, reader, err) : SEEP_OK;
     heap_begin(&heap, reader);
     if (!code)
         code = read_events(s, &heap, progress, progress_arg, err);
     if (code)
         goto done;
     s->totals = heap.totals;
+    s->pools = heap.pools;
     find_ends(s);
     code = resolve_names(s, err);
     if (!code)

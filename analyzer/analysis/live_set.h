@@ -10,6 +10,12 @@
 #include "trace/trace_reader.h"
 #include "util/err.h"
 
+/* Which blocks; none of these: what the process itself got from malloc. */
+enum live_set_flag {
+    LIVE_SET_INHERITED = 1, /* what a forked child has from its parent */
+    LIVE_SET_POOLS = 2,     /* blocks of pools that the program told of */
+};
+
 #define LIVE_SET_FORK_NS (UINT64_C(1) << 62)
 
 /* What one stack node stands for. Sizes are requested bytes unless named usable. */
@@ -22,13 +28,14 @@ struct live_use {
 
 struct live_set {
     struct live_use *nodes;                   /* by stack id, 0 .. stack_count; owned */
-    struct heap_totals totals;                /* of the whole program at that moment, unfiltered */
+    struct heap_totals totals;                /* of the whole program at that moment, unfiltered, */
+    struct heap_totals pools;                 /* and of its pools */
     uint64_t from_ns;                         /* the window as found: time of its first event, */
     uint64_t end_ns;                          /* and the moment looked at */
     bool at_exit;                             /* the trace ends before the window does */
     uint64_t filtered_blocks, filtered_bytes; /* live, but kept out by the filter */
     uint64_t inherited_blocks, inherited_bytes; /* live, of the parent's; filters aside */
-    bool inherited;                             /* the set is those, not the process's own */
+    unsigned which;                             /* enum live_set_flag */
     struct makers makers;                       /* of those; owned */
     struct trace_reader *reader;                /* not owned */
     /* private: the reader is one event too far where a window's end stopped it */
@@ -38,17 +45,23 @@ struct live_set {
     uint32_t skip_slot; /* not live yet although the reader has it; UINT32_MAX: none */
 };
 
-/* With `inherited` the set is what a forked child has from its parent, and its times count to the
- * start of the recording, LIVE_SET_FORK_NS; else it is what the process made itself.
+/* `which` is of enum live_set_flag. With LIVE_SET_INHERITED times count to the start of the
+ * recording, LIVE_SET_FORK_NS.
  *
  * Reads to the end of the filter's window (bound already; NULL: no filter), or of the trace, as
  * little as it can of what is before the window. The reader stands at the start. The set holds on
  * to both: the reader must not be moved while the set is in use. Released by live_set_release(),
  * also after an error. `progress` may be NULL; where it returns false the result is INTERRUPTED. */
 enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
-                            bool inherited, bool (*progress)(void *arg, double fraction),
+                            unsigned which, bool (*progress)(void *arg, double fraction),
                             void *progress_arg, struct err *err);
 void live_set_release(struct live_set *s);
+
+/* Of the blocks that are asked for, or of all that are like them but inherited or not. */
+static inline const struct heap_totals *live_set_totals(const struct live_set *s)
+{
+    return s->which & LIVE_SET_POOLS ? &s->pools : &s->totals;
+}
 
 /* The live blocks that pass the filter, one after the other from `*position` (0 at first). NULL
  * past the last. */

@@ -32,6 +32,8 @@ static const struct cli_option own_options[] = {
     {"show-builtin", 0, NULL, "List what libc, the loader and libstdc++ are known to keep."},
     {"inherited", 0, NULL,
      "Show what a forked process has from its parent and still holds, not what it made itself."},
+    {"pool", 0, NULL,
+     "Show the blocks of pools that the program told of by seep_pool_allocated(), not malloc's."},
     {NULL},
 };
 
@@ -61,6 +63,7 @@ static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *
     o->show_builtin = cli_flag(cli, "show-builtin");
     o->show_suppressed = cli_flag(cli, "show-suppressed");
     o->inherited = cli_flag(cli, "inherited");
+    o->pools = cli_flag(cli, "pool");
     o->suppressions = l->suppressions = suppressions_new();
     size_t position = 0;
     const char *file;

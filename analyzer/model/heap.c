@@ -28,20 +28,30 @@ void heap_release(struct heap *h)
     memset(h, 0, sizeof *h);
 }
 
+static size_t last_index(const struct trace_event *ev)
+{
+    return (size_t)ev->thread * 2 + trace_event_in_pool(ev);
+}
+
 /* Remembers the thread's last call that handed out memory. */
 static void note_allocation(struct heap *h, const struct trace_event *ev)
 {
-    size_t need = (size_t)ev->thread + 1, old = h->thread_capacity;
-    if (need > old) {
-        MEM_GROW(h->last_allocation, h->thread_capacity, need);
-        memset(h->last_allocation + old, 0, (h->thread_capacity - old) * sizeof(uint64_t));
+    size_t index = last_index(ev), old = h->last_capacity;
+    if (index >= old) {
+        MEM_GROW(h->last_allocation, h->last_capacity, index + 1);
+        memset(h->last_allocation + old, 0, (h->last_capacity - old) * sizeof(uint64_t));
     }
-    h->last_allocation[ev->thread] = ev->number + 1;
+    h->last_allocation[index] = ev->number + 1;
 }
 
-static void enter(struct heap *h, const struct trace_event *ev)
+static bool is_temporary(const struct heap *h, const struct trace_event *ev)
 {
-    struct heap_totals *t = &h->totals;
+    size_t index = last_index(ev);
+    return index < h->last_capacity && h->last_allocation[index] == ev->before.birth + 1;
+}
+
+static void enter(struct heap_totals *t, const struct trace_event *ev)
+{
     t->live_blocks++;
     t->live_bytes += ev->after.size;
     t->live_usable_bytes += ev->after.usable;
@@ -53,9 +63,8 @@ static void enter(struct heap *h, const struct trace_event *ev)
     }
 }
 
-static void leave(struct heap *h, const struct trace_event *ev)
+static void leave(struct heap_totals *t, const struct trace_event *ev)
 {
-    struct heap_totals *t = &h->totals;
     t->live_blocks--;
     t->live_bytes -= ev->before.size;
     t->live_usable_bytes -= ev->before.usable;
@@ -65,8 +74,8 @@ static void leave(struct heap *h, const struct trace_event *ev)
 
 void heap_apply(struct heap *h, const struct trace_event *ev)
 {
-    struct heap_totals *t = &h->totals;
-    t->last_time_ns = ev->time_ns;
+    struct heap_totals *t = trace_event_in_pool(ev) ? &h->pools : &h->totals;
+    h->totals.last_time_ns = h->pools.last_time_ns = ev->time_ns;
     switch (ev->type) {
     case TRACE_ALLOC:
         if (ev->flags & TRACE_INHERITED) {
@@ -77,24 +86,22 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
             t->allocated_bytes += ev->after.size;
             note_allocation(h, ev);
         }
-        enter(h, ev);
+        enter(t, ev);
         break;
     case TRACE_FREE:
         t->frees++;
-        if (ev->thread < h->thread_capacity &&
-            h->last_allocation[ev->thread] == ev->before.birth + 1)
-            t->temporary++;
-        leave(h, ev);
+        t->temporary += is_temporary(h, ev);
+        leave(t, ev);
         break;
-    case TRACE_REALLOC_OUT: leave(h, ev); break;
+    case TRACE_REALLOC_OUT: leave(t, ev); break;
     case TRACE_REALLOC:
-        leave(h, ev);
+        leave(t, ev);
         /* fall through */
     case TRACE_REALLOC_IN:
         t->reallocations++;
         t->allocated_bytes += ev->after.size;
         note_allocation(h, ev);
-        enter(h, ev);
+        enter(t, ev);
         break;
     case TRACE_FAILED: t->failed++; break;
     case TRACE_FREE_UNKNOWN: t->inherited_frees += (ev->flags & TRACE_INHERITED) != 0; break;
@@ -103,13 +110,13 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
     }
 }
 
-static void take_live(struct heap_totals *t, const struct trace_reader *reader)
+static void take_live(struct heap_totals *t, bool pools, const struct trace_reader *reader)
 {
     t->live_blocks = t->live_bytes = t->live_usable_bytes = 0;
     uint32_t slots = trace_reader_slot_count(reader);
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct trace_block *b = trace_reader_block(reader, slot);
-        if (!b)
+        if (!b || trace_block_in_pool(b) != pools)
             continue;
         t->live_blocks++;
         t->live_bytes += b->size;
@@ -117,10 +124,9 @@ static void take_live(struct heap_totals *t, const struct trace_reader *reader)
     }
 }
 
-void heap_resync(struct heap *h, const struct trace_reader *reader)
+static void resync(struct heap_totals *t, bool pools, const struct trace_reader *reader)
 {
-    struct heap_totals *t = &h->totals;
-    take_live(t, reader);
+    take_live(t, pools, reader);
     if (t->live_bytes > t->peak_live_bytes) {
         t->peak_live_bytes = t->live_bytes;
         t->peak_live_blocks = t->live_blocks;
@@ -129,11 +135,18 @@ void heap_resync(struct heap *h, const struct trace_reader *reader)
     }
 }
 
+void heap_resync(struct heap *h, const struct trace_reader *reader)
+{
+    resync(&h->totals, false, reader);
+    resync(&h->pools, true, reader);
+}
+
 void heap_begin(struct heap *h, const struct trace_reader *reader)
 {
     struct heap_totals *t = &h->totals;
     const struct trace_peak *peak = trace_reader_peak_before(reader);
-    take_live(t, reader);
+    take_live(t, false, reader);
+    take_live(&h->pools, true, reader);
     t->peak_live_bytes = peak->bytes;
     t->peak_live_blocks = peak->blocks;
     t->peak_time_ns = peak->time_ns;

@@ -9,7 +9,8 @@
 
 /* An allocation makes a block, a free ends one, a reallocation changes one; failed calls are apart.
  * The two places of a reallocation (REALLOC_OUT, _IN) are one reallocation, counted at the second.
- * Blocks inherited over a fork are live, but no allocation of this process. */
+ * Blocks inherited over a fork are live, but no allocation of this process. Blocks of pools lie
+ * within others: each kind has totals of its own. */
 struct heap_totals {
     uint64_t allocations;   /* blocks made */
     uint64_t frees;         /* blocks ended */
@@ -32,9 +33,10 @@ struct heap_totals {
 
 struct heap {
     struct heap_totals totals;
-    uint64_t *last_allocation; /* per thread number: event number + 1 of its last allocation or
-                                  reallocation, 0: none; owned */
-    size_t thread_capacity;
+    struct heap_totals pools;  /* the same of blocks that the program told of */
+    uint64_t *last_allocation; /* per thread number, of totals and of pools: event number + 1 of its
+                                  last allocation or reallocation, 0: none; owned */
+    size_t last_capacity;
 };
 
 void heap_init(struct heap *h);
@@ -52,8 +54,15 @@ void heap_resync(struct heap *h, const struct trace_reader *reader);
 bool heap_mismatch(const struct trace_event *ev);
 
 /* Sets the live totals and the peak to those at the place that was sought in the trace; the other
- * totals count from there on. To be called before the first event. */
+ * totals count from there on, and so does the peak of pools. To be called before the first event.
+ */
 void heap_begin(struct heap *h, const struct trace_reader *reader);
+
+/* Whether there ever was such a block, as far as was read. */
+static inline bool heap_is_used(const struct heap_totals *t)
+{
+    return t->allocations + t->inherited_blocks + t->frees + t->live_blocks > 0;
+}
 
 /* allocations + frees + reallocations. */
 static inline uint64_t heap_events(const struct heap_totals *t)

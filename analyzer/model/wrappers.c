@@ -74,6 +74,9 @@ static const char *const wrappers[] = {
     "^g_slice_alloc",
     "^g_slice_copy",
     "^g_aligned_alloc",
+    /* a program that tells of its pools */
+    "^seep_pool_allocated$",
+    "^seep_pool_moved$",
     /* C++ */
     "^operator new",
     /* Rust */

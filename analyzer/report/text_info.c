@@ -189,6 +189,30 @@ static void print_bytes(struct text *t, const char *label, uint64_t bytes, const
     print_figure(t, label, human_bytes(bytes).text, about);
 }
 
+/* What lives at most and at the end, and what of it a parent made. */
+static void print_live(struct text *t, const struct result *r)
+{
+    struct strbuf about = {0};
+    strbuf_adds(&about, "in ");
+    text_plural(&about, text_number(r, "peak_live_blocks"), "block", "blocks");
+    strbuf_addf(&about, ", at %s", human_ns(text_number(r, "peak_time_ns")).text);
+    print_bytes(t, "peak live", text_number(r, "peak_live_bytes"), about.text);
+    strbuf_reset(&about);
+    strbuf_adds(&about, "in ");
+    text_plural(&about, text_number(r, "live_blocks"), "block", "blocks");
+    if (text_number(r, "live_usable_bytes") > text_number(r, "live_bytes"))
+        strbuf_addf(&about, ", %s usable", human_bytes(text_number(r, "live_usable_bytes")).text);
+    print_bytes(t, "live at exit", text_number(r, "live_bytes"), about.text);
+    if (text_number(r, "inherited_blocks") > 0) {
+        strbuf_reset(&about);
+        strbuf_adds(&about, "in ");
+        text_plural(&about, text_number(r, "inherited_blocks"), "block", "blocks");
+        strbuf_adds(&about, ", made before the fork");
+        print_bytes(t, "inherited", text_number(r, "inherited_bytes"), about.text);
+    }
+    strbuf_release(&about);
+}
+
 static void print_heap(struct text *t, const struct result *r)
 {
     struct strbuf about = {0};
@@ -212,24 +236,7 @@ static void print_heap(struct text *t, const struct result *r)
     print_count_if(t, r, "mismatched_frees", "mismatched frees",
                    "new given to free, malloc to delete, ...: seep dump --mismatched");
     print_bytes(t, "requested", text_number(r, "allocated_bytes"), "in all");
-    strbuf_reset(&about);
-    strbuf_adds(&about, "in ");
-    text_plural(&about, text_number(r, "peak_live_blocks"), "block", "blocks");
-    strbuf_addf(&about, ", at %s", human_ns(text_number(r, "peak_time_ns")).text);
-    print_bytes(t, "peak live", text_number(r, "peak_live_bytes"), about.text);
-    strbuf_reset(&about);
-    strbuf_adds(&about, "in ");
-    text_plural(&about, text_number(r, "live_blocks"), "block", "blocks");
-    if (text_number(r, "live_usable_bytes") > text_number(r, "live_bytes"))
-        strbuf_addf(&about, ", %s usable", human_bytes(text_number(r, "live_usable_bytes")).text);
-    print_bytes(t, "live at exit", text_number(r, "live_bytes"), about.text);
-    if (text_number(r, "inherited_blocks") > 0) {
-        strbuf_reset(&about);
-        strbuf_adds(&about, "in ");
-        text_plural(&about, text_number(r, "inherited_blocks"), "block", "blocks");
-        strbuf_adds(&about, ", made before the fork");
-        print_bytes(t, "inherited", text_number(r, "inherited_bytes"), about.text);
-    }
+    print_live(t, r);
     if (text_has(r, "peak_rss_bytes")) {
         strbuf_reset(&about);
         if (text_number(r, "recorder_bytes") > 0)
@@ -239,6 +246,19 @@ static void print_heap(struct text *t, const struct result *r)
     }
     print_count(t, r, "threads", "threads", NULL);
     strbuf_release(&about);
+}
+
+static void print_pools(struct text *t, const struct result *r)
+{
+    if (!text_has(r, "pools"))
+        return;
+    const struct result *pools = field(r, "pools");
+    print_heading(t, "Pools, within the heap's blocks");
+    print_count(t, pools, "allocations", "allocations", NULL);
+    print_count(t, pools, "frees", "frees", NULL);
+    print_count(t, pools, "reallocations", "reallocations", NULL);
+    print_bytes(t, "requested", text_number(pools, "allocated_bytes"), "in all");
+    print_live(t, pools);
 }
 
 static void print_trace(struct text *t, const struct result *r)
@@ -251,7 +271,8 @@ static void print_trace(struct text *t, const struct result *r)
     print_count_if(t, r, "lost_events", "lost events", NULL);
     print_count_if(t, r, "repaired", "repaired", "places in the order of events corrected");
     print_count_if(t, r, "raced", "raced", "frees that were not recorded but must have been");
-    print_count_if(t, r, "unknown_frees", "unknown frees", "of blocks made before recording began");
+    print_count_if(t, r, "unknown_frees", "unknown frees",
+                   "of blocks whose making was not recorded");
     strbuf_reset(&about);
     strbuf_adds(&about, "through ");
     text_plural(&about, text_number(r, "modules"), "module", "modules");
@@ -291,6 +312,7 @@ void text_info(struct text *t, const struct result *result, const struct result 
     print_title(t, result);
     print_process(t, result);
     print_heap(t, result);
+    print_pools(t, result);
     print_trace(t, result);
     print_marks(t, result);
 }

@@ -57,14 +57,34 @@ static void add_window(struct strbuf *words, const struct result *window)
     }
 }
 
+static bool shows_pools(const struct result *r)
+{
+    return text_has(r, "pools") && text_bool(field(r, "pools"), "shown");
+}
+
+static void add_no_pool_block(struct strbuf *words, const struct result *r, bool complete)
+{
+    if (text_number(field(r, "pools"), "allocated_blocks") == 0) {
+        strbuf_adds(words, "The program told of no pool block; seep_pool_allocated() does.");
+        return;
+    }
+    strbuf_addf(words, complete ? "No pool block was %s" : "No pool block is known to have been %s",
+                text_text(r, "word"));
+    add_window(words, field(r, "window"));
+    strbuf_adds(words, ".");
+}
+
 static void print_answer(struct text *t, const struct result *r, bool complete)
 {
     const struct result *total = field(r, "total"), *matched = field(r, "matched");
     const struct result *sites = field(r, "sites"), *filtered = field(r, "filtered_out");
     uint64_t blocks = text_number(matched, "blocks"), count = text_number(matched, "sites");
     bool filters = text_number(filtered, "blocks") > 0;
+    bool pools = shows_pools(r);
     struct strbuf words = {0};
-    if (text_number(total, "blocks") == 0) {
+    if (pools && text_number(total, "blocks") == 0) {
+        add_no_pool_block(&words, r, complete);
+    } else if (text_number(total, "blocks") == 0) {
         strbuf_addf(&words, complete ? "Nothing was %s" : "Nothing is known to have been %s",
                     text_text(r, "word"));
         add_window(&words, field(r, "window"));
@@ -82,7 +102,8 @@ static void print_answer(struct text *t, const struct result *r, bool complete)
     } else {
         strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
                     human_bytes(text_number(matched, "bytes")).text);
-        text_plural(&words, blocks, "block", "blocks");
+        text_plural(&words, blocks, pools ? "pool block" : "block",
+                    pools ? "pool blocks" : "blocks");
         strbuf_addf(&words, TEXT_OFF " %s %s", blocks == 1 ? "was" : "were", text_text(r, "word"));
         add_window(&words, field(r, "window"));
         strbuf_addf(&words, "%s, from ", filters ? " and match the filters" : "");
@@ -136,6 +157,21 @@ static void print_inherited(struct text *t, const struct result *r)
     strbuf_release(&words);
 }
 
+static void print_pools(struct text *t, const struct result *r)
+{
+    const struct result *pools = field(r, "pools");
+    if (!text_has(r, "pools") || shows_pools(r) || text_number(pools, "blocks") == 0)
+        return;
+    struct strbuf words = {0};
+    uint64_t blocks = text_number(pools, "blocks");
+    text_plural(&words, blocks, "pool block", "pool blocks");
+    strbuf_addf(&words, " of %s %s %s" TEXT_FAINT "; --pool shows them" TEXT_OFF ".",
+                human_bytes(text_number(pools, "bytes")).text, blocks == 1 ? "was" : "were",
+                text_text(r, "word"));
+    text_paragraph(t, words.text, 0, 0);
+    strbuf_release(&words);
+}
+
 static void print_context(struct text *t, const struct result *r)
 {
     const struct result *total = field(r, "total");
@@ -146,8 +182,8 @@ static void print_context(struct text *t, const struct result *r)
     if (text_number(total, "blocks") == text_number(field(r, "matched"), "blocks")) {
         strbuf_adds(&words, "That is");
     } else {
-        strbuf_addf(&words, "Everything %s is %s in ", text_text(r, "word"),
-                    human_bytes(text_number(total, "bytes")).text);
+        strbuf_addf(&words, "Everything %s%s is %s in ", shows_pools(r) ? "in pools " : "",
+                    text_text(r, "word"), human_bytes(text_number(total, "bytes")).text);
         text_plural(&words, text_number(total, "blocks"), "block", "blocks");
         strbuf_addc(&words, ':');
     }
@@ -444,6 +480,7 @@ void text_leaks(struct text *t, const struct result *result, const struct result
     print_answer(t, result, text_bool(completeness, "complete"));
     print_context(t, result);
     print_inherited(t, result);
+    print_pools(t, result);
     print_sites(t, result);
     print_notes(t, result);
 }

@@ -177,7 +177,7 @@ static uint32_t tid_of(const struct handout *h, uint32_t thread)
 static struct inherited_block block_of(const struct handout *h, const struct trace_block *b)
 {
     struct inherited_block block = {
-        .address = b->address,
+        .address = place_key(b->address, b->call),
         .size = b->size,
         .usable = b->usable,
         .made_ns = h->spool->control.start_ns + b->time_ns,

@@ -22,15 +22,16 @@
 
 enum inherited_record {
     INHERITED_NODE = 1, /* id, parent, pc, flags; parents first */
-    INHERITED_BLOCK,    /* address, size, usable, alignment, CLOCK_MONOTONIC when it was made, event
-                           that made it, stack, tid of the thread that made it, call */
-    INHERITED_GONE,     /* address of a block that the picture still has */
+    INHERITED_BLOCK,    /* place_key(), size, usable, alignment, CLOCK_MONOTONIC when it was made,
+                           event    that made it, stack, tid of the thread that made it, call */
+    INHERITED_GONE,     /* place_key() of a block that the picture still has */
     INHERITED_MODULE,   /* length, and the module as in the MODULES chunk */
     INHERITED_END,
 };
 
 struct inherited_block {
-    uint64_t address, size, usable;
+    uint64_t address; /* as of place_key() */
+    uint64_t size, usable;
     uint64_t made_ns; /* CLOCK_MONOTONIC */
     uint64_t order;   /* among those made at the same time */
     uint32_t alignment, stack, tid;

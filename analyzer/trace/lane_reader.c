@@ -144,7 +144,7 @@ static struct place *make_place(struct lane_reader *r, const struct row *row, en
 {
     struct place *place = ring_end(r);
     *place = (struct place){.stamp = stamp,
-                            .address = address,
+                            .address = place_key(address, row->call),
                             .position = (uint64_t)r->pieces[r->next_piece - 1].sequence << 32 |
                                         (r->piece_at - (uint32_t)(r->end - r->p)),
                             .thread = r->thread,

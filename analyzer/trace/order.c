@@ -66,7 +66,7 @@ static enum seep_err write_event(struct order *o, struct trace_event *ev, struct
 
 static void set_after(struct trace_event *ev, const struct place *p)
 {
-    ev->after.address = p->address;
+    ev->after.address = place_address(p);
     ev->after.size = p->size;
     ev->after.usable = p->usable;
     ev->after.alignment = p->alignment;
@@ -204,11 +204,13 @@ static enum seep_err make_room(struct order *o, const struct place *p, struct er
         if (entry->flight != 0)
             return split_flight(o, entry, err);
     }
-    struct place free_place = {.call = SEEP_CALL_FREE, .thread = p->thread};
+    /* a program that tells of no end where it resets a pool has lost no race */
+    bool pool = p->call == SEEP_CALL_POOL;
+    struct place free_place = {.call = pool ? SEEP_CALL_POOL : SEEP_CALL_FREE, .thread = p->thread};
     struct trace_event *ev = begin_event(o, TRACE_FREE, &free_place, TRACE_IMPLIED);
     ev->slot = entry->slot;
     address_map_remove(&o->live, entry);
-    o->raced++;
+    o->raced += !pool;
     return write_event(o, ev, err);
 }
 
@@ -240,7 +242,7 @@ static enum seep_err write_unknown(struct order *o, const struct place *p, uint8
     else
         o->unknown_frees++;
     struct trace_event *ev = begin_event(o, TRACE_FREE_UNKNOWN, p, flags);
-    ev->address = p->address;
+    ev->address = place_address(p);
     return write_event(o, ev, err);
 }
 

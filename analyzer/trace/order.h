@@ -2,12 +2,13 @@
  *
  * Places in the order of their stamps in, the trace's events out.
  *
- * Rows on one address must alternate: a block enters, leaves, enters. Stamps keep that order (a
- * free is stamped before the real one, an allocation after it returned), except where the clocks of
- * two processors disagree. So what contradicts is looked for in a short window ahead:
+ * Rows on one address, as of place_key(), must alternate: a block enters, leaves, enters. Stamps
+ * keep that order (a free is stamped before the real one, an allocation after it returned), except
+ * where the clocks of two processors disagree. So what contradicts is looked for in a short window
+ * ahead:
  *   - a block enters at a live address: if another thread's row makes the address leave within
  *     ORDER_REPAIR_NS, that row is moved before (REPAIRED); else the row that ended the old block
- *     is missing, and a free is put in (IMPLIED, counted `raced`);
+ *     is missing, and a free is put in (IMPLIED; counted `raced` but for blocks of pools);
  *   - an address leaves that is not live: if another thread's row makes it enter within
  *     ORDER_REPAIR_NS, that row is moved before; else it is FREE_UNKNOWN.
  * Nothing is moved where the next row on the address shows that the order as stamped goes on

@@ -6,6 +6,8 @@
 #ifndef TRACE_PLACE_H
 #define TRACE_PLACE_H
 
+#include "seep/trace_format.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,8 +23,8 @@ enum place_type {
 
 struct place {
     uint64_t stamp;
-    uint64_t time_ns; /* since the start; set once it is in the merged order */
-    uint64_t address;
+    uint64_t time_ns;  /* since the start; set once it is in the merged order */
+    uint64_t address;  /* as of place_key() */
     uint64_t position; /* of its row's end: sequence of the piece << 32 | bytes */
     union {
         uint64_t size;
@@ -41,6 +43,22 @@ struct place {
     uint8_t call;
     bool late; /* came after a later one of its lane was given out */
 };
+
+/* Blocks of a pool lie within those of malloc, and the first of a chunk begins where it does. What
+ * is found by its address is found by this key, which tells the two apart by a bit that no address
+ * of a program has. */
+#define PLACE_POOL (UINT64_C(1) << 63)
+
+static inline uint64_t place_key(uint64_t address, uint8_t call)
+{
+    return call == SEEP_CALL_POOL ? address | PLACE_POOL : address;
+}
+
+/* The address itself. */
+static inline uint64_t place_address(const struct place *p)
+{
+    return p->call == SEEP_CALL_POOL ? p->address & ~PLACE_POOL : p->address;
+}
 
 /* A block enters (ALLOC, REALLOC_END) or leaves (FREE, REALLOC_START) at `address`. */
 static inline bool place_enters(const struct place *p)

@@ -48,6 +48,12 @@ struct trace_peak {
     uint64_t bytes, blocks, time_ns, number;
 };
 
+/* A block that the program told of, within one of malloc's or a mapping. */
+static inline bool trace_block_in_pool(const struct trace_block *b)
+{
+    return b->call == SEEP_CALL_POOL;
+}
+
 struct trace_beside {
     enum seep_beside kind;
     const uint8_t *bytes; /* payload as in trace_format.h; valid until the next event */
@@ -71,6 +77,23 @@ struct trace_event {
     struct trace_beside beside;
     uint64_t lost_events; /* GAP */
 };
+
+/* What happens to such a block, by the block's word where there is one. */
+static inline bool trace_event_in_pool(const struct trace_event *ev)
+{
+    switch (ev->type) {
+    case TRACE_ALLOC:
+    case TRACE_REALLOC:
+    case TRACE_REALLOC_IN: return trace_block_in_pool(&ev->after);
+    case TRACE_FREE:
+    case TRACE_REALLOC_OUT: return trace_block_in_pool(&ev->before);
+    case TRACE_FREE_UNKNOWN: return ev->call == SEEP_CALL_POOL;
+    case TRACE_FAILED:
+    case TRACE_BESIDE:
+    case TRACE_GAP: break;
+    }
+    return false;
+}
 
 /* Dictionaries. Loaded whole when a trace is opened. */
 struct trace_stack_node {

@@ -61,7 +61,8 @@ struct trace_writer {
     uint64_t checkpoint_bytes; /* as stored, of the last checkpoint, */
     uint64_t checkpoint_count; /* of so many live blocks */
     uint64_t counted;          /* allocations, frees and reallocations */
-    uint64_t live_bytes;       /* requested */
+    uint64_t live_bytes;       /* requested; pools aside, like the next two */
+    uint64_t live_blocks;
     struct trace_peak peak;
 
     struct columns other;           /* of the dictionary chunk in the making */
@@ -373,13 +374,20 @@ static bool counts(const struct trace_event *ev)
 /* Follows the requested bytes that are live. */
 static void follow_peak(struct trace_writer *w, const struct trace_event *ev)
 {
-    if (ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT)
+    bool leaves =
+        ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT;
+    bool enters =
+        ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN;
+    if (leaves && !trace_block_in_pool(&ev->before)) {
         w->live_bytes -= ev->before.size;
-    if (ev->type != TRACE_ALLOC && ev->type != TRACE_REALLOC && ev->type != TRACE_REALLOC_IN)
+        w->live_blocks--;
+    }
+    if (!enters || trace_block_in_pool(&ev->after))
         return;
     w->live_bytes += ev->after.size;
+    w->live_blocks++;
     if (w->live_bytes > w->peak.bytes)
-        w->peak = (struct trace_peak){w->live_bytes, w->live.count, ev->time_ns, ev->number};
+        w->peak = (struct trace_peak){w->live_bytes, w->live_blocks, ev->time_ns, ev->number};
 }
 
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err)

@@ -47,7 +47,9 @@ enum seep_call {
     SEEP_CALL_DELETE = 34,
     SEEP_CALL_DELETE_ARRAY = 35,
     SEEP_CALL_DALLOCX = 36,
-    SEEP_CALL_POOL = 48, /* annotated by the program itself; reserved */
+    SEEP_CALL_POOL = 48, /* a block of a pool: made, changed or ended by word of the program. Such
+                           blocks have a space of addresses to themselves: one may lie, and
+                           begin, where another call's block lies */
 };
 
 /* Facts about the process: a list of (varint key, varint length, bytes). Integers are varints in

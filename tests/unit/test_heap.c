@@ -239,6 +239,48 @@ static void agrees_with_oracle(void **state)
     assert_true(temporary > 50 && mismatched > 50 && inherited > 5);
 }
 
+/* Blocks of a pool, the first of them at the address of what it lies in, count among themselves. */
+static void counts_pools_apart(void **state)
+{
+    (void)state;
+    struct trace_reader t;
+    struct heap heap;
+    struct trace_event ev;
+    fake_init(&t, 1);
+    fake_alloc(&t, 1, 1, 0, 4096, SEEP_CALL_MALLOC, 0);
+    uint32_t inherited = fake_alloc(&t, 1, 2, 0, 10, SEEP_CALL_POOL, TRACE_INHERITED);
+    uint32_t around = fake_alloc(&t, 1, 3, 0, 100, SEEP_CALL_MALLOC, 0);
+    uint32_t within = fake_alloc(&t, 1, 4, 0, 20, SEEP_CALL_POOL, 0);
+    fake_free(&t, 1, 5, around, SEEP_CALL_FREE, 0); /* temporary: only a pool block came between */
+    fake_free(&t, 1, 6, within, SEEP_CALL_POOL, 0);
+    fake_alloc(&t, 1, 7, 0, 30, SEEP_CALL_POOL, 0);
+    fake_free(&t, 1, 8, inherited, SEEP_CALL_POOL, 0);
+    heap_init(&heap);
+    while (trace_reader_next(&t, &ev, NULL) == SEEP_OK)
+        heap_apply(&heap, &ev);
+    const struct heap_totals *h = &heap.totals, *p = &heap.pools;
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(h->live_blocks, 1);
+        assert_int_equal(h->live_bytes, 4096);
+        assert_int_equal(p->live_blocks, 1);
+        assert_int_equal(p->live_bytes, 30);
+        heap_resync(&heap, &t);
+    }
+    assert_int_equal(heap_events(h), 3);
+    assert_int_equal(h->temporary, 1);
+    assert_int_equal(h->inherited_blocks, 0);
+    assert_int_equal(h->peak_live_bytes, 4196);
+    assert_int_equal(h->allocated_bytes, 4196);
+    assert_int_equal(heap_events(p), 4);
+    assert_int_equal(p->temporary, 1);
+    assert_int_equal(p->inherited_blocks, 1);
+    assert_int_equal(p->peak_live_bytes, 40);
+    assert_int_equal(p->allocated_bytes, 50);
+    assert_true(heap_is_used(p));
+    heap_release(&heap);
+    fake_release(&t);
+}
+
 static void resyncs_after_a_gap(void **state)
 {
     (void)state;
@@ -308,6 +350,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_oracle),
+        cmocka_unit_test(counts_pools_apart),
         cmocka_unit_test(resyncs_after_a_gap),
         cmocka_unit_test(tells_which_calls_fit),
     };
