@@ -14,8 +14,8 @@ import soak  # noqa: E402
 
 # The packer would put right what the stamps say wrongly.
 UNREPAIRED = ("analyzer/trace/order.c", "p->time_ns > o->beside->time_ns + ORDER_REPAIR_NS", "true")
-FREE = "    hook_freed(call, p, REC_CONTEXT_HERE);" + 57 * " " + "\\\n    rec_real.free(p);"
-FREE_LATE = "    rec_real.free(p);\\\n    hook_freed(call, p, REC_CONTEXT_HERE);"
+FREE = "hook_freed(call, p, REC_CONTEXT_HERE);"
+FREE_LATE = f"rec_real.free(p); {FREE} break;"
 
 
 class Short(TestCase):

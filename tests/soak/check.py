@@ -14,6 +14,7 @@ OPERATIONS = [None] + [
     ("realloc", "realloc"), ("realloc", "reallocarray"),
     ("free", "free"), ("free", "delete"), ("free", "delete[]")]
 OTHERS = len(OPERATIONS)
+INHERITED = "made before the fork"
 
 STREAMS = 400
 STREAM = struct.Struct("4I")
@@ -22,7 +23,7 @@ ENTRY = struct.Struct("2Q4I")
 EVENT = re.compile(
     r'"number":(\d+),"time_ns":\d+,"thread":(\d+),"op":"(alloc|free|realloc|realloc-out|realloc-in)"'
     r',"slot":\d+(?:,"address":"(\w+)")?(?:,"size":(\d+))?.*?(?:"old_address":"(\w+)".*?)?'
-    r'"call":"([^"]+)"')
+    r'"call":"([^"]+)"(?:.*?"(inherited|implied)":true)?')
 START = re.compile(r'"op":"thread-start","about":(\d+),"tid":(\d+)')
 
 
@@ -92,12 +93,12 @@ def match(event, stream, live):
 
 
 def events(dump):
-    """(number, thread, operation, address, size, old address, call) in order; a reallocation with
-    others inside is told when it ends, under its whole name."""
+    """In order: what the trace notes of an event, "inherited", "implied" or None, and its number,
+    thread, operation, address, size, old address and call."""
     for found in EVENT.finditer(dump):
-        number, thread, operation, address, size, old, call = found.groups()
-        yield (int(number), int(thread), operation, address and int(address, 16), int(size or 0),
-               old and int(old, 16), call)
+        number, thread, operation, address, size, old, call, note = found.groups()
+        yield note, (int(number), int(thread), operation, address and int(address, 16),
+                     int(size or 0), old and int(old, 16), call)
 
 
 def check(seep, trace, threads, killed):
@@ -113,8 +114,16 @@ def check(seep, trace, threads, killed):
         if waiting[tid]:
             of_thread[about] = waiting[tid].popleft()
     live, in_flight, passed = {}, {}, 0
-    for event in events(dump):
+    for note, event in events(dump):
         number, thread, operation, address, size, old, call = event
+        if note == "inherited" and thread == 0:
+            live[address] = INHERITED
+            continue
+        # A reallocation that another thread of the parent was in at the fork had given the block
+        # up already, and it is not known to have.
+        if note == "implied" and operation == "free" and live.get(address) is INHERITED:
+            del live[address]
+            continue
         streams = of_thread.get(thread)
         if streams is None:
             raise Wrong(f"event {number} in thread {thread}, which the program does not know")
