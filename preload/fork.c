@@ -7,7 +7,10 @@
 #include "thread.h"
 #include "unwind.h"
 
-#include <errno.h>
+/* fork() under a name that nobody interposes: glibc's own, which needs no look-up. Weak, for other
+ * C libraries. */
+pid_t __fork(void);
+#pragma weak __fork
 
 /* Whether a hook of ours is below on the stack, interrupted: not only while it says that it is
  * busy, but from its first instruction to its last. */
@@ -33,15 +36,17 @@ void rec_fork_over(struct rec_thread *t, const struct rec_event *event, struct r
 
 static pid_t fork_by(pid_t (*real)(void), struct rec_context at)
 {
-    if (real == NULL) { /* another thread is looking it up at this moment */
-        errno = EAGAIN;
-        return -1;
-    }
+    /* It is being looked up at this moment: by another thread, or by this one, interrupted by a
+     * handler, so that there is no waiting for it. */
+    if (real == NULL)
+        real = __fork;
     bool inside = *rec_alive == REC_ALIVE && rec_thread_current && is_inside(at);
     uint64_t stamp = rec_clock_stamp();
     pid_t pid = real();
-    if (pid == 0)
+    if (pid == 0) {
+        rec_real_forked();
         rec_forked(stamp, inside);
+    }
     return pid;
 }
 

@@ -239,13 +239,23 @@ static void refuse(void)
                   "in LD_PRELOAD";
 }
 
+enum { NOT_YET, RUNNING, DONE };
+static atomic_int state;
+static __thread bool resolving; /* this thread is at it */
+
+void rec_real_forked(void)
+{
+    int running = RUNNING;
+    if (!resolving)
+        atomic_compare_exchange_strong(&state, &running, NOT_YET);
+}
+
 bool rec_real_resolve(void)
 {
-    enum { NOT_YET, RUNNING, DONE };
-    static atomic_int state;
     int not_yet = NOT_YET;
     if (!can_look_up() || !atomic_compare_exchange_strong(&state, &not_yet, RUNNING))
         return rec_real.malloc != NULL;
+    resolving = true;
     struct rec_real found = {0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         *(void **)((char *)&found + names[i].offset) = dlsym(RTLD_NEXT, names[i].name);
@@ -276,6 +286,7 @@ bool rec_real_resolve(void)
     else
         __atomic_store_n(&rec_real.malloc, real_malloc, __ATOMIC_RELEASE);
     atomic_store(&state, DONE);
+    resolving = false;
     return !sanitized && real_malloc != NULL;
 }
 

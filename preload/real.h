@@ -39,6 +39,9 @@ extern void *rec_real_syscall;
  * the early functions serve the call. */
 bool rec_real_resolve(void);
 
+/* In a forked child: a look-up that another thread of the parent was at is begun anew. */
+void rec_real_forked(void);
+
 #define REC_EARLY_BYTES (1u << 20)
 extern uint8_t rec_early[REC_EARLY_BYTES];
 /* To be called by our constructor, which runs behind those of the program's libraries. A

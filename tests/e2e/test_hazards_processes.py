@@ -92,6 +92,16 @@ class Processes(TestCase):
             for path in random.sample(children, 20):
                 self.assertGreater(self.child(path).info["inherited_blocks"], 40)
 
+    @hazard(6, Fix("preload/fork.c", "real = __fork;", "return -1;", fails="refused [1-9]"))
+    def test_handler_forks_out_of_the_first_allocation(self):
+        done = self.record([self.program("fork_early"), "handler"])
+        self.assertRegex(done.stdout, r"^children \d{2,} refused 0 wrong 0\n$")
+
+    @hazard(6, Fix("preload/fork.c", "rec_real_forked();", "", fails="wrong [1-9]"))
+    def test_thread_forks_during_the_first_allocation(self):
+        done = self.record([self.program("fork_early"), "thread"])
+        self.assertRegex(done.stdout, r"^children \d{2,} refused 0 wrong 0\n$")
+
     def test_forks_from_threads(self):
         # Fails when a child writes into its parent's tail, or waits for a lock of the parent's.
         done = self.record([self.program("forks")])

@@ -31,6 +31,8 @@ IMPORTS = {
     # looked up once, at the start, or once per form of operator new
     "dladdr", "dladdr1", "dlopen", "dlclose", "gnu_get_libc_version", "pthread_key_create",
     "_r_debug",
+    # in place of fork, where that is not looked up yet
+    "__fork",
     # once per thread: its end is to be known
     "pthread_setspecific",
     # operator new found memory out in a program without a C++ runtime to throw
