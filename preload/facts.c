@@ -61,6 +61,17 @@ const char *rec_facts_exe_name(void)
     return exe_name;
 }
 
+uint64_t rec_facts_pid_namespace(void)
+{
+    char link[64]; /* pid:[4026531836] */
+    uint64_t inode = 0;
+    long n = sys_call(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/pid", link, sizeof link);
+    for (long i = 0; i < n; i++)
+        if (link[i] >= '0' && link[i] <= '9')
+            inode = inode * 10 + (uint64_t)(link[i] - '0');
+    return inode;
+}
+
 struct blob {
     uint8_t *at, *end;
 };
@@ -119,6 +130,7 @@ static void add_process(struct blob *b, uint32_t image, struct rec_origin origin
                         size_t room)
 {
     add_number(b, SEEP_FACT_PID, (uint64_t)sys_call(SYS_getpid));
+    add_number(b, SEEP_FACT_PID_NAMESPACE, rec_facts_pid_namespace());
     add_number(b, SEEP_FACT_PARENT_PID, (uint64_t)sys_call(SYS_getppid));
     add_number(b, SEEP_FACT_IMAGE, image);
     add_text(b, SEEP_FACT_EXE, exe_path);

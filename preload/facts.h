@@ -23,6 +23,9 @@ void rec_facts_init(void);
 /* Base name of the executable, of letters that are safe in a file name; "" before the init. */
 const char *rec_facts_exe_name(void);
 
+/* The pid namespace that the process lives in, by the number of its inode; 0: cannot be told. */
+uint64_t rec_facts_pid_namespace(void);
+
 /* Encodes all facts into `out`; returns their length. What does not fit is left out, whole. */
 size_t rec_facts_encode(uint8_t *out, size_t room, uint32_t image, struct rec_origin origin);
 

@@ -2,6 +2,7 @@
 #include "recorder.h"
 
 #include "bindings.h"
+#include "children.h"
 #include "clock.h"
 #include "event.h"
 #include "facts.h"
@@ -190,9 +191,6 @@ static const char *error_name(long error)
 
 static bool start_parts(struct rec_origin origin)
 {
-    char *scratch = sys_memory(SCRATCH_BYTES);
-    if (scratch == NULL)
-        return false;
     if (origin.fork_parent_pid == 0) {
         environment = sys_memory_kept(SCRATCH_BYTES);
         if (environment == NULL)
@@ -208,6 +206,11 @@ static bool start_parts(struct rec_origin origin)
             return false;
         }
     }
+    if (!rec_children_wanted(origin.fork_parent_pid != 0))
+        return false;
+    char *scratch = sys_memory(SCRATCH_BYTES);
+    if (scratch == NULL)
+        return false;
     rec_clock_init();
     long result = create_spool(scratch, origin);
     sys_memory_free(scratch, SCRATCH_BYTES);

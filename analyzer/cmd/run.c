@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,9 @@ static const struct cli_option options[] = {
     {"wait", 0, NULL, "Wait for processes that outlive the program, and make traces of them too."},
     {"set", 0, "NAME=VALUE",
      "Set an option of the recorder, as in SPOOL_MAX=16g; may be given several times."},
+    {"children", 0, "WHICH",
+     "Record all processes that the program starts, none, or those whose executable's name matches "
+     "one of the patterns in WHICH, separated by commas. Without it: all."},
     {"quiet", 'q', NULL, "Say nothing unless something is wrong."},
     {NULL},
 };
@@ -100,7 +104,7 @@ static bool make_run_id(char out[33])
 static int make_environment(struct run *r)
 {
     size_t count = 0, position = 0;
-    r->settings = mem_zalloc(r->cli->given_count + 4, sizeof *r->settings);
+    r->settings = mem_zalloc(r->cli->given_count + 6, sizeof *r->settings);
     const char *setting;
     while ((setting = cli_next_value(r->cli, "set", &position))) {
         struct strbuf b = {0};
@@ -118,6 +122,14 @@ static int make_environment(struct run *r)
     strbuf_addf(&id, "SEEP_RUN_ID=%s", r->run_id);
     r->settings[count++] = strbuf_detach(&id);
     r->settings[count++] = recorder_filters();
+    struct strbuf namespace = {0};
+    strbuf_addf(&namespace, "SEEP_MAIN_NAMESPACE=%" PRIu64, run_spools_pid_namespace());
+    r->settings[count++] = strbuf_detach(&namespace);
+    if (cli_value(r->cli, "children")) {
+        struct strbuf which = {0};
+        strbuf_addf(&which, "SEEP_CHILDREN=%s", cli_value(r->cli, "children"));
+        r->settings[count++] = strbuf_detach(&which);
+    }
     if (cli_flag(r->cli, "quiet"))
         r->settings[count++] = mem_strdup("SEEP_QUIET=1");
     struct err err;

@@ -19,7 +19,14 @@
 
 void run_spools_init(struct run_spools *s, const char *file, const char *run_id)
 {
-    *s = (struct run_spools){.file = file, .run_id = run_id};
+    *s = (struct run_spools){
+        .file = file, .run_id = run_id, .pid_namespace = run_spools_pid_namespace()};
+}
+
+uint64_t run_spools_pid_namespace(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid_for_children", &st) == 0 ? st.st_ino : 0;
 }
 
 void run_spools_release(struct run_spools *s)
@@ -42,6 +49,7 @@ static void look(struct run_spools *s, struct run_spool *spool)
     spool->known = true;
     spool->foreign = strcmp(probe.run_id, s->run_id) != 0;
     spool->pid = probe.pid;
+    spool->pid_namespace = probe.pid_namespace ? probe.pid_namespace : s->pid_namespace;
     spool->start_ns = probe.start_ns;
     spool->fork_parent = mem_strdup(probe.fork_parent);
     spool->hidden = !probe.running;
@@ -49,7 +57,8 @@ static void look(struct run_spools *s, struct run_spool *spool)
         return;
     for (size_t i = 0; i < s->count; i++) {
         struct run_spool *other = &s->all[i];
-        if (other == spool || !other->known || other->foreign || other->pid != spool->pid)
+        if (other == spool || !other->known || other->foreign || other->pid != spool->pid ||
+            other->pid_namespace != spool->pid_namespace)
             continue;
         bool after = spool->start_ns > other->start_ns;
         (after ? spool : other)->later = true;
@@ -152,7 +161,8 @@ struct run_spool *run_spools_last_image(const struct run_spools *s, uint32_t pid
 {
     for (size_t i = 0; i < s->count; i++) {
         struct run_spool *spool = &s->all[i];
-        if (spool->known && !spool->foreign && !spool->replaced && spool->pid == pid)
+        if (spool->known && !spool->foreign && !spool->replaced && spool->pid == pid &&
+            spool->pid_namespace == s->pid_namespace)
             return spool;
     }
     return NULL;

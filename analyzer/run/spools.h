@@ -13,7 +13,8 @@
 struct run_spool {
     char *path; /* owned */
     uint32_t pid;
-    uint64_t start_ns; /* when its recording began */
+    uint64_t pid_namespace; /* that the pid is of; 0: unknown, taken for ours */
+    uint64_t start_ns;      /* when its recording began */
     char *fork_parent; /* owned; name of the spool of the process it was forked from; "": none */
     bool known;        /* complete enough to be told whose it is; the fields above are set */
     bool hidden;       /* no living process of that pid records there: it has ended, or has another
@@ -24,9 +25,10 @@ struct run_spool {
 };
 
 struct run_spools {
-    const char *file;      /* the trace to be, absolute; not owned */
-    const char *run_id;    /* not owned */
-    struct run_spool *all; /* owned; in the order found */
+    const char *file;       /* the trace to be, absolute; not owned */
+    const char *run_id;     /* not owned */
+    uint64_t pid_namespace; /* of what we start */
+    struct run_spool *all;  /* owned; in the order found */
     size_t count, capacity;
     uint32_t *slots;         /* owned; hash table: index in `all` + 1, by path */
     size_t slot_count;       /* a power of two */
@@ -41,7 +43,10 @@ void run_spools_release(struct run_spools *s);
 /* Finds what has come since. Cheap where the directory has not changed. */
 void run_spools_scan(struct run_spools *s);
 
-/* The last image of `pid`; NULL if it recorded none. */
+/* The pid namespace in which the processes that we start live, by the number of its inode. */
+uint64_t run_spools_pid_namespace(void);
+
+/* The last image of `pid`, a process of that namespace; NULL if it recorded none. */
 struct run_spool *run_spools_last_image(const struct run_spools *s, uint32_t pid);
 
 /* Processes of the run that are alive, recorded or about to be: those with our run id in their

@@ -88,6 +88,7 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
     enum seep_err e = spool_open(&s, spool_path, err);
     if (e == SEEP_OK) {
         out->pid = s.control.pid;
+        out->pid_namespace = s.pid_namespace;
         out->image = s.image;
         out->parent_pid = s.parent_pid;
         out->start_ns = s.control.start_ns;

@@ -33,6 +33,7 @@ struct pack_options {
 /* What a spool is, without reading its rows. */
 struct pack_spool {
     uint32_t pid;
+    uint64_t pid_namespace; /* that the pid is of; 0: unknown */
     uint32_t image;
     uint32_t parent_pid;
     char fork_parent[256]; /* name of the spool of the process it was forked from; "": none */

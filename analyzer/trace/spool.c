@@ -61,6 +61,7 @@ static void take_fact(struct spool *s, uint64_t key, const uint8_t *bytes, uint6
           : key == SEEP_FACT_FORK_PARENT_PID ? &s->fork_parent_pid
                                              : &s->fork_generation) = (uint32_t)number;
         return;
+    case SEEP_FACT_PID_NAMESPACE: seep_get_varint(&p, bytes + length, &s->pid_namespace); return;
     case SEEP_FACT_FORK_STAMP: seep_get_u64(&p, bytes + length, &s->fork_stamp); return;
     case SEEP_FACT_FORK_PARENT:
         copy_text(s->fork_parent, sizeof s->fork_parent, bytes, length);

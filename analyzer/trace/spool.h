@@ -40,6 +40,7 @@ struct spool {
     uint32_t image, parent_pid, fork_parent_pid; /* of the facts; 0 where missing */
     uint32_t fork_generation;
     uint64_t fork_stamp;
+    uint64_t pid_namespace;    /* that the pid is of; 0: unknown */
     const uint8_t *fork_lanes; /* in `facts` */
     size_t fork_lanes_bytes;
     char fork_parent[256];     /* name of the parent's spool */

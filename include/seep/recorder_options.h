@@ -15,9 +15,12 @@
     X(SPOOL_MAX, BYTES, "4g", "size at which recording stops, the program goes on; 0: no limit")   \
     X(TAIL_MAX, BYTES, "256k", "largest tail of a thread, 16k to 256k")                            \
     X(FREE_STACKS, FLAG, "0", "record the stacks of frees too")                                    \
+    X(CHILDREN, TEXT, "all",                                                                       \
+      "processes recorded beside the first: all, none, or patterns of names of executables")       \
     X(QUIET, FLAG, "0", "no messages on standard error")                                           \
     X(RUN_ID, TEXT, "", "set by seep run: joins the processes of one run")                         \
     X(FILTERS, NUMBER, "0", "set by seep run: the seccomp filters around it")                      \
-    X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")
+    X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")                            \
+    X(MAIN_NAMESPACE, NUMBER, "0", "set by seep run: the pid namespace of that process")
 
 #endif

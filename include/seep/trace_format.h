@@ -87,6 +87,8 @@ enum seep_fact {
                                   parent's tails at the fork: rows up to there are before it */
     SEEP_FACT_FORK_NS = 27,    /* integer, trace only: time of the fork, since the parent's start */
     SEEP_FACT_PARENT_TRACE = 28, /* text, trace only: name of the parent's trace */
+    SEEP_FACT_PID_NAMESPACE =
+        29, /* integer: inode of the pid namespace that PID is of; 0: unknown */
 };
 
 /* Things beside the allocation events, in both forms. In the spool they are SEEP_ROW_BESIDE rows

@@ -102,6 +102,13 @@ class Processes(TestCase):
         done = self.record([self.program("fork_early"), "thread"])
         self.assertRegex(done.stdout, r"^children \d{2,} refused 0 wrong 0\n$")
 
+    @hazard(6)
+    def test_two_hundred_forks_of_a_busy_program(self):
+        done = self.record([self.program("fork_busy")])
+        self.assertEqual(done.stdout, "200 of 200\n")
+        self.assert_complete(done)
+        self.assertEqual(len(done.children()), 250)  # a fourth executed something, too
+
     def test_forks_from_threads(self):
         # Fails when a child writes into its parent's tail, or waits for a lock of the parent's.
         done = self.record([self.program("forks")])
@@ -115,6 +122,106 @@ class Processes(TestCase):
             self.assertEqual(child.info["lost_events"], 0)
             made = child.blocks()[0]
             self.assertEqual((made[44], made[45]), (100, 1))
+
+
+class Ways(TestCase):
+    """Of starting another process (programs/starts.c)."""
+
+    def start(self, how, executed=False, forked=False, shared=False):
+        """Whether a child executes the program, is a fork, or shares the parent's memory."""
+        done = self.record([self.program("starts"), how], f"{how}.seep")
+        self.assertEqual(done.stdout, "done\n", how)
+        self.assert_complete(done)
+        made, ended = done.blocks()
+        self.assertEqual([made[77], made[78], ended[77], ended[78]], [1000] * 4, how)
+        self.assertEqual((made[79], ended[79]), (20, 5) if shared else (0, 0), how)
+        found = [support.Recording(path, KNOWN) for path in done.children()]
+        for child in found:
+            self.assert_complete(child)
+        counts = [tuple(side[size] for size in (91, 79) for side in child.blocks())
+                  for child in found if child.info["process"]["exe"].endswith("/starts")]
+        self.assertEqual(counts, [(10, 4, 0, 0)] * executed + [(0, 0, 20, 5)] * forked, how)
+
+    @hazard(7)
+    def test_ways_to_execute_in_a_child(self):
+        self.start("vfork-exec", executed=True)
+        self.start("spawn", executed=True)
+        self.start("system", executed=True)
+        self.start("popen", executed=True)
+
+    @hazard(7)
+    def test_children_that_share_the_parents_memory(self):
+        self.start("vfork-exit", shared=True)
+        self.start("clone-vm", shared=True)
+
+    @hazard(7, Fix("preload/recorder.c",
+                   "!sys_failed(sys_call(SYS_madvise, page, PAGE_BYTES, MADV_WIPEONFORK)) &&", ""))
+    def test_fork_by_a_system_call(self):
+        self.start("clone-raw", forked=True)
+
+    @hazard(7)
+    def test_exec_in_a_thread(self):
+        done = self.record([self.program("starts"), "thread-exec"])
+        self.assertEqual(done.stdout, "")
+        self.assertEqual((done.blocks()[0][91], done.blocks()[1][91]), (10, 4))
+        before, = (support.Recording(path, KNOWN) for path in done.children())
+        self.assert_complete(before)
+        self.assertEqual((before.blocks()[0][77], before.blocks()[1][77]), (1000, 1000))
+
+    @hazard(7)
+    def test_daemon(self):
+        done = self.record([self.program("starts"), "daemon"], options=("--wait",))
+        self.assertEqual(done.stdout, "done\n")
+        self.assertEqual(done.blocks()[0][77], 1000)
+        daemon, = (support.Recording(path, KNOWN) for path in done.children())
+        self.assert_complete(daemon)
+        self.assertEqual((daemon.blocks()[0][79], daemon.blocks()[1][79]), (20, 5))
+
+    @hazard(7)
+    def test_env(self):
+        program = self.program("starts")
+        done = self.record(["env", "X=1", program, "made"])
+        self.assertEqual(done.blocks()[0][91], 10)
+        # Without its environment a program is not recorded: what was before is all there is.
+        done = self.record(["env", "-i", program, "made"], "bare.seep")
+        self.assertEqual(os.path.basename(done.info["process"]["exe"]), "env")
+        self.assertEqual(done.children(), [])
+
+    @hazard(7, Fix("preload/recorder.c", "if (plain || !is_packed(path, stem)) {", "{"))
+    def test_pids_and_names_that_come_again(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        runs = []
+        for _ in range(2):
+            done = self.record(
+                ["unshare", "--pid", "--fork", "--mount-proc", "perl", "-e",
+                 "for (1, 2) { open(F, '>/proc/sys/kernel/ns_last_pid'); print F 6; close F;"
+                 " $p = fork; if (!$p) { @a = (1 .. 999); exit 0; }"
+                 " print \"$p\\n\"; waitpid $p, 0; }"])
+            self.assertEqual(done.stdout, "7\n7\n", "the pid could not be had again")
+            runs.append(done.info["process"]["run_id"])
+        found = [support.Recording(path, KNOWN).info["process"] for path in done.children()]
+        self.assertEqual(sorted(p["run_id"] for p in found if p["pid"] == 7),
+                         sorted(runs * 2))
+
+    @hazard(7, Fix("analyzer/run/spools.c", """spool->pid == pid &&
+            spool->pid_namespace == s->pid_namespace)""", "spool->pid == pid)", again=[
+                ("analyzer/run/spools.c", """ ||
+            other->pid_namespace != spool->pid_namespace)""", ")")]))
+    def test_pid_of_the_program_in_another_namespace(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        done = self.record(
+            ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+             "echo $((SEEP_MAIN_PID - 1)) >/proc/sys/kernel/ns_last_pid; "
+             "perl -e 'print \"$$\\n\"'; echo $SEEP_MAIN_PID; perl -e 1"])
+        inside, outside = done.stdout.split()
+        self.assertEqual(inside, outside, "the pid could not be had again: nothing was tested")
+        self.assertEqual(os.path.basename(done.info["process"]["exe"]), "unshare")
+        self.assertEqual(done.info["process"]["pid"], int(outside))
+        names = [os.path.basename(path).split(".")[1:4] for path in done.children()]
+        self.assertIn([inside, "1", "perl"], names)  # 0 is the program
+        self.assertEqual([name[2] for name in names].count("perl"), 2)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import stat
 import struct
@@ -499,6 +500,31 @@ class Processes(Run):
         self.assertIn("child processes", done.stderr)
         self.assertEqual({self.info(n)["process"]["run_id"] for n in self.traces()},
                          {self.info("x.seep")["process"]["run_id"]})
+
+    # a fork, an executed child and a grandchild, a later image
+    FAMILY = ["bash", "-c", "(:); sh -c 'perl -e 1; :'; perl -e 1; exec ls /"]
+
+    def assert_recorded(self, which, expected):
+        done = self.run_here(f"--children={which}", *self.FAMILY)
+        self.assertEqual(done.stdout, support.run(self.FAMILY, check=0).stdout)
+        self.assertEqual(os.path.basename(self.info("x.seep")["process"]["exe"]), "ls")
+        names = [n for n in self.traces() if n != "x.seep"]
+        self.assertEqual(sorted(n.split(".")[3] for n in names), expected, which)
+        for name in self.traces():
+            self.assertEqual(self.info(name)["lost_events"], 0)
+            os.unlink(self.path(name))
+
+    def test_which_children_are_recorded(self):
+        shell = os.path.basename(os.path.realpath(shutil.which("sh")))
+        self.assert_recorded("none", ["bash"])  # what the process was before
+        self.assert_recorded("pe?l*", ["bash", "perl", "perl"])
+        self.assert_recorded(f"nobody,{shell}", ["bash", shell])
+        self.assert_recorded("", ["bash"])
+
+    def test_forked_children_are_chosen_by_name(self):
+        self.run_here("--children=ba*h", "bash", "-c", "(:); perl -e 1; :")
+        self.assertEqual([n.split(".")[3] for n in self.traces() if n != "x.seep"].count("perl"), 0)
+        self.assertGreater(len(self.traces()), 1)
 
     def test_how_it_ended(self):
         self.run_here("sh", "-c", "exit 3", check=3)
