@@ -4,6 +4,8 @@
 #include "modules.h"
 #include "stacks.h"
 
+_Atomic uint64_t rec_last_walk_bytes;
+
 /* A word that is never found the same. */
 static const uintptr_t changing = 0;
 #define ALWAYS_DIFFERS ((struct step_word){(uintptr_t)&changing, 1})
@@ -65,6 +67,15 @@ keep_wide(struct remembering *r, const struct rec_new_frame *f, const struct ste
     r->live = notes->uses_fp || unsure || (r->live && !notes->replaces_fp);
 }
 
+static __attribute__((noinline, cold)) void deepen(struct rec_last_walk *last, uint32_t frames)
+{
+    uint64_t frame_bytes =
+        sizeof *last->frames + sizeof *last->fresh + sizeof last->words / SEEP_FRAME_LIMIT;
+    atomic_fetch_add_explicit(&rec_last_walk_bytes, (frames - last->deepest) * frame_bytes,
+                              memory_order_relaxed);
+    last->deepest = frames;
+}
+
 /* Puts `fresh` new frames on the first `n` remembered ones; `c` is where the last step arrived.
  * Returns the youngest, or NULL if there is no room to remember them. */
 static inline const struct rec_last_frame *remember(struct rec_last_walk *last, uint32_t n,
@@ -107,6 +118,8 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
     }
     last->reach = r.reach;
     set_count(last, n + fresh);
+    if (__builtin_expect(n + fresh > last->deepest, 0))
+        deepen(last, n + fresh);
     return to;
 }
 

@@ -48,6 +48,7 @@ struct rec_last_walk {
     uint32_t count; /* frames; a prefix of them is sound at every moment, also for a handler */
     uint32_t generation;
     uintptr_t reach;  /* end of the highest word that was read */
+    uint32_t deepest; /* frames that were ever remembered at once */
     uint32_t leaf;    /* index of the youngest frame of the stack asked for last, */
     uint32_t guessed; /* frames of it, */
     bool cut;         /* and whether it goes on beyond the oldest known one */
@@ -58,6 +59,10 @@ struct rec_last_walk {
     struct rec_new_frame fresh[SEEP_FRAME_LIMIT];
     struct step_notes notes[LAST_WALK_NOTES + 1]; /* the last of them for the walk's end */
 };
+
+/* Memory that remembered walks and stacks of all threads have touched, bytes; 0 in a new process.
+ */
+extern _Atomic uint64_t rec_last_walk_bytes;
 
 /* The hash of the stack at `at`, as rec_stacks_hash() gives it for rec_unwind()'s walk from there;
  * sets last->cut and last->guessed as that walk would. `bounds` as for rec_unwind(). 0: not to be

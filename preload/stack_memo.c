@@ -56,6 +56,8 @@ void rec_stack_memo_learn(struct rec_stack_memo *memo, const struct rec_context 
     const struct rec_last_frame *leaf = &last->frames[last->leaf];
     if (e->trust >= TRUSTED || leaf->words > STACK_MEMO_WORDS)
         return;
+    if (e->generation == 0) /* never used */
+        atomic_fetch_add_explicit(&rec_last_walk_bytes, sizeof *e, memory_order_relaxed);
     e->fp = at->fp;
     e->reach = last->reach;
     e->id = id;

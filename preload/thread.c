@@ -113,6 +113,7 @@ void rec_threads_init(void)
     rec_lock_reset(&lock);
     ended = NULL;
     made = 0;
+    atomic_store_explicit(&rec_last_walk_bytes, 0, memory_order_relaxed);
     while (all) { /* the parent's */
         struct rec_thread *t = all;
         all = t->older;
@@ -240,5 +241,7 @@ void rec_threads_name_all(struct rec_thread *self)
 
 uint64_t rec_threads_bytes(void)
 {
-    return (uint64_t)made * sizeof(struct rec_thread);
+    /* of a state's memory most is never touched */
+    return (uint64_t)made * offsetof(struct rec_thread, last) +
+           atomic_load_explicit(&rec_last_walk_bytes, memory_order_relaxed);
 }
