@@ -29,11 +29,13 @@ class Fix:
     """A change that takes a fix out: `old` becomes `new`, at its only place in `path`.
 
     `fails` is a pattern that the failure of the test must then match. `again` holds further changes
-    (path, old, new) that belong to it."""
+    (path, old, new) that belong to it. Where the harm takes chance, the body may run `tries` times
+    until it is seen."""
 
-    def __init__(self, path, old, new, fails="", again=()):
+    def __init__(self, path, old, new, fails="", again=(), tries=1):
         self.changes = [(path, old, new), *again]
         self.fails = fails
+        self.tries = tries
 
     def build(self, folder):
         """Puts a seep and a libseep.so without the fix into `folder`."""
@@ -139,12 +141,13 @@ def _without(body, fix):
             self.timeout = 40
             # a failure within is to be seen here
             self.subTest = lambda *message, **parameters: contextlib.nullcontext()
-            try:
-                body(self)
-            except (AssertionError, subprocess.TimeoutExpired) as failure:
-                if not re.search(fix.fails, str(failure)):
-                    raise AssertionError(f"failed, but not with {fix.fails!r}") from failure
-                return
+            for _ in range(fix.tries):
+                try:
+                    body(self)
+                except (AssertionError, subprocess.TimeoutExpired) as failure:
+                    if not re.search(fix.fails, str(failure)):
+                        raise AssertionError(f"failed, but not with {fix.fails!r}") from failure
+                    return
         raise AssertionError("passes without its fix")
     test.__doc__ = body.__doc__
     return test

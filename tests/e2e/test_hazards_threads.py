@@ -96,7 +96,8 @@ class Threads(TestCase):
         self.assertLess(done.info["peak_rss_bytes"], 128 << 20)  # the kernel's word
         self.assert_complete(done)
 
-    @hazard(8, Fix("preload/thread.c", "    if (t->busy)\n        rec_rows_restart(t);", ""))
+    @hazard(8, Fix("preload/thread.c", "    if (t->busy)\n        rec_rows_restart(t);", "",
+                    tries=12))
     def test_threads_cancelled_anywhere(self):
         done = self.record([self.program("cancelled")],
                            env=support.environment(LD_PRELOAD=self.bump()))
