@@ -273,6 +273,9 @@ bool rec_real_resolve(void)
         found.nests = rec_real.nests;
         rec_real = found;
     }
+    /* tcmalloc makes an object by operator new when first asked, and we ask in operator new. */
+    if (found.usable_size && !sanitized)
+        found.usable_size(NULL);
     rec_cxx_resolve((const void *)found.free);
     rec_bindings_start();
     /* A name that was not found left an error for dlerror(): the first call reports it, the second
