@@ -177,5 +177,20 @@ class Library(unittest.TestCase):
         self.assertLessEqual(needed, {"libc.so.6", "ld-linux-x86-64.so.2"})
 
 
+class Hazards(unittest.TestCase):
+    def test_every_row_names_tests_that_exist(self):
+        tests = "".join(read(path) for path in glob.glob(os.path.join(
+            support.ROOT, "tests", "e2e", "test_*.py")))
+        rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$",
+                          read(os.path.join(support.ROOT, "docs", "hazards.md")), re.M)
+        self.assertEqual({int(number) for number, _ in rows}, set(range(1, 31)))
+        for number, names in rows:
+            named = re.findall(r"test_\w+(?!\w*\.py)", names)
+            self.assertTrue(named, f"row {number}")
+            for name in named:
+                self.assertTrue(f"def {name}" in tests or os.path.exists(os.path.join(
+                    support.ROOT, "tests", "e2e", name + ".py")), f"row {number}: {name}")
+
+
 if __name__ == "__main__":
     support.main()

@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Call stacks of whole programs: very deep recursion."""
+"""Call stacks of whole programs: very deep ones, code that nothing describes, and what is remembered
+from one walk to the next."""
 
-import glob
 import os
 import re
-import unittest
+import signal
 
+from hazards import Fix, TestCase, hazard
 import support
 
-PROGRAMS = os.path.join(support.ROOT, "tests", "e2e", "programs")
+NO_FRAME_POINTERS = ("-O2", "-g", "-fomit-frame-pointer", "-fno-optimize-sibling-calls",
+                     "-fno-inline")
 
 
-class Stacks(support.TestCase):
-    def sites(self, *args):
-        """Runs a program under the recorder alone; the call sites of its last image."""
-        env = support.environment(LD_PRELOAD=support.LIBSEEP, SEEP_OUT=self.path("out"))
-        done = support.run(args, env=env, check=0)
-        spools = glob.glob(self.path("out*.spool"))
-        newest = max(spools, key=os.path.getmtime)
-        told = support.report("leaks", newest, *support.EVERYTHING)["result"]["sites"]
-        return done, [support.Site(site) for site in told]
-
+class Stacks(TestCase):
+    @hazard(18, Fix("preload/unwind.c", "walk->cut = result != STEP_OUTERMOST;",
+                    "walk->cut = false;",
+                    again=[("preload/last_walk.c", "last->cut = result == STEP_CUT;",
+                            "last->cut = false;")]),
+            Fix("preload/unwind.c", "result == STEP_CALLER && count < SEEP_FRAME_LIMIT",
+                "result == STEP_CALLER"))
     def test_deep_recursion(self):
-        program = self.build(os.path.join(PROGRAMS, "deep.c"),
-                             flags=("-O2", "-g", "-fomit-frame-pointer",
-                                    "-fno-optimize-sibling-calls", "-fno-inline"))
-        _, sites = self.sites(program)
-        found = {s.bytes // s.blocks: s for s in sites if "deep_leaf" in s.functions}
+        done = self.record([self.program("deep", flags=NO_FRAME_POINTERS)])
+        self.assert_complete(done)
+        self.assertEqual(done.info["cut_stacks"], 50)
+        found = {s.bytes // s.blocks: s for s in done.sites() if "deep_leaf" in s.functions}
         self.assertEqual(found[16].blocks, 50)
         self.assertEqual(found[32].blocks, 3)
         # cut at the limit, the young end kept
@@ -37,6 +35,26 @@ class Stacks(support.TestCase):
         shallow = found[32].functions
         self.assertEqual(shallow.count("descend"), 21)
         self.assertIn("main", shallow)
+
+    @hazard(18, Fix("preload/unwind.c", "return step_by_guess(c, s);", "return STEP_CUT;"),
+            Fix("preload/unwind.c", "c->fp < c->sp || c->fp % 8 != 0 || ", "",
+                again=[("preload/unwind_step.h", "if (__builtin_expect(address < s->low, 0))",
+                        "if (0)"),
+                       ("preload/unwind_step.h",
+                        "if (__builtin_expect(address + 8 > s->high, 0)) {", "if (0) {")]))
+    def test_code_without_unwind_data_and_a_full_stack(self):
+        done = self.record([self.program("bare_code", flags=NO_FRAME_POINTERS)],
+                           check=-signal.SIGSEGV)
+        self.assertEqual(done.stdout, "done\n")
+        self.assert_complete(done)
+        found = {s.bytes // s.blocks: s for s in done.sites()}
+        for size in (111, 222, 333):
+            self.assertEqual(found[size].blocks, 100)
+            self.assertTrue(found[size].starts_with([f"leaf_{size}"]), str(found[size]))
+        self.assertIn("main", found[111].functions)  # by its frame pointer
+        self.assertGreaterEqual(done.info["guessed_frames"], 100)
+        self.assertGreaterEqual(done.info["cut_stacks"], 100)
+        self.assertGreater(found[444].blocks, 5)
 
     VERIFY = os.path.join(support.BUILD, "tests", "e2e", "libseep-verify.so")
 
