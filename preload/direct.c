@@ -121,6 +121,7 @@ static size_t flagged_alignment(int flags)
 
 /* ------------------------------------------------------------------ the hooks */
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `parameters` are a list in parentheses */
 #define MADE(function, call, parameters, arguments, bytes, alignment)                              \
     static void *(*real_##function)parameters;                                                     \
     DIRECT_HOOK void *hook_##function parameters                                                   \
@@ -157,6 +158,7 @@ static size_t flagged_alignment(int flags)
 #define UNHOOKED(function)                                                                         \
     enum { hook_##function };                                                                      \
     static void *real_##function;
+/* NOLINTEND(bugprone-macro-parentheses) */
 JEMALLOC_FUNCTIONS
 TCMALLOC_FUNCTIONS
 MIMALLOC_FUNCTIONS
