@@ -324,7 +324,8 @@ class Sandboxes(TestCase):
     def test_child_that_has_not_begun(self):
         self.stops("fork")
 
-    @hazard(21, Fix("preload/recorder.c", "!forked && rec_sandbox_inherited()", "0"))
+    @hazard(21, Fix("preload/recorder.c", "(getauxval(AT_SECURE) != 0 || rec_sandbox_inherited())",
+                    "getauxval(AT_SECURE) != 0"))
     def test_program_executed_within(self):
         self.native("run", "echo", "done")
         done = self.record([self.sandbox, "run", "echo", "done"])
