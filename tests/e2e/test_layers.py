@@ -2,6 +2,7 @@
 """The borders between the parts: who may include whom, and what libseep.so takes and gives."""
 
 import glob
+import importlib
 import os
 import re
 import unittest
@@ -190,6 +191,18 @@ class Hazards(unittest.TestCase):
             for name in named:
                 self.assertTrue(f"def {name}" in tests or os.path.exists(os.path.join(
                     support.ROOT, "tests", "e2e", name + ".py")), f"row {number}: {name}")
+
+    def test_every_fix_is_where_a_test_takes_it_out(self):
+        for path in sorted(glob.glob(os.path.join(support.ROOT, "tests", "e2e", "test_*.py"))):
+            name = os.path.splitext(os.path.basename(path))[0]
+            if "@hazard(" not in read(path):
+                continue
+            for case in vars(importlib.import_module(name)).values():
+                for body in vars(case).values() if isinstance(case, type) else ():
+                    for fix in getattr(body, "fixes", ()):
+                        for source, old, _ in fix.changes:
+                            count = read(os.path.join(support.ROOT, source)).count(old)
+                            self.assertEqual(count, 1, f"{body.__name__}: {source}: {old}")
 
 
 if __name__ == "__main__":
