@@ -207,10 +207,11 @@ static void follow_the_first(struct rec_real *real)
     }
 }
 
-static bool is_programs_own(const void *function)
+static bool program_has_its_own(void)
 {
-    void *base = base_of(function, NULL);
-    return base && base == base_of((const void *)getauxval(AT_PHDR), NULL);
+    void *function;
+    return leads("malloc", &function) == LEADS_ELSEWHERE && function &&
+           base_of(function, NULL) == base_of((const void *)getauxval(AT_PHDR), NULL);
 }
 
 static void refuse(void)
@@ -232,7 +233,7 @@ static void refuse(void)
         if (!refusal && dlsym(RTLD_DEFAULT, sanitizers[i].symbol))
             refusal = sanitizers[i].reason;
     sanitized = refusal != NULL;
-    if (!refusal && !first_in_line() && is_programs_own(dlsym(RTLD_DEFAULT, "malloc")))
+    if (!refusal && program_has_its_own())
         refusal = "the program has a malloc of its own, which no library can stand in front of";
     else if (!refusal && !first_in_line())
         refusal = "another library serves malloc before the recorder: libseep.so must come first "
