@@ -417,7 +417,9 @@ class Unsuitable(TestCase):
         self.assertEqual(done.stdout, "done\n")
         self.assertIn("not recorded: ", done.stderr)
 
-    @hazard(12)
+    @hazard(12, Fix("analyzer/run/program_file.c",
+                    "return loader ? PROGRAM_DYNAMIC : PROGRAM_STATIC;",
+                    "return PROGRAM_DYNAMIC;"))
     def test_programs_that_cannot_be_preloaded(self):
         self.write("x.c", self.SOURCE)
         for flags in (["-static"], ["-static-pie"], ["-m32"]):
@@ -513,7 +515,13 @@ class OwnMalloc(TestCase):
 
 class Namespaces(Surroundings):
     @as_root
-    @hazard(10)
+    # there is no line to take out: a thread is put in
+    @hazard(10, Fix("preload/recorder.c", "    rec_real_constructed();\n",
+                    "    rec_real_constructed();\n"
+                    "    extern int pthread_create(unsigned long *, void *, void *(*)(void *), void *);\n"
+                    "    extern int pause(void);\n"
+                    "    static unsigned long thread;\n"
+                    "    pthread_create(&thread, 0, (void *(*)(void *))pause, 0);\n"))
     def test_new_namespaces(self):
         for what in ("new-user", "new-mounts", "setns"):
             self.native(what)
