@@ -139,12 +139,9 @@ static size_t flagged_alignment(int flags)
     DIRECT_HOOK void *hook_##function parameters                                                   \
     {                                                                                              \
         struct rec_context at = REC_CONTEXT_HERE;                                                  \
-        uint64_t start = rec_clock_stamp();                                                        \
+        struct hook_change change = hook_reallocates(at);                                          \
         void *made = real_##function arguments;                                                    \
-        if (old)                                                                                   \
-            hook_reallocated(SEEP_CALL_##call, old, made, bytes, start, at);                       \
-        else                                                                                       \
-            hook_allocated(SEEP_CALL_##call, made, bytes, alignment, at);                          \
+        hook_reallocated(SEEP_CALL_##call, old, made, bytes, alignment, change, at);               \
         return made;                                                                               \
     }
 #define ENDED(function, call, parameters, arguments)                                               \
@@ -172,13 +169,13 @@ static size_t (*real_xallocx)(void *p, size_t n, size_t extra, int flags);
 DIRECT_HOOK size_t hook_xallocx(void *p, size_t n, size_t extra, int flags)
 {
     struct rec_context at = REC_CONTEXT_HERE;
-    uint64_t start = rec_clock_stamp();
+    struct hook_change change = hook_reallocates(at);
     size_t usable = real_xallocx(p, n, extra, flags);
     if (usable < n)
-        hook_reallocated(SEEP_CALL_XALLOCX, p, NULL, n, start, at);
+        hook_reallocated(SEEP_CALL_XALLOCX, p, NULL, n, 0, change, at);
     else
-        hook_reallocated(SEEP_CALL_XALLOCX, p, p, usable - n < extra ? usable : n + extra, start,
-                         at);
+        hook_reallocated(SEEP_CALL_XALLOCX, p, p, usable - n < extra ? usable : n + extra, 0,
+                         change, at);
     return usable;
 }
 
@@ -207,12 +204,9 @@ static void *(*real_mi_reallocf)(void *, size_t);
 DIRECT_HOOK void *hook_mi_reallocf(void *old, size_t bytes)
 {
     struct rec_context at = REC_CONTEXT_HERE;
-    uint64_t start = rec_clock_stamp();
+    struct hook_change change = hook_reallocates(at);
     void *made = real_mi_reallocf(old, bytes);
-    if (old)
-        hook_reallocated(SEEP_CALL_REALLOC, old, made, made ? bytes : 0, start, at);
-    else
-        hook_allocated(SEEP_CALL_REALLOC, made, bytes, 0, at);
+    hook_reallocated(SEEP_CALL_REALLOC, old, made, made || old == NULL ? bytes : 0, 0, change, at);
     return made;
 }
 

@@ -5,17 +5,18 @@
 #include "modules.h"
 #include "nested.h"
 #include "options.h"
-#include "recorder.h"
+#include "pending.h"
 #include "snapshot.h"
 #include "spool.h"
 #include "stacks.h"
-#include "thread.h"
 #include "verify.h"
 
 /* The clock pair in the control page is renewed at growing distances: soon after the start, so that
  * a program that dies young has a pair some way from the first, and later some ten times a second.
  */
 #define CLOCK_DUE_MAX_TICKS (1u << 28)
+/* Marks that seem to be an outer hook's before one is looked at closely. */
+#define MARKS_BELIEVED 64
 
 enum seep_row rec_event_stackless = SEEP_ROW_FREE;
 
@@ -89,16 +90,28 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *e, uint32_t s
         rec_lost(SEEP_LOST_STOPPED);
 }
 
-void rec_record(const struct rec_event *e, struct rec_context at)
+__attribute__((noinline, cold)) bool rec_entry_takes_mark(struct rec_thread *t,
+                                                          struct rec_context at)
 {
-    struct rec_thread *t = rec_thread_current;
-    if (__builtin_expect(*rec_alive != REC_ALIVE || t == NULL, 0)) {
-        t = rec_thread_slow();
-        if (t == NULL)
+    /* reallocarray() calls realloc(): mostly it need not be walked to be seen. */
+    if (rec_pending_above(at.sp) &&
+        rec_pending_returns(rec_pending.outer.at.sp, rec_pending.outer.at.pc) &&
+        ++t->marks_believed % MARKS_BELIEVED != 0)
+        return false;
+    if (t->busy || rec_nested_below(at))
+        return false; /* busy: rec_record() will see whether that hook is still there */
+    __atomic_store_n(&t->lane->mark, t->last_stamp, __ATOMIC_RELAXED);
+    return true;
+}
+
+void rec_record(struct rec_entry entry, const struct rec_event *e, struct rec_context at)
+{
+    struct rec_thread *t = entry.thread;
+    if (__builtin_expect(t->busy != 0, 0)) {
+        if (rec_nested_record(t, e, at))
             return;
+        entry.marked = true; /* a hook's that never came back; older than it need be, and sound */
     }
-    if (__builtin_expect(t->busy != 0, 0) && rec_nested_record(t, e, at))
-        return;
     t->busy = at.sp;
     __asm__ volatile(
         "" ::
@@ -119,4 +132,6 @@ void rec_record(const struct rec_event *e, struct rec_context at)
     }
     __asm__ volatile("" ::: "memory");
     t->busy = 0;
+    if (__builtin_expect(entry.marked, 1))
+        rec_thread_unmark(t);
 }

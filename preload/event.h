@@ -4,10 +4,16 @@
 #ifndef REC_EVENT_H
 #define REC_EVENT_H
 
+#include "recorder.h"
 #include "rows.h"
+#include "thread.h"
 #include "unwind.h"
 
-struct rec_thread;
+/* A hook's way through the recorder: what it holds from rec_enter() on. */
+struct rec_entry {
+    struct rec_thread *thread; /* NULL: nothing is recorded, and the event was counted as lost */
+    bool marked;               /* the mark on the thread's lane is this hook's */
+};
 
 struct rec_event {
     enum seep_row row; /* ALLOC, FREE, REALLOC or FAILED */
@@ -22,8 +28,36 @@ struct rec_event {
 extern enum seep_row rec_event_stackless;
 void rec_event_init(void);
 
-/* Records the event, whose hook was called from `at`; counts it as lost where that fails. */
-void rec_record(const struct rec_event *event, struct rec_context at);
+/* There is a mark on the lane. True: whoever set it never came back, and it is the caller's now. */
+bool rec_entry_takes_mark(struct rec_thread *t, struct rec_context at);
+
+/* To be called before the event's first stamp is read, by the hook that was called from `at`. */
+static inline struct rec_entry rec_enter(struct rec_context at)
+{
+    struct rec_thread *t = rec_thread_current;
+    if (__builtin_expect(*rec_alive != REC_ALIVE || t == NULL, 0) &&
+        (t = rec_thread_slow()) == NULL)
+        return (struct rec_entry){NULL, false};
+    return (struct rec_entry){t, rec_thread_mark(t) || rec_entry_takes_mark(t, at)};
+}
+
+/* Whether that is as it was after the real function was called: a handler may have forked in it, or
+ * another thread have ended the recording. */
+static inline bool rec_entry_holds(struct rec_entry entry)
+{
+    return *rec_alive == REC_ALIVE && entry.thread == rec_thread_current;
+}
+
+/* Leaves without an event. */
+static inline void rec_leave(struct rec_entry entry)
+{
+    if (entry.marked && rec_entry_holds(entry))
+        rec_thread_unmark(entry.thread);
+}
+
+/* Records the event, whose hook was called from `at`, and leaves; counts it as lost where that
+ * fails. */
+void rec_record(struct rec_entry entry, const struct rec_event *event, struct rec_context at);
 
 /* Writes the event as a row of `t`, which is busy; `stack` is its stack's id, 0 where
  * it has none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fork.h"
 
+#include "clock.h"
 #include "nested.h"
 #include "recorder.h"
 #include "sys.h"
@@ -30,8 +31,15 @@ void rec_fork_over(struct rec_thread *t, const struct rec_event *event, struct r
 {
     bool committed = t->word == t->fork_word;
     rec_thread_fork_over(t);
-    if (!committed)
-        rec_record(event, at);
+    if (committed)
+        return;
+    /* Stamped anew: it belongs behind the mark and the start of this process's own recording. */
+    struct rec_entry entry = rec_enter(at);
+    if (entry.thread == NULL)
+        return;
+    struct rec_event again = *event;
+    again.stamp = again.end_stamp = rec_clock_stamp();
+    rec_record(entry, &again, at);
 }
 
 static pid_t fork_by(pid_t (*real)(void), struct rec_context at)

@@ -26,53 +26,94 @@ static inline size_t hook_usable(void *p, size_t bytes)
     return rec_real.usable_size ? rec_real.usable_size(p) : bytes;
 }
 
-/* Puts the event in the name of the outer call it serves, if there is one, and records it. */
-static inline void hook_record(struct rec_event *e, struct rec_context at)
+/* Puts the event in the name of the outer call it serves, if there is one: returns where that was
+ * called from, else `at`. */
+static inline struct rec_context hook_serve_outer(struct rec_event *e, struct rec_context at)
 {
-    if (rec_pending_inside(at.sp))
-        return;
-    if (__builtin_expect(rec_pending_covers(e->block.size, at), 0)) {
-        struct rec_allocation *outer = &rec_pending.outer;
-        e->call = outer->call;
-        e->block.size = outer->bytes;
-        e->block.alignment = outer->alignment;
-        at = outer->at;
-        outer->consumed = true;
-        outer->failed = e->row == SEEP_ROW_FAILED;
-    }
-    rec_record(e, at);
+    if (__builtin_expect(!rec_pending_covers(e->block.size, at), 1))
+        return at;
+    struct rec_allocation *outer = &rec_pending.outer;
+    e->call = outer->call;
+    e->block.size = outer->bytes;
+    e->block.alignment = outer->alignment;
+    outer->consumed = true;
+    outer->failed = e->row == SEEP_ROW_FAILED;
+    return outer->at;
 }
 
 static inline void hook_allocated(enum seep_call call, void *p, size_t bytes, size_t alignment,
                                   struct rec_context at)
 {
+    if (rec_pending_inside(at.sp))
+        return;
     struct rec_event e = {
         .row = p ? SEEP_ROW_ALLOC : SEEP_ROW_FAILED,
         .call = call,
-        .stamp = rec_clock_stamp(),
         .block = {.address = (uintptr_t)p, .size = bytes, .alignment = alignment},
     };
     if (p)
         e.block.usable = hook_usable(p, bytes);
-    hook_record(&e, at);
+    at = hook_serve_outer(&e, at);
+    struct rec_entry entry = rec_enter(at);
+    if (entry.thread == NULL)
+        return;
+    e.stamp = rec_clock_stamp();
+    rec_record(entry, &e, at);
 }
 
-static inline void hook_reallocated(enum seep_call call, void *old, void *p, size_t bytes,
-                                    uint64_t start, struct rec_context at)
+/* A reallocation on its way: begun before the real function is called, and to be ended by
+ * hook_reallocated(), or hook_left() where there is nothing to record. */
+struct hook_change {
+    struct rec_entry entry;
+    uint64_t start; /* its stamp */
+};
+
+static inline struct hook_change hook_reallocates(struct rec_context at)
 {
+    struct hook_change change = {0};
+    if (!rec_pending_inside(at.sp)) {
+        change.entry = rec_enter(at);
+        change.start = rec_clock_stamp();
+    }
+    return change;
+}
+
+static inline void hook_left(struct hook_change change)
+{
+    rec_leave(change.entry);
+}
+
+/* `old` NULL: the block is a new one. */
+static inline void hook_reallocated(enum seep_call call, void *old, void *p, size_t bytes,
+                                    size_t alignment, struct hook_change change,
+                                    struct rec_context at)
+{
+    if (change.entry.thread == NULL)
+        return;
     struct rec_event e = {
-        .row = SEEP_ROW_REALLOC,
+        .row = old ? SEEP_ROW_REALLOC : SEEP_ROW_ALLOC,
         .call = call,
-        .stamp = start,
-        .end_stamp = rec_clock_stamp(),
+        .stamp = change.start,
         .old_address = (uintptr_t)old,
         .block = {.address = (uintptr_t)p, .size = bytes},
     };
+    if (old == NULL)
+        e.block.alignment = alignment;
     if (p)
         e.block.usable = hook_usable(p, bytes);
     else
-        e.row = bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED; /* realloc(p, 0) frees */
-    hook_record(&e, at);
+        e.row = old && bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED; /* realloc(p, 0) frees */
+    at = hook_serve_outer(&e, at);
+    if (__builtin_expect(!rec_entry_holds(change.entry), 0)) {
+        change.entry = rec_enter(at);
+        if (change.entry.thread == NULL)
+            return;
+        e.stamp = rec_clock_stamp(); /* the other one belongs to another recording */
+    }
+    e.end_stamp = rec_clock_stamp();
+    if (old == NULL)
+        e.stamp = e.end_stamp;
+    rec_record(change.entry, &e, at);
 }
 
 static inline void hook_freed(enum seep_call call, void *p, struct rec_context at)
@@ -88,13 +129,16 @@ static inline void hook_freed(enum seep_call call, void *p, struct rec_context a
         if (call == REC_PENDING_RECORDED)
             return;
     }
+    struct rec_entry entry = rec_enter(at);
+    if (entry.thread == NULL)
+        return;
     struct rec_event e = {
         .row = SEEP_ROW_FREE,
         .call = call,
         .stamp = rec_clock_stamp(),
         .old_address = (uintptr_t)p,
     };
-    rec_record(&e, at);
+    rec_record(entry, &e, at);
 }
 
 /* To stand around the real function in the hooks of what may be built on malloc and free. What

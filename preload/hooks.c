@@ -83,14 +83,11 @@ HOOK void *realloc(void *old, size_t bytes)
     if (rec_is_early(old))
         return early_moved(SEEP_CALL_REALLOC, old, bytes, REC_CONTEXT_HERE);
     struct rec_context at = REC_CONTEXT_HERE;
-    uint64_t start = rec_clock_stamp();
+    struct hook_change change = hook_reallocates(at);
     struct rec_inside found = hook_enter(at);
     void *p = rec_real.realloc(old, bytes);
     hook_leave(at, found);
-    if (old)
-        hook_reallocated(SEEP_CALL_REALLOC, old, p, bytes, start, at);
-    else
-        hook_allocated(SEEP_CALL_REALLOC, p, bytes, 0, at);
+    hook_reallocated(SEEP_CALL_REALLOC, old, p, bytes, 0, change, at);
     return p;
 }
 
@@ -109,16 +106,14 @@ HOOK void *reallocarray(void *old, size_t count, size_t bytes)
         return realloc(old, total);
     }
     struct rec_context at = REC_CONTEXT_HERE;
-    uint64_t start = rec_clock_stamp();
+    struct hook_change change = hook_reallocates(at);
     struct rec_allocation found;
     rec_pending_open(SEEP_CALL_REALLOCARRAY, total, 0, at, &found);
     void *p = rec_real.reallocarray(old, count, bytes);
     if (rec_pending_close(&found))
-        return p;
-    if (old)
-        hook_reallocated(SEEP_CALL_REALLOCARRAY, old, p, total, start, at);
+        hook_left(change);
     else
-        hook_allocated(SEEP_CALL_REALLOCARRAY, p, total, 0, at);
+        hook_reallocated(SEEP_CALL_REALLOCARRAY, old, p, total, 0, change, at);
     return p;
 }
 

@@ -27,7 +27,11 @@ HOOK void seep_recorder_mark(const char *name)
     for (size_t i = 0; i < MARK_BYTES && name[i]; i++)
         *p++ = (uint8_t)name[i];
     uint64_t mask = sys_signals_block();
-    if ((t = rec_thread_writer(t)) != NULL)
+    if ((t = rec_thread_writer(t)) != NULL) {
+        bool marked = rec_thread_mark(t);
         rec_row_beside(t, SEEP_BESIDE_MARK, rec_clock_stamp(), payload, (size_t)(p - payload));
+        if (marked)
+            rec_thread_unmark(t);
+    }
     sys_signals_restore(mask);
 }

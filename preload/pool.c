@@ -14,48 +14,42 @@ HOOK void seep_recorder_pool_allocated(const void *p, size_t bytes);
 HOOK void seep_recorder_pool_freed(const void *p);
 HOOK void seep_recorder_pool_moved(const void *old, const void *p, size_t bytes);
 
-static inline struct rec_event event(enum seep_row row, const void *p, size_t bytes)
+static inline void record(enum seep_row row, const void *old, const void *p, size_t bytes,
+                          struct rec_context at)
 {
-    return (struct rec_event){
+    if (!rec_real_ready()) {
+        rec_lost(SEEP_LOST_EARLY); /* the recorder may not start yet */
+        return;
+    }
+    struct rec_entry entry = rec_enter(at);
+    if (entry.thread == NULL)
+        return;
+    uint64_t stamp = rec_clock_stamp();
+    struct rec_event event = {
         .row = row,
         .call = SEEP_CALL_POOL,
-        .stamp = rec_clock_stamp(),
+        .stamp = stamp,
+        .end_stamp = stamp,
+        .old_address = (uintptr_t)old,
         .block = {.address = (uintptr_t)p, .size = bytes, .usable = bytes},
     };
-}
-
-/* False, and counted, where the recorder may not start yet. */
-static bool can_record(void)
-{
-    if (rec_real_ready())
-        return true;
-    rec_lost(SEEP_LOST_EARLY);
-    return false;
+    rec_record(entry, &event, at);
 }
 
 HOOK void seep_recorder_pool_allocated(const void *p, size_t bytes)
 {
-    if (p == NULL || !can_record())
-        return;
-    struct rec_event e = event(SEEP_ROW_ALLOC, p, bytes);
-    rec_record(&e, REC_CONTEXT_HERE);
+    if (p)
+        record(SEEP_ROW_ALLOC, NULL, p, bytes, REC_CONTEXT_HERE);
 }
 
 HOOK void seep_recorder_pool_freed(const void *p)
 {
-    if (p == NULL || !can_record())
-        return;
-    struct rec_event e = event(SEEP_ROW_FREE, NULL, 0);
-    e.old_address = (uintptr_t)p;
-    rec_record(&e, REC_CONTEXT_HERE);
+    if (p)
+        record(SEEP_ROW_FREE, p, NULL, 0, REC_CONTEXT_HERE);
 }
 
 HOOK void seep_recorder_pool_moved(const void *old, const void *p, size_t bytes)
 {
-    if (p == NULL || !can_record())
-        return;
-    struct rec_event e = event(old ? SEEP_ROW_REALLOC : SEEP_ROW_ALLOC, p, bytes);
-    e.old_address = (uintptr_t)old;
-    e.end_stamp = e.stamp;
-    rec_record(&e, REC_CONTEXT_HERE);
+    if (p)
+        record(old ? SEEP_ROW_REALLOC : SEEP_ROW_ALLOC, old, p, bytes, REC_CONTEXT_HERE);
 }

@@ -42,7 +42,10 @@ static void write_name(struct rec_thread *t, enum seep_beside kind, uint32_t num
         p = seep_put_varint(p, (uint64_t)tid);
     while (*name)
         *p++ = (uint8_t)*name++;
+    bool marked = rec_thread_mark(t);
     rec_row_beside(t, kind, rec_clock_stamp(), payload, (size_t)(p - payload));
+    if (marked)
+        rec_thread_unmark(t);
 }
 
 /* Runs among the destructors of a thread's thread-specific data, in the last of their rounds, so
@@ -60,6 +63,7 @@ static void thread_ends(void *arg)
     uint64_t mask = rec_lock(&lock);
     if (t->busy)
         rec_rows_restart(t); /* cancelled in a hook, or left it through a handler */
+    rec_thread_unmark(t);
     char name[NAME_BYTES] = "";
     sys_call(SYS_prctl, PR_GET_NAME, name);
     write_name(t, SEEP_BESIDE_THREAD_NAME, t->number, 0, name);
@@ -180,6 +184,7 @@ struct rec_thread *rec_thread_begin(void)
         t->ended = false;
         t->end_rounds = 0;
         t->bounds = (struct rec_stack_bounds){0};
+        rec_thread_mark(t);
         t->clock_last = rec_clock_stamp();
         t->clock_wait = CLOCK_FIRST_WAIT_TICKS;
         t->lane->holder = (uint32_t)t->tid;
@@ -192,6 +197,7 @@ struct rec_thread *rec_thread_begin(void)
         char name[NAME_BYTES] = "";
         sys_call(SYS_prctl, PR_GET_NAME, name);
         write_name(t, SEEP_BESIDE_THREAD_START, t->number, t->tid, name);
+        rec_thread_unmark(t);
         rec_thread_current = t;
         if (have_key)
             pthread_setspecific(key, t);

@@ -47,7 +47,8 @@ struct rec_thread {
     uint64_t last_pc;
     uint32_t last_stack;
 
-    uint32_t end_rounds; /* of the thread-specific data destructors, seen */
+    uint32_t marks_believed; /* to be an outer hook's, without a closer look */
+    uint32_t end_rounds;     /* of the thread-specific data destructors, seen */
     uint64_t clock_last; /* stamp at which this thread last renewed the control page's clock pair */
     uint64_t clock_wait; /* ticks until it does so again */
     struct rec_stack_bounds bounds;
@@ -69,6 +70,23 @@ struct rec_thread *rec_thread_begin(void);
  * with a lane of its own, made when first needed, and to be used with signals blocked. NULL: no
  * memory or lane. */
 struct rec_thread *rec_thread_beside(struct rec_thread *t);
+
+/* Marks that a row of the lane is in progress, before its stamp is read: see struct seep_lane.
+ * True: the mark is the caller's, who takes it away when the row is published; else it is that of a
+ * hook which a handler interrupted, or of an outer one. */
+static inline bool rec_thread_mark(struct rec_thread *t)
+{
+    if (__builtin_expect(t->lane->mark != 0, 0))
+        return false;
+    __atomic_store_n(&t->lane->mark, t->last_stamp, __ATOMIC_RELAXED);
+    __asm__ volatile("" ::: "memory"); /* the stamp is read later */
+    return true;
+}
+
+static inline void rec_thread_unmark(struct rec_thread *t)
+{
+    __atomic_store_n(&t->lane->mark, 0, __ATOMIC_RELEASE);
+}
 
 /* What the calling thread may write rows with, signals blocked: `t`, or where a handler interrupted
  * that, the one beside it. NULL as above. */
@@ -99,7 +117,7 @@ void rec_threads_name_all(struct rec_thread *self);
 uint64_t rec_threads_bytes(void);
 
 /* Starts a new tail, so that the deltas start afresh, and is in no hook any more; for a hook that
- * never came back. */
+ * never came back. Its mark stays. */
 void rec_rows_restart(struct rec_thread *t);
 
 #endif

@@ -240,16 +240,26 @@ struct seep_control {
  * describes the content of sequence n stands at index n & 1 and is written before `word` names n,
  * so that a death between the two stores leaves the older pair valid. Chunks 0 .. sequence-1 of
  * the lane are in `rows`; where a chunk with the tail's own sequence number is there too (the
- * process died while writing it out), the tail is the valid copy. */
+ * process died while writing it out), the tail is the valid copy.
+ *
+ * `mark` is for whoever reads while the process runs. It is set before the stamp of a row is read,
+ * and 0 again once the row is published; between, it is no later than any stamp of the rows in
+ * progress. A signal handler's rows, which may go to a second lane, are covered by the mark of the
+ * row that the handler interrupted. A lane is counted in lane_count before its first mark. But a
+ * mark that was set may not be visible yet, for as long as a store stays in its processor's buffer.
+ * So: read the clock, W; wait a millisecond; read lane_count and all marks; then all words. What
+ * any lane publishes after that has a stamp that is no earlier than W and all marks that were read.
+ * A mark may be left standing by a jump out of a signal handler until the thread's next call, and
+ * for ever by a thread that was killed. */
 struct seep_lane {
     uint64_t word;           /* sequence << 32 | committed bytes */
     uint64_t tail_offset[2]; /* in the `tails` file */
     uint32_t tail_bytes[2];  /* size of the tail; 0: the lane has none */
     uint32_t thread[2];      /* thread at the start of the content */
     uint32_t holder;         /* tid of the thread that holds the lane, or held it last */
-    uint32_t busy;           /* reserved: a row is in progress (streaming merge) */
     uint32_t holder_thread;  /* number of that thread */
-    uint8_t reserved[12];
+    uint64_t mark;           /* 0, or a row is in progress: of its stamps none is earlier */
+    uint8_t reserved[8];
 };
 
 /* Header of a chunk of the `rows` file, 32 bytes, followed by `bytes` bytes of rows. Chunks stand

@@ -38,7 +38,7 @@ class Calls(TestCase):
         self.assertEqual(expected, {k: v for k, v in found.items() if k[2] in sizes})
         self.assert_complete(recording)
 
-    @hazard(1, Fix("preload/hook.h", "e.row = bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED;",
+    @hazard(1, Fix("preload/hook.h", "e.row = old && bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED;",
                    "e.row = SEEP_ROW_FAILED;"))
     def test_realloc_to_nothing_frees(self):
         program = self.build(self.write("nothing.c", """

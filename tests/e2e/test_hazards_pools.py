@@ -86,7 +86,7 @@ class Pools(TestCase):
         self.assertNotRegex(self.text("info", none) + self.text("leaks", none), r"(?m)^Pools|pool block")
         self.assertIn("told of no pool block", self.text("leaks", none, "--pool"))
 
-    @hazard(24, Fix("preload/pool.c", "if (rec_real_ready())\n        return true;", "return true;"))
+    @hazard(24, Fix("preload/pool.c", "if (!rec_real_ready()) {", "if (0) {"))
     def test_tells_before_anything_is_allocated(self):
         done = self.record([self.build(self.write("first.c", """
             #include <seep/seep.h>

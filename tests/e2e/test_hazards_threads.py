@@ -21,6 +21,9 @@ class Handlers(TestCase):
             if what == ["tried"]:
                 tried = int(count)
                 continue
+            if what == ["marks_left"]:
+                self.assertEqual(int(count), 0, line)
+                continue
             operation, call, size = what
             self.assertEqual(calls[operation, call, int(size)], int(count), line)
         self.assertGreater(tried, 100)
@@ -49,7 +52,9 @@ class Handlers(TestCase):
 
     @hazard(17, Fix("preload/pending.h", "return pc != 0 && ((const uintptr_t *)sp)[-1] == pc;",
                     "return sp && pc;"),
-            Fix("preload/nested.c", "    else\n        rec_rows_restart(t);\n", ""))
+            Fix("preload/nested.c", "    else\n        rec_rows_restart(t);\n", ""),
+            Fix("preload/event.c", "if (t->busy || rec_nested_below(at))", "if (at.sp)",
+                "marks_left"))
     def test_jump_out_of_each_instruction_of_each_call(self):
         self.step("jump", 0)
         self.step("jump", 40)
@@ -83,6 +88,28 @@ class Handlers(TestCase):
         self.assertEqual(done.stdout, "done\n")
         self.assertEqual(done.blocks()[0][99], 1000)
         self.assertEqual(done.info["lost_events"], 0)
+
+
+class Marks(TestCase):
+    """A packer that reads along knows by them what may still come."""
+
+    @hazard(31, Fix("preload/thread.h",
+                    "__atomic_store_n(&t->lane->mark, t->last_stamp, __ATOMIC_RELAXED);", ""),
+            Fix("preload/thread.h", "__atomic_store_n(&t->lane->mark, 0, __ATOMIC_RELEASE);", ""),
+            Fix("preload/hook.h", "change.entry = rec_enter(at);\n        change.start = "
+                "rec_clock_stamp();", "change.start = rec_clock_stamp();\n        change.entry = "
+                "rec_enter(at);"),
+            Fix("preload/thread.c", "        rec_thread_mark(t);\n", ""))
+    def test_marks_while_a_row_is_in_progress(self):
+        done = self.record([self.program("marks.cpp", flags=STEP_FLAGS)])
+        if done.stdout == "unseen\n":
+            self.skipTest("stamps are not the processor's")
+        lines = [line.split() for line in done.stdout.splitlines()]
+        self.assertEqual(len(lines), 80)
+        for name, stamps, rows, *broken in lines:
+            self.assertGreaterEqual(int(stamps), 1, name)
+            self.assertGreaterEqual(int(rows), 1, name)
+            self.assertEqual(broken, ["0", "0"], name)
 
 
 class Threads(TestCase):

@@ -30,7 +30,7 @@ class Short(TestCase):
     def test_threads_on_glibc(self):
         self.hold(("glibc", "-", "16k"))
 
-    @hazard(2, Fix("preload/hook.h", "        .stamp = start,", "        .stamp = rec_clock_stamp(),",
+    @hazard(2, Fix("preload/hook.h", "        .stamp = change.start,", "        .stamp = rec_clock_stamp(),",
                    again=[UNREPAIRED]),
             Fix("preload/hooks.c", FREE, FREE_LATE, again=[UNREPAIRED]))
     def test_blocks_that_another_thread_gets_at_once(self):

@@ -8,21 +8,20 @@
  * _exit, once, STRIDE percent through a malloc. COLD n > 0: each call comes from a stack never seen
  * before, and only every n-th instruction is tried.
  *
- * Prints "SIZE MADE" lines: 100 + i is the size in call i, 34 and 35 that of the handler. */
+ * Prints what must be recorded, and how often: 100 + i is the size in call i, 34 to 37 those of the
+ * handler; how many signals were tried; and after jumps, how often the mark on the thread's lane
+ * was left standing by the call that followed. */
+#include "lanes.h"
+#include "stepping.h"
+
 #include <csetjmp>
 #include <csignal>
-#include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* CALLS: none any more */
 enum { MALLOC, CALLOC, REALLOC, REALLOCARRAY, FREE, NEW, DELETE, NEW_ARRAY, CALLS };
@@ -42,6 +41,8 @@ static struct shared {
 } * shared;
 
 static volatile long made[CALLS + 1], handled;
+static struct seep_control *control;
+static long marks_left; /* standing after a call that followed a jump */
 static void *volatile sink;
 static bool jumps, leaves;
 static sigjmp_buf back;
@@ -124,19 +125,7 @@ __attribute__((noinline)) static void deeper(void)
     memset((char *)frame, 0, sizeof frame);
     sink = malloc(99);
     handled++;
-}
-
-/* Continues, with a signal if not 0, to where the process next stops by itself. */
-static void go(pid_t pid, enum __ptrace_request how, int signal_number)
-{
-    int status;
-    do {
-        ptrace(how, pid, 0, signal_number);
-        waitpid(pid, &status, 0);
-        if (!WIFSTOPPED(status))
-            _exit(1);
-        signal_number = WSTOPSIG(status);
-    } while (signal_number != SIGTRAP);
+    marks_left += lane_of(control, 0)->mark != 0;
 }
 
 /* Continues until the next breakpoint before a call. */
@@ -146,13 +135,6 @@ static void to_next(pid_t pid, int signal_number)
         go(pid, PTRACE_CONT, signal_number);
         signal_number = 0;
     } while (!shared->before);
-}
-
-#define REGISTER(member) offsetof(struct user, member)
-
-static uintptr_t pc_of(pid_t pid)
-{
-    return (uintptr_t)ptrace(PTRACE_PEEKUSER, pid, REGISTER(regs.rip), 0);
 }
 
 /* A breakpoint of the processor's, that changes no code; 0 takes it away. */
@@ -240,6 +222,7 @@ int main(int argc, char **argv)
     if (tracer == 0)
         trace(self, stride);
     prctl(PR_SET_PTRACER, tracer);
+    control = control_page();
     while (!shared->attached)
         if (waitpid(tracer, nullptr, WNOHANG) == tracer)
             return 77;
@@ -253,7 +236,7 @@ int main(int argc, char **argv)
     }
     waitpid(tracer, nullptr, 0);
     if (jumps)
-        printf("alloc malloc 99 %ld\n", handled);
+        printf("alloc malloc 99 %ld\nmarks_left %ld\n", handled, marks_left);
     for (int i = 0; i < CALLS && !jumps; i++)
         printf(told[i], 100 + i, made[i]);
     if (!jumps)
