@@ -179,6 +179,7 @@ static enum seep_err read_events(struct heap *heap, struct trace_reader *reader,
 {
     struct trace_event ev;
     enum seep_err code;
+    heap_begin_window(heap, reader);
     for (uint64_t n = 1; !(code = trace_reader_next(reader, &ev, err)); n++) {
         heap_apply(heap, &ev);
         if (ev.type == TRACE_GAP)
@@ -270,8 +271,30 @@ static void add_frames(struct result *r, const struct frame_counts *counts, bool
     }
 }
 
+/* Of what trace this is a window, and which. Returns when it begins. */
+static uint64_t add_window(struct result *r, const struct trace_facts *f, uint64_t end_ns,
+                           uint64_t start_ns)
+{
+    if (!trace_facts_cut(f)) {
+        result_null(r, "window");
+        return 0;
+    }
+    uint64_t from_ns = f->cut_from_ns ? f->cut_from_ns : start_ns;
+    if (from_ns > end_ns) /* asked for, but never reached */
+        from_ns = end_ns;
+    struct result *w = result_object(r, "window");
+    result_text(w, "of", f->cut_of);
+    add_text(w, "from", f->cut_from);
+    add_text(w, "to", f->cut_to);
+    result_ns(w, "from_ns", from_ns);
+    result_ns(w, "to_ns", end_ns);
+    result_count(w, "first_event", f->cut_first);
+    return from_ns;
+}
+
 static void add_recording(struct result *r, const struct heap *heap, const struct trace_dict *dict,
-                          const struct trace_facts *facts, const struct trace_summary *s)
+                          const struct trace_facts *facts, const struct trace_summary *s,
+                          uint64_t start_ns)
 {
     const struct heap_totals *t = &heap->totals;
     uint64_t events = heap_events(t) + heap_events(&heap->pools);
@@ -280,7 +303,9 @@ static void add_recording(struct result *r, const struct heap *heap, const struc
     result_count(r, "repaired", s->repaired);
     result_count(r, "unknown_frees", s->unknown_frees);
     result_count(r, "threads", dict->thread_count);
-    result_ns(r, "duration_ns", s->duration_ns ? s->duration_ns : t->last_time_ns);
+    uint64_t end_ns = s->duration_ns ? s->duration_ns : t->last_time_ns;
+    uint64_t from_ns = add_window(r, facts, end_ns, start_ns);
+    result_ns(r, "duration_ns", end_ns > from_ns ? end_ns - from_ns : 0);
     result_bytes(r, "trace_bytes", s->trace_bytes);
     if (events)
         result_real(r, "bytes_per_event", (double)s->trace_bytes / (double)events);
@@ -319,6 +344,7 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     if (!options)
         options = &none;
     heap_init(&heap);
+    uint64_t start_ns = trace_reader_time(reader);
     enum seep_err code = read_events(&heap, reader, options, err);
     if (!code)
         code = prove_frames(&frames, dict, symbols, err);
@@ -329,7 +355,7 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     struct result *r = result_new_object();
     add_totals(r, &heap.totals);
     add_pools(r, &heap.pools);
-    add_recording(r, &heap, dict, facts, summary);
+    add_recording(r, &heap, dict, facts, summary, start_ns);
     add_frames(r, &frames, symbols != NULL, dict, summary);
     add_process(r, facts);
     add_exit(r, summary);

@@ -34,7 +34,12 @@ struct info_options {
  *     peak_time_ns, live_blocks, live_bytes, inherited_blocks, inherited_bytes
  *   lost_events            [count];  raced, repaired, unknown_frees  [count]
  *   threads                [count]
- *   duration_ns            [ns]
+ *   window                 null, or object: what trace this is a window of, and which:
+ *     of                   text: that trace's name
+ *     from, to             text as they were asked for, or null: those of that trace
+ *     from_ns, to_ns       [ns] since that trace's start
+ *     first_event          [count] number of the first event; numbers are those of that trace
+ *   duration_ns            [ns] of the window, where it is one, like all counts and the peak
  *   trace_bytes            [bytes];  bytes_per_event [real] those of pools count
  *   peak_rss_bytes         [bytes] or null where not known
  *   recorder_bytes         [bytes] memory of the recorder itself within that

@@ -224,18 +224,24 @@ static const char *end_word(const struct trace_summary *summary)
 static void add_window(struct result *r, const struct live_set *set, const struct filter *f)
 {
     struct strbuf word = {0};
-    if (set->at_exit)
+    const struct trace_facts *facts = trace_reader_facts(set->reader);
+    const char *cut_to =
+        trace_facts_cut(facts) && facts->cut_to[0] && set->at_exit ? facts->cut_to : NULL;
+    const char *from = f ? f->from.text : NULL, *to = cut_to || !f ? cut_to : f->to.text;
+    if (cut_to)
+        strbuf_addf(&word, "live at %s", cut_to);
+    else if (set->at_exit)
         strbuf_addf(&word, "live %s", end_word(trace_reader_summary(set->reader)));
     else
-        strbuf_addf(&word, "live at %s", f->to.text);
+        strbuf_addf(&word, "live at %s", to);
     result_text(r, "word", word.text);
     strbuf_release(&word);
-    if (!f || (!f->from.text && !f->to.text)) {
+    if (!from && !to) {
         result_null(r, "window");
     } else {
         struct result *w = result_object(r, "window");
-        result_text(w, "from", f->from.text);
-        result_text(w, "to", f->to.text);
+        result_text(w, "from", from);
+        result_text(w, "to", to);
         result_ns(w, "from_ns", set->from_ns);
         result_ns(w, "to_ns", set->end_ns);
     }
@@ -374,6 +380,8 @@ enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
         code = filter_bind(options->filter, dict, symbols, err);
     if (code)
         goto done;
+    if (options->filter)
+        filter_start_at_cut(options->filter, trace_reader_facts(reader));
     if (options->suppressions)
         suppressions_bind(options->suppressions, dict, symbols);
     unsigned which =

@@ -183,8 +183,11 @@ static void find_ends(struct live_set *s)
 {
     uint64_t duration_ns = trace_reader_summary(s->reader)->duration_ns;
     s->end_ns = s->totals.last_time_ns;
+    uint64_t cut_to_ns = trace_reader_facts(s->reader)->cut_to_ns;
     if (s->at_exit && duration_ns > s->end_ns)
         s->end_ns = duration_ns;
+    if (s->at_exit && cut_to_ns) /* its last event may be stored as a little later */
+        s->end_ns = cut_to_ns;
     if (!s->filter)
         return;
     const struct filter_moment *from = &s->filter->from, *to = &s->filter->to;

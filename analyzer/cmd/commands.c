@@ -3,7 +3,7 @@
  * The list of subcommands, in the order of `seep help`. How to add one: cli.h. */
 #include "cli.h"
 
-extern const struct cli_command cmd_run, cmd_pack, cmd_info, cmd_leaks, cmd_dump, cmd_help;
+extern const struct cli_command cmd_run, cmd_pack, cmd_cut, cmd_info, cmd_leaks, cmd_dump, cmd_help;
 
 /* One a line. */
 /* clang-format off */
@@ -13,6 +13,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_info,
     &cmd_leaks,
     &cmd_dump,
+    &cmd_cut,
     &cmd_help,
     NULL,
 };

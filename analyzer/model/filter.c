@@ -355,6 +355,16 @@ enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struc
     return SEEP_OK;
 }
 
+void filter_start_at_cut(struct filter *f, const struct trace_facts *facts)
+{
+    if (f->from.text || !trace_facts_cut(facts) || !facts->cut_from[0])
+        return;
+    f->from = (struct filter_moment){.text = mem_strdup(facts->cut_from),
+                                     .by_number = true,
+                                     .number = facts->cut_first,
+                                     .time_ns = facts->cut_from_ns};
+}
+
 /* ------------------------------------------------------------------ answering */
 
 enum filter_place filter_window(const struct filter *f, uint64_t number, uint64_t time_ns)

@@ -82,6 +82,11 @@ bool filter_needs_names(const struct filter *f);
 enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struct symbols *symbols,
                           struct err *err);
 
+/* For a bound filter that has no start, over a trace that is a window: it starts where the window
+ * does. What was live before is known there, but was not made within. Other traces change nothing.
+ */
+void filter_start_at_cut(struct filter *f, const struct trace_facts *facts);
+
 /* Where a moment of the trace lies: the window is [from, to], ends included. For a mark the window
  * begins with the first event after it, and ends with the last one before it. */
 enum filter_place { FILTER_BEFORE = -1, FILTER_INSIDE = 0, FILTER_AFTER = 1 };

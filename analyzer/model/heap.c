@@ -141,12 +141,33 @@ void heap_resync(struct heap *h, const struct trace_reader *reader)
     resync(&h->pools, true, reader);
 }
 
+static void begin(struct heap_totals *t, bool pools, const struct trace_reader *reader)
+{
+    take_live(t, pools, reader);
+    t->peak_live_bytes = t->live_bytes;
+    t->peak_live_blocks = t->live_blocks;
+    t->peak_time_ns = t->live_bytes ? trace_reader_time(reader) : 0;
+    uint32_t slots = trace_reader_slot_count(reader);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct trace_block *b = trace_reader_block(reader, slot);
+        if (!b || trace_block_in_pool(b) != pools || !(b->flags & TRACE_INHERITED))
+            continue;
+        t->inherited_blocks++;
+        t->inherited_bytes += b->size;
+    }
+}
+
+void heap_begin_window(struct heap *h, const struct trace_reader *reader)
+{
+    begin(&h->totals, false, reader);
+    begin(&h->pools, true, reader);
+}
+
 void heap_begin(struct heap *h, const struct trace_reader *reader)
 {
     struct heap_totals *t = &h->totals;
     const struct trace_peak *peak = trace_reader_peak_before(reader);
-    take_live(t, false, reader);
-    take_live(&h->pools, true, reader);
+    heap_begin_window(h, reader);
     t->peak_live_bytes = peak->bytes;
     t->peak_live_blocks = peak->blocks;
     t->peak_time_ns = peak->time_ns;

@@ -53,10 +53,13 @@ void heap_resync(struct heap *h, const struct trace_reader *reader);
 /* True for an event that ends a block by a call of another family than made it. */
 bool heap_mismatch(const struct trace_event *ev);
 
-/* Sets the live totals and the peak to those at the place that was sought in the trace; the other
- * totals count from there on, and so does the peak of pools. To be called before the first event.
- */
+/* Sets the live totals and the peak to those at the place that was sought in the trace, or at the
+ * start of a window; the other totals count from there on, and so does the peak of pools. Inherited
+ * blocks are those still held. To be called before the first event. */
 void heap_begin(struct heap *h, const struct trace_reader *reader);
+
+/* The same, with the peak counted from there on, too: for what is said of a window alone. */
+void heap_begin_window(struct heap *h, const struct trace_reader *reader);
 
 /* Whether there ever was such a block, as far as was read. */
 static inline bool heap_is_used(const struct heap_totals *t)

@@ -97,7 +97,8 @@ static void print_title(struct text *t, const struct result *r)
         strbuf_adds(&words, " on ");
         text_words_foreign(&words, host);
     }
-    strbuf_addf(&words, ", ran %s", human_ns(text_number(r, "duration_ns")).text);
+    strbuf_addf(&words, text_has(r, "window") ? ", a window of %s" : ", ran %s",
+                human_ns(text_number(r, "duration_ns")).text);
     const char *exit = text_text(field(r, "exit"), "word");
     if (strcmp(exit, "not known") == 0)
         strbuf_adds(&words, ", how it ended is not known");
@@ -127,10 +128,32 @@ static void print_completeness(struct text *t, const struct result *r)
     strbuf_release(&words);
 }
 
+/* "of work.seep, from 250ms to its end (250 to 300 ms), events from number 1,204 on" */
+static void print_window(struct text *t, const struct result *r)
+{
+    const struct result *window = field(r, "window");
+    if (!text_has(r, "window"))
+        return;
+    struct strbuf words = {0};
+    strbuf_adds(&words, "of ");
+    text_words_foreign(&words, text_text(window, "of"));
+    strbuf_adds(&words, ", from ");
+    text_words_foreign(&words, text_has(window, "from") ? text_text(window, "from") : "its start");
+    strbuf_adds(&words, " to ");
+    text_words_foreign(&words, text_has(window, "to") ? text_text(window, "to") : "its end");
+    strbuf_addf(&words, " (%s to ", human_ns(text_number(window, "from_ns")).text);
+    strbuf_addf(&words, "%s), ", human_ns(text_number(window, "to_ns")).text);
+    strbuf_addf(&words, "events from number %s on",
+                human_count(text_number(window, "first_event")).text);
+    print_words(t, "window", words.text);
+    strbuf_release(&words);
+}
+
 static void print_process(struct text *t, const struct result *r)
 {
     const struct result *process = field(r, "process");
     print_heading(t, "Process");
+    print_window(t, r);
     print_completeness(t, r);
     struct strbuf words = {0};
     text_words_foreign(&words, text_text(process, "exe"));
@@ -189,8 +212,14 @@ static void print_bytes(struct text *t, const char *label, uint64_t bytes, const
     print_figure(t, label, human_bytes(bytes).text, about);
 }
 
+/* What the end of the trace is called: that of a window is none of the program. */
+static const char *live_label(const struct result *r)
+{
+    return text_has(field(r, "window"), "to") ? "live at its end" : "live at exit";
+}
+
 /* What lives at most and at the end, and what of it a parent made. */
-static void print_live(struct text *t, const struct result *r)
+static void print_live(struct text *t, const struct result *r, const char *end)
 {
     struct strbuf about = {0};
     strbuf_adds(&about, "in ");
@@ -202,7 +231,7 @@ static void print_live(struct text *t, const struct result *r)
     text_plural(&about, text_number(r, "live_blocks"), "block", "blocks");
     if (text_number(r, "live_usable_bytes") > text_number(r, "live_bytes"))
         strbuf_addf(&about, ", %s usable", human_bytes(text_number(r, "live_usable_bytes")).text);
-    print_bytes(t, "live at exit", text_number(r, "live_bytes"), about.text);
+    print_bytes(t, end, text_number(r, "live_bytes"), about.text);
     if (text_number(r, "inherited_blocks") > 0) {
         strbuf_reset(&about);
         strbuf_adds(&about, "in ");
@@ -236,7 +265,7 @@ static void print_heap(struct text *t, const struct result *r)
     print_count_if(t, r, "mismatched_frees", "mismatched frees",
                    "new given to free, malloc to delete, ...: seep dump --mismatched");
     print_bytes(t, "requested", text_number(r, "allocated_bytes"), "in all");
-    print_live(t, r);
+    print_live(t, r, live_label(r));
     if (text_has(r, "peak_rss_bytes")) {
         strbuf_reset(&about);
         if (text_number(r, "recorder_bytes") > 0)
@@ -258,7 +287,7 @@ static void print_pools(struct text *t, const struct result *r)
     print_count(t, pools, "frees", "frees", NULL);
     print_count(t, pools, "reallocations", "reallocations", NULL);
     print_bytes(t, "requested", text_number(pools, "allocated_bytes"), "in all");
-    print_live(t, pools);
+    print_live(t, pools, live_label(r));
 }
 
 static void print_trace(struct text *t, const struct result *r)

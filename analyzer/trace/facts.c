@@ -33,6 +33,14 @@ static const struct fact_row {
     {SEEP_FACT_FORK_NS, INTEGER64, offsetof(struct trace_facts, fork_ns)},
     {SEEP_FACT_PARENT_TRACE, TEXT, offsetof(struct trace_facts, parent_trace)},
     {SEEP_FACT_WORKING_DIRECTORY, TEXT, offsetof(struct trace_facts, working_directory)},
+    {SEEP_FACT_START_NS, INTEGER64, offsetof(struct trace_facts, start_ns)},
+    {SEEP_FACT_CUT_OF, TEXT, offsetof(struct trace_facts, cut_of)},
+    {SEEP_FACT_CUT_FROM, TEXT, offsetof(struct trace_facts, cut_from)},
+    {SEEP_FACT_CUT_TO, TEXT, offsetof(struct trace_facts, cut_to)},
+    {SEEP_FACT_CUT_FIRST, INTEGER64, offsetof(struct trace_facts, cut_first)},
+    {SEEP_FACT_CUT_FROM_NS, INTEGER64, offsetof(struct trace_facts, cut_from_ns)},
+    {SEEP_FACT_CUT_TO_NS, INTEGER64, offsetof(struct trace_facts, cut_to_ns)},
+    {SEEP_FACT_PROCESSES, INTEGER32, offsetof(struct trace_facts, processes)},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -94,6 +102,37 @@ bool facts_decode(struct trace_facts *f, const uint8_t *bytes, size_t length)
                 set(f, &rows[i], at, (size_t)fact_bytes);
     }
     return !c.bad;
+}
+
+void facts_put(struct bytes *out, enum seep_fact fact, const void *value, size_t length)
+{
+    bytes_varint(out, fact);
+    bytes_varint(out, length);
+    bytes_add(out, value, length);
+}
+
+void facts_put_text(struct bytes *out, enum seep_fact fact, const char *text)
+{
+    if (text && text[0])
+        facts_put(out, fact, text, strlen(text));
+}
+
+void facts_put_number(struct bytes *out, enum seep_fact fact, uint64_t value)
+{
+    uint8_t number[SEEP_VARINT_MAX];
+    facts_put(out, fact, number, (size_t)(seep_put_varint(number, value) - number));
+}
+
+void facts_put_others(struct bytes *out, const struct bytes *stored, enum seep_fact first,
+                      enum seep_fact last)
+{
+    struct cursor c = cursor_of(stored);
+    while (!cursor_done(&c)) {
+        uint64_t key = cursor_varint(&c), length = cursor_varint(&c);
+        const uint8_t *value = cursor_take(&c, length);
+        if (value && !c.bad && (key < first || key > last))
+            facts_put(out, (enum seep_fact)key, value, (size_t)length);
+    }
 }
 
 void facts_release(struct trace_facts *f)

@@ -11,4 +11,13 @@
 bool facts_decode(struct trace_facts *f, const uint8_t *bytes, size_t length);
 void facts_release(struct trace_facts *f);
 
+/* Append a fact as it is stored. A text that is empty or NULL is left out. */
+struct bytes;
+void facts_put(struct bytes *out, enum seep_fact fact, const void *value, size_t length);
+void facts_put_text(struct bytes *out, enum seep_fact fact, const char *text);
+void facts_put_number(struct bytes *out, enum seep_fact fact, uint64_t value);
+/* Appends those of `stored` that are not in first .. last. */
+void facts_put_others(struct bytes *out, const struct bytes *stored, enum seep_fact first,
+                      enum seep_fact last);
+
 #endif

@@ -23,6 +23,24 @@ void live_clear(struct live *l)
     l->oldest = l->youngest = l->first_free = LIVE_NONE;
 }
 
+void live_copy(struct live *to, const struct live *from)
+{
+    *to = *from;
+    to->slots = mem_alloc(((size_t)from->slot_count + 1) * sizeof *to->slots);
+    to->flights = mem_alloc(((size_t)from->flight_slots + 1) * sizeof *to->flights);
+    to->free_flights = mem_alloc(((size_t)from->free_flight_count + 1) * sizeof *to->free_flights);
+    to->capacity = (size_t)from->slot_count + 1;
+    to->flight_capacity = (size_t)from->flight_slots + 1;
+    to->free_flight_capacity = (size_t)from->free_flight_count + 1;
+    if (from->slot_count)
+        memcpy(to->slots, from->slots, from->slot_count * sizeof *to->slots);
+    if (from->flight_slots)
+        memcpy(to->flights, from->flights, from->flight_slots * sizeof *to->flights);
+    if (from->free_flight_count)
+        memcpy(to->free_flights, from->free_flights,
+               from->free_flight_count * sizeof *to->free_flights);
+}
+
 void live_grow(struct live *l)
 {
     MEM_GROW(l->slots, l->capacity, (size_t)l->slot_count + 1);

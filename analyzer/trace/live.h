@@ -51,6 +51,9 @@ void live_release(struct live *l);
 /* Empties everything and keeps the memory. */
 void live_clear(struct live *l);
 
+/* Makes *to, uninitialised before, the same as *from. live_release(). */
+void live_copy(struct live *to, const struct live *from);
+
 static inline bool live_has(const struct live *l, uint32_t slot)
 {
     return slot < l->slot_count && l->slots[slot].older != LIVE_DEAD &&

@@ -3,9 +3,11 @@
 
 #include "seep/trace_codec.h"
 #include "trace/bytes.h"
+#include "trace/facts.h"
 #include "trace/family.h"
 #include "trace/merge.h"
 #include "trace/order.h"
+#include "trace/publish.h"
 #include "trace/spool.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
@@ -13,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -138,36 +139,7 @@ static void name_temporary(struct packer *p, const char *trace_path)
     unlink(p->temporary);
 }
 
-static enum seep_err exists(const char *trace_path, struct err *err)
-{
-    return err_set(err, SEEP_ERR_EXISTS, ERR_NO_OFFSET, "%s: exists already", trace_path);
-}
-
-static enum seep_err publish(struct packer *p, const char *trace_path, struct err *err)
-{
-    int result;
-    if (p->options->overwrite) {
-        result = rename(p->temporary, trace_path);
-    } else {
-        result = renameat2(AT_FDCWD, p->temporary, AT_FDCWD, trace_path, RENAME_NOREPLACE);
-        if (result != 0 && (errno == EINVAL || errno == ENOSYS)) /* not on this file system */
-            result = link(p->temporary, trace_path);
-    }
-    if (result != 0)
-        return errno == EEXIST ? exists(trace_path, err)
-                               : err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", trace_path,
-                                         strerror(errno));
-    return SEEP_OK;
-}
-
 /* ------------------------------------------------------------------ the whole */
-
-static void add_fact(struct bytes *facts, enum seep_fact fact, const void *value, size_t length)
-{
-    bytes_varint(facts, fact);
-    bytes_varint(facts, length);
-    bytes_add(facts, value, length);
-}
 
 /* All but those that only the packer needs. They are whole: spool_open() saw to it. */
 static void copy_facts(struct bytes *facts, const struct spool *s)
@@ -177,7 +149,7 @@ static void copy_facts(struct bytes *facts, const struct spool *s)
         uint64_t key = cursor_varint(&c), length = cursor_varint(&c);
         const uint8_t *value = cursor_take(&c, length);
         if (value != NULL && key != SEEP_FACT_FORK_LANES && key != SEEP_FACT_FORK_STAMP)
-            add_fact(facts, (enum seep_fact)key, value, (size_t)length);
+            facts_put(facts, (enum seep_fact)key, value, (size_t)length);
     }
 }
 
@@ -187,15 +159,12 @@ static enum seep_err write_facts(struct packer *p, struct err *err)
     struct bytes facts = {0};
     copy_facts(&facts, &p->spool);
     const char *basis = stamp_clock_basis_name(p->clock.basis);
-    add_fact(&facts, SEEP_FACT_CLOCK, basis, strlen(basis));
-    if (p->inherited.known) {
-        uint8_t number[SEEP_VARINT_MAX];
-        add_fact(&facts, SEEP_FACT_FORK_NS, number,
-                 (size_t)(seep_put_varint(number, p->inherited.fork_ns) - number));
-    }
+    facts_put_text(&facts, SEEP_FACT_CLOCK, basis);
+    facts_put_number(&facts, SEEP_FACT_START_NS, p->spool.control.start_ns);
+    if (p->inherited.known)
+        facts_put_number(&facts, SEEP_FACT_FORK_NS, p->inherited.fork_ns);
     char *parent = family_parent_trace(p->options->family, &p->spool);
-    if (parent != NULL)
-        add_fact(&facts, SEEP_FACT_PARENT_TRACE, parent, strlen(parent));
+    facts_put_text(&facts, SEEP_FACT_PARENT_TRACE, parent);
     free(parent);
     enum seep_err e = trace_writer_facts(p->writer, facts.data, facts.length, err);
     bytes_release(&facts);
@@ -371,7 +340,7 @@ enum seep_err pack_spool(const char *spool_path, const char *trace_path,
         goto done;
     bool was_there = lstat(trace_path, &st) == 0;
     if (was_there && !p.options->overwrite) {
-        e = exists(trace_path, err);
+        e = publish_exists(trace_path, err);
         goto done;
     }
     if (p.spool.running && !p.options->running_ok) {
@@ -392,7 +361,7 @@ enum seep_err pack_spool(const char *spool_path, const char *trace_path,
     stack_map_init(&p.stacks);
     e = write_trace(&p, err);
     if (e == SEEP_OK)
-        e = publish(&p, trace_path, err);
+        e = publish(p.temporary, trace_path, p.options->overwrite, err);
     if (e == SEEP_OK && !p.options->keep_spool && !p.spool.running && !spool_remove(&p.spool))
         take_note(&p, "the spool could not be removed");
     if (e == SEEP_OK)

@@ -152,13 +152,26 @@ struct trace_dict {
 struct trace_facts {
     uint32_t pid, parent_pid, image, cpus, page_bytes, fork_parent_pid;
     uint64_t start_realtime_ns;
-    uint64_t fork_ns; /* since the parent's start; 0: not known */
+    uint64_t fork_ns;  /* since the parent's start; 0: not known */
+    uint64_t start_ns; /* CLOCK_MONOTONIC at the start; 0: not known */
+    /* of a window: what it was cut out of ("" or NULL: it is none), and its ends as they were
+     * asked for; "": it begins, or ends, where that trace does */
+    char *cut_of, *cut_from, *cut_to;
+    uint64_t cut_first;              /* number of its first event */
+    uint64_t cut_from_ns, cut_to_ns; /* 0: not known, or those of that trace */
+    uint32_t processes;              /* 0: of one process */
     char *exe, *host, *kernel, *libc, *thp, *run_id, *allocator, *allocator_version,
         *allocator_path, *recorder_version, *working_directory, *parent_trace;
     char **command;     /* NULL-ended */
     char **environment; /* NULL-ended */
     char **options;     /* NULL-ended */
 };
+
+/* Whether the trace is a window of another: it begins with live blocks that no event of it made. */
+static inline bool trace_facts_cut(const struct trace_facts *f)
+{
+    return f->cut_of && f->cut_of[0];
+}
 
 /* What the packer and the reader know of the whole. */
 struct trace_summary {

@@ -25,6 +25,7 @@ struct trace_reader {
     struct source source;
     struct chunk_list chunks;
     struct trace_facts facts;
+    struct bytes stored_facts;
     struct dict dict;
     struct trace_summary summary, written; /* `written`: what the file says, before losses */
     bool has_summary;
@@ -141,6 +142,8 @@ static bool take_chunk(struct trace_reader *r, enum seep_chunk_type type,
     switch (type) {
     case SEEP_CHUNK_FACTS:
         facts_release(&r->facts);
+        r->stored_facts.length = 0;
+        bytes_add(&r->stored_facts, records->data, records->length);
         return facts_decode(&r->facts, records->data, records->length);
     case SEEP_CHUNK_MODULES: return dict_take_modules(&r->dict, records);
     case SEEP_CHUNK_STACKS: return dict_take_stacks(&r->dict, &r->other);
@@ -247,6 +250,7 @@ void trace_reader_free(struct trace_reader *r)
     source_close(&r->source);
     chunk_list_release(&r->chunks);
     facts_release(&r->facts);
+    bytes_release(&r->stored_facts);
     dict_release(&r->dict);
     bytes_release(&r->payload);
     columns_release(&r->other);
@@ -556,16 +560,15 @@ static void go_to(struct trace_reader *r, size_t chunk)
     records_begin(&r->records, &r->beside);
 }
 
-enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err)
+/* Before the first event, with nothing live. */
+static void go_to_start(struct trace_reader *r)
 {
-    (void)err;
     go_to(r, 0);
     r->peak = (struct trace_peak){0};
     live_clear(&r->live);
     event_coder_reset(&r->coder, 0, 1);
     r->in_step = true;
     r->number = 0;
-    return SEEP_OK;
 }
 
 /* Makes the checkpoint of a part the state; *good says whether it could be read. */
@@ -583,6 +586,36 @@ static enum seep_err load_checkpoint(struct trace_reader *r, const struct chunk_
     if (*good)
         note_references(r);
     return SEEP_OK;
+}
+
+/* A window begins with the checkpoint of its first part. Where that is lost, the events up to the
+ * next checkpoint are. */
+static enum seep_err go_to_window(struct trace_reader *r, struct err *err)
+{
+    uint64_t first = r->facts.cut_first;
+    size_t i = 0;
+    while (i < r->chunks.count && r->chunks.entries[i].header.type != SEEP_CHUNK_GROUP)
+        i++;
+    const struct chunk_entry *entry = i < r->chunks.count ? &r->chunks.entries[i] : NULL;
+    if (entry && entry->group_ok && entry->group.flags & SEEP_GROUP_CHECKPOINT &&
+        entry->group.first_event == first) {
+        bool good;
+        enum seep_err code = load_checkpoint(r, entry, &good, err);
+        if (code)
+            return code;
+        if (!good)
+            go_to_start(r);
+        r->pass.last_ns = entry->group.start_ns;
+        event_coder_reset(&r->coder, entry->group.start_ns, entry->group.unit_us);
+    }
+    r->number = first;
+    return SEEP_OK;
+}
+
+enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err)
+{
+    go_to_start(r);
+    return trace_facts_cut(&r->facts) ? go_to_window(r, err) : SEEP_OK;
 }
 
 /* Whether the group begins before all that is sought. Its clock may be ahead of the true time. */
@@ -669,6 +702,31 @@ const struct trace_block *trace_reader_block(const struct trace_reader *r, uint3
     *r->shown = *block;
     map_block(r, r->shown);
     return r->shown;
+}
+
+uint64_t trace_reader_number(const struct trace_reader *r)
+{
+    return r->number;
+}
+
+uint64_t trace_reader_time(const struct trace_reader *r)
+{
+    return r->pass.last_ns;
+}
+
+uint64_t trace_reader_end(const struct trace_reader *r)
+{
+    return r->known_events;
+}
+
+const struct bytes *trace_reader_stored_facts(const struct trace_reader *r)
+{
+    return &r->stored_facts;
+}
+
+const struct live *trace_reader_live(const struct trace_reader *r)
+{
+    return &r->live;
 }
 
 double trace_reader_progress(const struct trace_reader *r)

@@ -31,7 +31,7 @@ const struct trace_summary *trace_reader_summary(const struct trace_reader *r);
  * reader goes on at the next group and says so with TRACE_GAP. */
 enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err);
 
-/* Starts again from the first event. */
+/* Starts again from the first event. A window begins with what was live before it. */
 enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err);
 
 /* Goes on at the last group that begins before `time_ns` (since the start), so that every event
@@ -50,6 +50,22 @@ const struct trace_peak *trace_reader_peak_before(const struct trace_reader *r);
  * until the next call. */
 uint32_t trace_reader_slot_count(const struct trace_reader *r);
 const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot);
+
+/* Number of the next event, and time of the last one, or what is known of it where there is none.
+ */
+uint64_t trace_reader_number(const struct trace_reader *r);
+uint64_t trace_reader_time(const struct trace_reader *r);
+/* The number behind that of the last event, as far as that is known. */
+uint64_t trace_reader_end(const struct trace_reader *r);
+
+/* For those who write traces of traces: the facts as they are stored, and the live blocks with
+ * their slots, whose stacks and threads may have lost their definitions. Both valid until the next
+ * call.
+ */
+struct bytes;
+struct live;
+const struct bytes *trace_reader_stored_facts(const struct trace_reader *r);
+const struct live *trace_reader_live(const struct trace_reader *r);
 
 /* Fraction of the file read so far, for progress, 0 .. 1. */
 double trace_reader_progress(const struct trace_reader *r);

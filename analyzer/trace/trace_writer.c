@@ -9,6 +9,7 @@
 #include "trace/chunk.h"
 #include "trace/dict.h"
 #include "trace/event_coder.h"
+#include "trace/peak.h"
 #include "trace/records.h"
 #include "trace/summary.h"
 
@@ -53,6 +54,7 @@ struct trace_writer {
     struct event_coder coder;
     struct seep_group_header part;
     bool in_group;
+    bool resumed;     /* the live blocks are told by no event: a checkpoint is due */
     uint64_t number;  /* of the next event */
     uint64_t last_ns; /* of the last event or record */
     uint64_t last_event_ns;
@@ -61,9 +63,7 @@ struct trace_writer {
     uint64_t checkpoint_bytes; /* as stored, of the last checkpoint, */
     uint64_t checkpoint_count; /* of so many live blocks */
     uint64_t counted;          /* allocations, frees and reallocations */
-    uint64_t live_bytes;       /* requested; pools aside, like the next two */
-    uint64_t live_blocks;
-    struct trace_peak peak;
+    struct peak_follower peak;
 
     struct columns other;           /* of the dictionary chunk in the making */
     struct trace_stack_node *nodes; /* not yet written; owned */
@@ -195,11 +195,35 @@ static bool is_heavy(const struct trace_writer *w)
     return (double)w->event_bytes >= GROUP_WEIGHT * block_bytes * w->live.count;
 }
 
+static void begin_part(struct trace_writer *w)
+{
+    w->part = (struct seep_group_header){
+        .first_event = w->number,
+        .live_count = w->live.count,
+        .slot_count = w->live.slot_count,
+        .flight_count = w->live.flight_count,
+        .unit_us = w->unit_us,
+    };
+    w->resumed = false;
+    uint64_t start_ns = event_clock_ns(&w->coder.clock);
+    if (!w->in_group) {
+        w->in_group = true;
+        w->group_first = w->number;
+        w->event_bytes = 0;
+        w->part.flags = SEEP_GROUP_CHECKPOINT;
+        checkpoint_encode(&w->columns, &w->live, &w->peak.peak, w->unit_us);
+        event_coder_reset(&w->coder, start_ns, w->unit_us);
+    }
+    w->part.start_ns = start_ns;
+}
+
 /* Ends the part in the making, and the group with it where it is heavy enough. */
 static enum seep_err flush_part(struct trace_writer *w)
 {
-    if (!w->part.event_count)
+    if (!w->part.event_count && !w->resumed)
         return w->failed;
+    if (!w->part.event_count)
+        begin_part(w);
     if (flush_dictionaries(w))
         return w->failed;
     event_coder_flush(&w->coder);
@@ -222,27 +246,6 @@ static enum seep_err flush_part(struct trace_writer *w)
     w->in_group =
         w->group_events ? events < w->group_events : events < GROUP_EVENTS_MIN || !is_heavy(w);
     return w->failed;
-}
-
-static void begin_part(struct trace_writer *w)
-{
-    w->part = (struct seep_group_header){
-        .first_event = w->number,
-        .live_count = w->live.count,
-        .slot_count = w->live.slot_count,
-        .flight_count = w->live.flight_count,
-        .unit_us = w->unit_us,
-    };
-    uint64_t start_ns = event_clock_ns(&w->coder.clock);
-    if (!w->in_group) {
-        w->in_group = true;
-        w->group_first = w->number;
-        w->event_bytes = 0;
-        w->part.flags = SEEP_GROUP_CHECKPOINT;
-        checkpoint_encode(&w->columns, &w->live, &w->peak, w->unit_us);
-        event_coder_reset(&w->coder, start_ns, w->unit_us);
-    }
-    w->part.start_ns = start_ns;
 }
 
 /* Whether the columns hold as much as is worth compressing together. */
@@ -371,25 +374,6 @@ static bool counts(const struct trace_event *ev)
            (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
 }
 
-/* Follows the requested bytes that are live. */
-static void follow_peak(struct trace_writer *w, const struct trace_event *ev)
-{
-    bool leaves =
-        ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT;
-    bool enters =
-        ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN;
-    if (leaves && !trace_block_in_pool(&ev->before)) {
-        w->live_bytes -= ev->before.size;
-        w->live_blocks--;
-    }
-    if (!enters || trace_block_in_pool(&ev->after))
-        return;
-    w->live_bytes += ev->after.size;
-    w->live_blocks++;
-    if (w->live_bytes > w->peak.bytes)
-        w->peak = (struct trace_peak){w->live_bytes, w->live_blocks, ev->time_ns, ev->number};
-}
-
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err)
 {
     if (w->failed)
@@ -416,12 +400,38 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     w->last_event_ns = ev->time_ns;
     ev->number = w->number++;
     event_coder_put(&w->coder, ev, flight);
-    follow_peak(w, ev);
+    peak_apply(&w->peak, ev);
     w->counted += counts(ev);
     w->part.event_count++;
     if (is_full(w))
         flush_part(w);
     return report(w, err);
+}
+
+enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
+                                  const struct trace_peak *peak, uint64_t number, uint64_t time_ns,
+                                  struct err *err)
+{
+    if (w->part.event_count)
+        flush_part(w);
+    live_release(&w->live);
+    w->live = *live;
+    live_init(live);
+    w->number = number;
+    if (w->last_ns < time_ns)
+        w->last_ns = time_ns;
+    w->last_event_ns = w->last_ns;
+    event_coder_reset(&w->coder, w->last_ns, w->unit_us);
+    w->in_group = false;
+    w->resumed = true;
+    peak_restart(&w->peak, &w->live, peak);
+    return report(w, err);
+}
+
+void trace_writer_lose_end(struct trace_writer *w, uint64_t number)
+{
+    flush_part(w);
+    w->number = number;
 }
 
 uint32_t trace_writer_slot_count(const struct trace_writer *w)

@@ -47,6 +47,19 @@ void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thre
  * call, flags of the event). time_ns never decreases. GAP is not written. Errors: IO. */
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err);
 
+/* Goes on from a state that no event told of: from here on the live blocks are those of `live`, as
+ * old as they say and in the same slots, the next event has that number, which is not below the one
+ * that would have been next, and time stands at `time_ns`. `peak`: what it had been before. So a
+ * window begins, and so events that are lost are left out: readers find a gap. Takes over what
+ * *live owns. Errors: IO. */
+struct live;
+enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
+                                  const struct trace_peak *peak, uint64_t number, uint64_t time_ns,
+                                  struct err *err);
+
+/* Says that the events up to that number are lost, and that there are no others. */
+void trace_writer_lose_end(struct trace_writer *w, uint64_t number);
+
 /* Slots used so far, and the live block in `slot`; NULL if none. */
 uint32_t trace_writer_slot_count(const struct trace_writer *w);
 const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot);

@@ -89,6 +89,17 @@ enum seep_fact {
     SEEP_FACT_PARENT_TRACE = 28, /* text, trace only: name of the parent's trace */
     SEEP_FACT_PID_NAMESPACE =
         29, /* integer: inode of the pid namespace that PID is of; 0: unknown */
+    /* all below in traces only */
+    SEEP_FACT_START_NS = 30,    /* integer: CLOCK_MONOTONIC at the start */
+    SEEP_FACT_CUT_OF = 31,      /* text: this is a window of the trace of that name, which it shares
+                                   numbers and times with */
+    SEEP_FACT_CUT_FROM = 32,    /* text: its start as it was asked for; not there: that trace's */
+    SEEP_FACT_CUT_TO = 33,      /* text: its end, likewise */
+    SEEP_FACT_CUT_FIRST = 34,   /* integer: number of its first event */
+    SEEP_FACT_CUT_FROM_NS = 35, /* integer: when it begins, where that is known */
+    SEEP_FACT_CUT_TO_NS = 36,   /* integer: when it ends, likewise */
+    SEEP_FACT_PROCESSES = 37,   /* integer: it is of so many processes; the other facts are those of
+                                   the first */
 };
 
 /* Things beside the allocation events, in both forms. In the spool they are SEEP_ROW_BESIDE rows
@@ -113,6 +124,10 @@ enum seep_beside {
     SEEP_BESIDE_FREED_RESIDENCY = 15, /* reserved: sampled residency of freed large blocks */
     SEEP_BESIDE_INHERITED = 16,       /* trace only: when inherited blocks were made, and by whom:
                                          layout below */
+    SEEP_BESIDE_OF_PROCESS = 17,      /* trace of several processes: varint process, varint kind,
+                                         bytes of a record that is about that process alone */
+    SEEP_BESIDE_PROCESS_END = 18,     /* the same: varint process, which has ended, or runs another
+                                         program from here on */
 };
 
 /* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of
@@ -344,17 +359,18 @@ struct seep_file_header { /* 32 bytes */
 };
 
 enum seep_chunk_type {
-    SEEP_CHUNK_FACTS = 1,    /* facts about the process */
-    SEEP_CHUNK_MODULES = 2,  /* dictionary: modules with generation, base, path, build ID */
-    SEEP_CHUNK_STACKS = 3,   /* dictionary: stack nodes first .. first+count-1 */
-    SEEP_CHUNK_THREADS = 4,  /* dictionary: threads */
-    SEEP_CHUNK_GROUP = 5,    /* checkpoint and events */
-    SEEP_CHUNK_BESIDE = 6,   /* records beside the events of the group that follows */
-    SEEP_CHUNK_SUMMARY = 7,  /* completeness and totals, as the packer saw them */
-    SEEP_CHUNK_INDEX = 8,    /* type, offset, first event, events, first time of each chunk */
-    SEEP_CHUNK_SEGMENT = 9,  /* reserved: link to the previous and next file of a rotation */
-    SEEP_CHUNK_GRAPH = 10,   /* reserved: heap graph snapshot: edges between live blocks */
-    SEEP_CHUNK_SYMBOLS = 11, /* reserved: names of addresses, embedded for another machine */
+    SEEP_CHUNK_FACTS = 1,      /* facts about the process */
+    SEEP_CHUNK_MODULES = 2,    /* dictionary: modules with generation, base, path, build ID */
+    SEEP_CHUNK_STACKS = 3,     /* dictionary: stack nodes first .. first+count-1 */
+    SEEP_CHUNK_THREADS = 4,    /* dictionary: threads */
+    SEEP_CHUNK_GROUP = 5,      /* checkpoint and events */
+    SEEP_CHUNK_BESIDE = 6,     /* records beside the events of the group that follows */
+    SEEP_CHUNK_SUMMARY = 7,    /* completeness and totals, as the packer saw them */
+    SEEP_CHUNK_INDEX = 8,      /* type, offset, first event, events, first time of each chunk */
+    SEEP_CHUNK_SEGMENT = 9,    /* reserved: link to the previous and next file of a rotation */
+    SEEP_CHUNK_GRAPH = 10,     /* reserved: heap graph snapshot: edges between live blocks */
+    SEEP_CHUNK_SYMBOLS = 11,   /* reserved: names of addresses, embedded for another machine */
+    SEEP_CHUNK_PROCESSES = 12, /* dictionary: the processes of a trace of several */
 };
 
 #define SEEP_CHUNK_MAGIC 0x4b435053u /* "SPCK" */
@@ -414,6 +430,7 @@ struct seep_column_entry { /* 12 bytes */
 #define SEEP_FLIGHTS_MAX (1u << 16)        /* reallocations in flight */
 #define SEEP_KINDS_MAX 65535u              /* kinds of allocation a group declares */
 #define SEEP_UNIT_US_MAX 1000000u          /* how far off times may be */
+#define SEEP_PROCESSES_MAX 65535u          /* processes of a trace */
 #define SEEP_STACKS_MAX 65536u             /* nodes a STACKS chunk defines */
 #define SEEP_THREADS_MAX 4096u             /* threads a THREADS chunk tells */
 #define SEEP_RECORDS_BYTES_MAX (32u << 20) /* decoded bytes of any column outside groups */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How commands that make traces of traces write them: whole or not at all. */
+#ifndef CMD_OUTPUT_H
+#define CMD_OUTPUT_H
+
+#include "util/err.h"
+
+#include <stdbool.h>
+
+/* Has `write` make a file under a temporary name beside `path`, and gives it its name then. Without
+ * `overwrite`, a file that exists is left alone, and `write` not called: EXISTS. After an error
+ * there is no file. Errors: IO, EXISTS, those of `write`. */
+enum seep_err output_write(const char *path, bool overwrite,
+                           enum seep_err (*write)(void *arg, const char *temporary,
+                                                  struct err *err),
+                           void *arg, struct err *err);
+
+/* Prints that `path` has been made of `from`, and how large it is. */
+void output_print_done(const char *path, const char *from);
+
+#endif
