@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/info.h"
 
+#include "analysis/exit.h"
 #include "analysis/fork.h"
 
 #include "analysis/completeness.h"
+#include "analysis/processes.h"
 #include "analysis/resolve.h"
 #include "model/heap.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define PROGRESS_EVENTS 65536 /* between two calls of progress */
@@ -112,61 +112,6 @@ static void add_process(struct result *parent, const struct trace_facts *f)
     add_list(r, "environment", f->environment);
 }
 
-/* ------------------------------------------------------------------ its end */
-
-static const char *signal_name(int number)
-{
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = {
-        {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},
-        {SIGTRAP, "SIGTRAP"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
-        {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"}, {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"},
-        {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"}, {SIGXCPU, "SIGXCPU"},
-        {SIGXFSZ, "SIGXFSZ"}, {SIGSYS, "SIGSYS"},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].number == number)
-            return names[i].name;
-    return NULL;
-}
-
-static void add_exit(struct result *parent, const struct trace_summary *s)
-{
-    struct result *r = result_object(parent, "exit");
-    struct strbuf word = {0};
-    bool known = s->wait_status != -1;
-    bool exited = known && WIFEXITED(s->wait_status), killed = known && WIFSIGNALED(s->wait_status);
-    if (exited) {
-        strbuf_addf(&word, "exited with status %d", WEXITSTATUS(s->wait_status));
-    } else if (killed) {
-        int number = WTERMSIG(s->wait_status);
-        const char *name = signal_name(number);
-        strbuf_addf(&word, "killed by signal %d", number);
-        if (name)
-            strbuf_addf(&word, " (%s)", name);
-    } else {
-        strbuf_adds(&word, "not known");
-    }
-    result_text(r, "word", word.text);
-    strbuf_release(&word);
-    if (exited)
-        result_integer(r, "status", WEXITSTATUS(s->wait_status));
-    else
-        result_null(r, "status");
-    if (killed)
-        result_integer(r, "signal", WTERMSIG(s->wait_status));
-    else
-        result_null(r, "signal");
-    switch ((enum seep_spool_state)s->spool_state) {
-    case SEEP_SPOOL_OPEN: result_text(r, "recording", "open"); break;
-    case SEEP_SPOOL_CLOSED: result_text(r, "recording", "closed"); break;
-    case SEEP_SPOOL_STOPPED: result_text(r, "recording", "stopped"); break;
-    default: result_null(r, "recording");
-    }
-}
-
 /* ------------------------------------------------------------------ the events */
 
 static bool go_on(const struct info_options *options, double fraction)
@@ -174,14 +119,16 @@ static bool go_on(const struct info_options *options, double fraction)
     return !options->progress || options->progress(options->progress_arg, fraction);
 }
 
-static enum seep_err read_events(struct heap *heap, struct trace_reader *reader,
-                                 const struct info_options *options, struct err *err)
+static enum seep_err read_events(struct heap *heap, struct processes *processes,
+                                 struct trace_reader *reader, const struct info_options *options,
+                                 struct err *err)
 {
     struct trace_event ev;
     enum seep_err code;
     heap_begin_window(heap, reader);
     for (uint64_t n = 1; !(code = trace_reader_next(reader, &ev, err)); n++) {
         heap_apply(heap, &ev);
+        processes_apply(processes, &ev);
         if (ev.type == TRACE_GAP)
             heap_resync(heap, reader);
         if (n % PROGRESS_EVENTS == 0 && !go_on(options, trace_reader_progress(reader)))
@@ -302,7 +249,7 @@ static void add_recording(struct result *r, const struct heap *heap, const struc
     result_count(r, "raced", s->raced);
     result_count(r, "repaired", s->repaired);
     result_count(r, "unknown_frees", s->unknown_frees);
-    result_count(r, "threads", dict->thread_count);
+    result_count(r, "threads", dict->thread_count - dict->process_count);
     uint64_t end_ns = s->duration_ns ? s->duration_ns : t->last_time_ns;
     uint64_t from_ns = add_window(r, facts, end_ns, start_ns);
     result_ns(r, "duration_ns", end_ns > from_ns ? end_ns - from_ns : 0);
@@ -343,9 +290,11 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     struct heap heap;
     if (!options)
         options = &none;
+    struct processes processes;
     heap_init(&heap);
+    processes_init(&processes, dict);
     uint64_t start_ns = trace_reader_time(reader);
-    enum seep_err code = read_events(&heap, reader, options, err);
+    enum seep_err code = read_events(&heap, &processes, reader, options, err);
     if (!code)
         code = prove_frames(&frames, dict, symbols, err);
     if (code)
@@ -358,11 +307,13 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     add_recording(r, &heap, dict, facts, summary, start_ns);
     add_frames(r, &frames, symbols != NULL, dict, summary);
     add_process(r, facts);
-    add_exit(r, summary);
+    exit_add(r, "exit", summary);
     completeness_add(r, "completeness", summary);
     add_marks(r, dict);
+    processes_add(r, "processes", &processes);
     *out = r;
 done:
+    processes_release(&processes);
     heap_release(&heap);
     return code;
 }

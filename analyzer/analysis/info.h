@@ -56,11 +56,10 @@ struct info_options {
  *     fork_parent_pid, parent_trace, fork_ns: see analysis/fork.h
  *     start_realtime_ns    [integer] ns since 1970;  start  text, ISO 8601 UTC
  *     options, environment arrays of texts
- *   exit                   object:
- *     word                 text: "exited with status 0", "killed by signal 9 (SIGKILL)", "not
- * known" status, signal       integer or null recording            text: how it ended: "closed",
- * "open" (no word from the process), "stopped" completeness           see completeness.h marks
- * array of {name text, time_ns [ns], event [count], thread [integer]}
+ *   exit                   see analysis/exit.h
+ *   completeness           see analysis/completeness.h
+ *   marks                  array of {name text, time_ns [ns], event [count], thread [integer]}
+ *   processes              of a merged trace, or null: see analysis/processes.h
  */
 enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
                            struct symbols *symbols, const struct info_options *options,

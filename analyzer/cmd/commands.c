@@ -3,7 +3,8 @@
  * The list of subcommands, in the order of `seep help`. How to add one: cli.h. */
 #include "cli.h"
 
-extern const struct cli_command cmd_run, cmd_pack, cmd_cut, cmd_info, cmd_leaks, cmd_dump, cmd_help;
+extern const struct cli_command cmd_run, cmd_pack, cmd_cut, cmd_merge, cmd_info, cmd_leaks,
+    cmd_dump, cmd_help;
 
 /* One a line. */
 /* clang-format off */
@@ -14,6 +15,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_leaks,
     &cmd_dump,
     &cmd_cut,
+    &cmd_merge,
     &cmd_help,
     NULL,
 };

@@ -56,7 +56,7 @@ static const char *name_of(const char *path)
 }
 
 static int cut(const struct cli *cli, struct trace_reader *reader, struct filter *f,
-               const char *output)
+               const char *output, uint32_t unit_us)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
     struct progress progress;
@@ -68,6 +68,7 @@ static int cut(const struct cli *cli, struct trace_reader *reader, struct filter
                       .options = {.from = moment_of(&f->from),
                                   .to = moment_of(&f->to),
                                   .name = name_of(cli->arguments[0]),
+                                  .unit_us = unit_us,
                                   .progress = progress_step,
                                   .progress_arg = &progress}};
     code = output_write(output, cli_flag(cli, "force"), write_window, &job, &err);
@@ -87,6 +88,9 @@ static int run(struct cli *cli)
         return cli_usage_error(cli, "where to? --output=FILE is wanted");
     if (!cli_value(cli, "from") && !cli_value(cli, "to"))
         return cli_usage_error(cli, "which window? --from or --to is wanted");
+    uint32_t unit_us = 0;
+    if (!options_time_unit(cli, &unit_us))
+        return CLI_FAILED;
     struct filter filter;
     struct err err = {.offset = ERR_NO_OFFSET};
     struct trace_reader *reader = NULL;
@@ -94,7 +98,7 @@ static int run(struct cli *cli)
     int status = code ? open_failed(cli, code, &err) : open_trace(cli, path, &reader);
     interrupt_defer(true);
     if (status == CLI_OK)
-        status = cut(cli, reader, &filter, output);
+        status = cut(cli, reader, &filter, output, unit_us);
     interrupt_defer(false);
     trace_reader_free(reader);
     filter_release(&filter);
@@ -109,7 +113,7 @@ const struct cli_command cmd_cut = {
         "Writes what happened between two moments as a trace of its own, which every command "
         "takes. It knows the blocks that were live before it, with their makers; events keep their "
         "numbers and times. Cutting reads the window and little before it, not the whole trace.",
-    .options = (const struct cli_option *const[]){own_options, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_packing, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -33,7 +33,7 @@ static const struct cli_option format_options[] = {
 static bool filters_blocks(const struct filter *f)
 {
     return f->size.given || f->lifetime.given || f->calls_wanted || f->calls_unwanted ||
-           f->thread_count || f->name_count;
+           f->thread_count || f->process_count || f->name_count;
 }
 
 /* Filters here look at the call itself: who made it, from where, and on how large a block. */

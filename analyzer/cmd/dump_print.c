@@ -263,6 +263,8 @@ static void add_visible(struct strbuf *out, const struct beside_text *text)
 
 static void text_beside(struct strbuf *out, const struct beside_view *v)
 {
+    if (v->process)
+        strbuf_addf(out, " process %" PRIu64, v->process);
     switch (v->kind) {
     case SEEP_BESIDE_THREAD_START:
         strbuf_addf(out, " thread %" PRIu64 " begins: tid %" PRIu64 " ", v->thread, v->tid);
@@ -311,6 +313,7 @@ static void text_beside(struct strbuf *out, const struct beside_view *v)
     case SEEP_BESIDE_INHERITED:
         strbuf_addf(out, " when %s inherited blocks were made", human_count(v->count).text);
         break;
+    case SEEP_BESIDE_PROCESS_END: strbuf_adds(out, " ends"); break;
     default: break;
     }
 }
@@ -336,8 +339,10 @@ static void json_address(struct strbuf *out, const char *key, uint64_t value)
     strbuf_addc(out, '"');
 }
 
-static void json_start(struct strbuf *out, const struct trace_event *ev, const char *op)
+static void json_start(struct dump_printer *p, const struct trace_event *ev, const char *op)
 {
+    struct strbuf *out = &p->out;
+    uint32_t process = trace_dict_process_of(p->dict, ev->thread);
     if (ev->type == TRACE_BESIDE || ev->type == TRACE_GAP)
         json_number(out, "{\"time_ns\":", ev->time_ns);
     else {
@@ -345,6 +350,8 @@ static void json_start(struct strbuf *out, const struct trace_event *ev, const c
         json_number(out, ",\"time_ns\":", ev->time_ns);
     }
     json_number(out, ",\"thread\":", ev->thread);
+    if (process)
+        json_number(out, ",\"process\":", process);
     strbuf_adds(out, ",\"op\":\"");
     strbuf_adds(out, op);
     strbuf_addc(out, '"');
@@ -369,7 +376,7 @@ static void json_event(struct dump_printer *p, const struct trace_event *ev)
 {
     struct strbuf *out = &p->out;
     const struct trace_block *block = block_of(ev);
-    json_start(out, ev, op_name(ev->type));
+    json_start(p, ev, op_name(ev->type));
     if (ev->type == TRACE_GAP) {
         json_number(out, ",\"lost_events\":", ev->lost_events);
         strbuf_adds(out, "}\n");
@@ -442,6 +449,8 @@ static void json_build_id(struct strbuf *out, const struct beside_view *v)
 
 static void json_beside(struct strbuf *out, const struct beside_view *v)
 {
+    if (v->process)
+        json_number(out, ",\"process\":", v->process);
     switch (v->kind) {
     case SEEP_BESIDE_THREAD_START:
         json_number(out, ",\"about\":", v->thread);
@@ -502,6 +511,7 @@ static const char *beside_name(enum seep_beside kind)
     case SEEP_BESIDE_EXIT: return "exit";
     case SEEP_BESIDE_RECORDER: return "recorder";
     case SEEP_BESIDE_INHERITED: return "inherited";
+    case SEEP_BESIDE_PROCESS_END: return "process-end";
     default: return "beside";
     }
 }
@@ -510,10 +520,10 @@ static void print_beside(struct dump_printer *p, const struct trace_event *ev)
 {
     struct strbuf *out = &p->out;
     struct beside_view view;
-    const char *name = beside_name(ev->beside.kind);
     bool known = beside_read(&view, &ev->beside);
+    const char *name = beside_name(view.kind);
     if (p->json) {
-        json_start(out, ev, name);
+        json_start(p, ev, name);
         if (known) {
             json_beside(out, &view);
         } else {

@@ -32,6 +32,9 @@ const struct filter_option filter_options[] = {
     {"from", "WHEN", "Only from this moment on: 250ms, 3s, the name of a mark, or #EVENT."},
     {"to", "WHEN", "Only up to this moment, as for --from."},
     {"thread", "LIST", "Only these threads: numbers, tid:N or names, with commas; !LIST excludes."},
+    {"process", "LIST",
+     "Only these processes of a merged trace: numbers, pid:N or names, with commas; !LIST "
+     "excludes."},
     {"stack", "PATTERN",
      "Only stacks with this function, source file or module; !PATTERN excludes."},
     {"function", "PATTERN", "Only stacks through this function; !PATTERN excludes."},
@@ -67,9 +70,12 @@ void filter_release(struct filter *f)
     unbind(f);
     for (size_t i = 0; i < f->thread_count; i++)
         free(f->threads[i].text);
+    for (size_t i = 0; i < f->process_count; i++)
+        free(f->processes[i].text);
     for (size_t i = 0; i < f->name_count; i++)
         free(f->names[i].pattern);
     free(f->threads);
+    free(f->processes);
     free(f->names);
     free(f->from.text);
     free(f->to.text);
@@ -137,16 +143,39 @@ static enum seep_err set_name(struct filter *f, enum name_field field, const cha
     return SEEP_OK;
 }
 
+/* A number, `prefix` and a number, or a name; in *t, whose text is the caller's. */
+static enum seep_err read_thread(struct filter_thread *t, const char *name, const char *prefix,
+                                 const char *item, bool exclude, struct err *err)
+{
+    size_t length = strlen(prefix);
+    *t = (struct filter_thread){.exclude = exclude, .kind = THREAD_NAME};
+    if (quantity_count(item, &t->number))
+        t->kind = THREAD_NUMBER;
+    else if (strncmp(item, prefix, length) == 0 && quantity_count(item + length, &t->number))
+        t->kind = THREAD_TID;
+    else if (strncmp(item, prefix, length) == 0)
+        return bad_value(err, name, item, "a number is wanted after the colon");
+    t->text = mem_strdup(item);
+    return SEEP_OK;
+}
+
+static enum seep_err set_process(struct filter *f, const char *item, bool exclude, struct err *err)
+{
+    struct filter_thread t;
+    enum seep_err code = read_thread(&t, "process", "pid:", item, exclude, err);
+    if (code)
+        return code;
+    MEM_GROW(f->processes, f->process_capacity, f->process_count + 1);
+    f->processes[f->process_count++] = t;
+    return SEEP_OK;
+}
+
 static enum seep_err set_thread(struct filter *f, const char *item, bool exclude, struct err *err)
 {
-    struct filter_thread t = {.exclude = exclude, .kind = THREAD_NAME};
-    if (quantity_count(item, &t.number))
-        t.kind = THREAD_NUMBER;
-    else if (strncmp(item, "tid:", 4) == 0 && quantity_count(item + 4, &t.number))
-        t.kind = THREAD_TID;
-    else if (strncmp(item, "tid:", 4) == 0)
-        return bad_value(err, "thread", item, "a number is wanted after tid:");
-    t.text = mem_strdup(item);
+    struct filter_thread t;
+    enum seep_err code = read_thread(&t, "thread", "tid:", item, exclude, err);
+    if (code)
+        return code;
     MEM_GROW(f->threads, f->thread_capacity, f->thread_count + 1);
     f->threads[f->thread_count++] = t;
     return SEEP_OK;
@@ -197,6 +226,8 @@ enum seep_err filter_set(struct filter *f, const char *name, const char *value, 
         return set_moment(&f->to, name, value, err);
     if (strcmp(name, "thread") == 0)
         return set_list(f, name, value, set_thread, err);
+    if (strcmp(name, "process") == 0)
+        return set_list(f, name, value, set_process, err);
     if (strcmp(name, "call") == 0)
         return set_list(f, name, value, set_call, err);
     if (strcmp(name, "stack") == 0)
@@ -219,7 +250,7 @@ enum seep_err filter_set(struct filter *f, const char *name, const char *value, 
 bool filter_active(const struct filter *f)
 {
     return f->from.text || f->to.text || f->size.given || f->lifetime.given || f->calls_wanted ||
-           f->calls_unwanted || f->thread_count || f->name_count;
+           f->calls_unwanted || f->thread_count || f->process_count || f->name_count;
 }
 
 bool filter_needs_names(const struct filter *f)
@@ -331,6 +362,62 @@ static enum seep_err bind_threads(struct filter *f, struct err *err)
     return SEEP_OK;
 }
 
+static bool process_is(const struct filter_thread *wanted, const struct trace_process *p)
+{
+    const char *slash = strrchr(p->facts->exe, '/');
+    switch (wanted->kind) {
+    case THREAD_NUMBER: return p->number == wanted->number;
+    case THREAD_TID: return p->facts->pid == wanted->number;
+    case THREAD_NAME: return pattern_matches(wanted->text, slash ? slash + 1 : p->facts->exe);
+    }
+    return false;
+}
+
+/* A process is all of its threads. */
+static void leave_out(struct filter *f, const struct trace_process *p)
+{
+    for (uint64_t n = p->first_thread; n < (uint64_t)p->first_thread + p->thread_count; n++)
+        if (n <= f->dict->thread_count)
+            f->thread_passes[n] = 0;
+}
+
+static enum seep_err bind_processes(struct filter *f, struct err *err)
+{
+    const struct trace_dict *dict = f->dict;
+    bool any_wanted = false;
+    if (!f->process_count)
+        return SEEP_OK;
+    if (!f->thread_passes) {
+        f->thread_passes = mem_alloc(dict->thread_count + 1);
+        memset(f->thread_passes, 1, dict->thread_count + 1);
+    }
+    for (size_t i = 0; i < f->process_count; i++) {
+        bool found = false;
+        for (size_t n = 0; n < dict->process_count && !found; n++)
+            found = process_is(&f->processes[i], &dict->processes[n]);
+        if (!found)
+            return err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
+                           dict->process_count
+                               ? "--process=%s: no such process in this trace (it has %zu)"
+                               : "--process=%s: this trace is of one process (%zu are listed)",
+                           f->processes[i].text, dict->process_count);
+        any_wanted |= !f->processes[i].exclude;
+    }
+    f->thread_passes[0] &= !any_wanted;
+    for (size_t n = 0; n < dict->process_count; n++) {
+        bool passes = !any_wanted;
+        for (size_t i = 0; i < f->process_count; i++)
+            if (!f->processes[i].exclude && process_is(&f->processes[i], &dict->processes[n]))
+                passes = true;
+        for (size_t i = 0; i < f->process_count; i++)
+            if (f->processes[i].exclude && process_is(&f->processes[i], &dict->processes[n]))
+                passes = false;
+        if (!passes)
+            leave_out(f, &dict->processes[n]);
+    }
+    return SEEP_OK;
+}
+
 enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struct symbols *symbols,
                           struct err *err)
 {
@@ -342,6 +429,8 @@ enum seep_err filter_bind(struct filter *f, const struct trace_dict *dict, struc
         code = bind_moment(&f->to, dict, "to", true, err);
     if (!code)
         code = bind_threads(f, err);
+    if (!code)
+        code = bind_processes(f, err);
     if (code)
         return code;
     if (f->from.text && f->to.text && f->from.by_number == f->to.by_number &&

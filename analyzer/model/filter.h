@@ -3,15 +3,16 @@
  * The filters that all analyses take, one struct and one table of options.
  *
  * Filters of different options are all to hold; of several values of one option (given again, or
- * with commas for threads and calls) one has to. A value that begins with `!` excludes: it is to
- * hold for none. Name patterns are those of pattern.h; they are looked for in every frame of the
- * stack, modules and sources by path and by base name.
+ * with commas for threads, processes and calls) one has to. A value that begins with `!` excludes:
+ * it is to hold for none. Name patterns are those of pattern.h; they are looked for in every frame
+ * of the stack, modules and sources by path and by base name.
  *
  *   from, to     a moment: a duration since the start (250ms, 3s), the name of a mark (NAME, or
  *                NAME@2 for the second of that name; mark:NAME where it looks like something else),
  *                or #N, the event number N
  *   size, lifetime   a range: MIN..MAX, MIN.., ..MAX, or one value; ends included
  *   thread       its number in the trace, tid:N, or a pattern of its name
+ *   process      of a merged trace: its number there, pid:N, or a pattern of its program's name
  *
  *   filter_init -> filter_set per option given -> filter_bind once the trace is open ->
  *   filter_window per event, filter_block per block -> filter_release
@@ -55,6 +56,8 @@ struct filter {
     uint64_t calls_wanted, calls_unwanted; /* bits by enum seep_call; wanted 0: any */
     struct filter_thread *threads;
     size_t thread_count, thread_capacity;
+    struct filter_thread *processes;
+    size_t process_count, process_capacity;
     struct filter_name *names;
     size_t name_count, name_capacity;
     /* set by filter_bind() */

@@ -2,6 +2,7 @@
 #include "model/heap.h"
 
 #include "model/calls.h"
+#include "trace/beside_read.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ void heap_release(struct heap *h)
     if (!h)
         return;
     free(h->last_allocation);
+    free(h->processes);
     memset(h, 0, sizeof *h);
 }
 
@@ -50,21 +52,59 @@ static bool is_temporary(const struct heap *h, const struct trace_event *ev)
     return index < h->last_capacity && h->last_allocation[index] == ev->before.birth + 1;
 }
 
-static void enter(struct heap_totals *t, const struct trace_event *ev)
+/* What the block's process has live; NULL in a trace of one process. */
+static struct heap_live *process_of(struct heap *h, const struct trace_block *b)
+{
+    uint32_t process = trace_process_of(b->address);
+    if (!process)
+        return NULL;
+    size_t index = (size_t)process * 2 + trace_block_in_pool(b), old = h->process_capacity;
+    if (index >= old) {
+        MEM_GROW(h->processes, h->process_capacity, index + 2);
+        memset(h->processes + old, 0, (h->process_capacity - old) * sizeof *h->processes);
+    }
+    return &h->processes[index];
+}
+
+static void end_process(struct heap *h, const struct trace_event *ev)
+{
+    struct beside_view view;
+    if (ev->beside.kind != SEEP_BESIDE_PROCESS_END || !beside_read(&view, &ev->beside))
+        return;
+    for (size_t pools = 0; pools < 2 && view.process * 2 + pools < h->process_capacity; pools++) {
+        struct heap_live *own = &h->processes[view.process * 2 + pools];
+        h->gone[pools].blocks += own->blocks;
+        h->gone[pools].bytes += own->bytes;
+        *own = (struct heap_live){0};
+    }
+}
+
+static void enter(struct heap *h, struct heap_totals *t, const struct trace_event *ev)
 {
     t->live_blocks++;
     t->live_bytes += ev->after.size;
     t->live_usable_bytes += ev->after.usable;
-    if (t->live_bytes > t->peak_live_bytes) {
-        t->peak_live_bytes = t->live_bytes;
-        t->peak_live_blocks = t->live_blocks;
+    struct heap_live *own = process_of(h, &ev->after);
+    const struct heap_live *gone = &h->gone[t == &h->pools];
+    if (own) {
+        own->blocks++;
+        own->bytes += ev->after.size;
+    }
+    if (t->live_bytes - gone->bytes > t->peak_live_bytes) {
+        t->peak_live_bytes = t->live_bytes - gone->bytes;
+        t->peak_live_blocks = t->live_blocks - gone->blocks;
         t->peak_time_ns = ev->time_ns;
         t->peak_number = ev->number;
     }
 }
 
-static void leave(struct heap_totals *t, const struct trace_event *ev)
+static void leave(struct heap *h, struct heap_totals *t, const struct trace_event *ev)
 {
+    struct heap_live *own = process_of(h, &ev->before);
+    if (own) {
+        own->blocks--;
+        own->bytes -= ev->before.size;
+    }
     t->live_blocks--;
     t->live_bytes -= ev->before.size;
     t->live_usable_bytes -= ev->before.usable;
@@ -86,81 +126,94 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
             t->allocated_bytes += ev->after.size;
             note_allocation(h, ev);
         }
-        enter(t, ev);
+        enter(h, t, ev);
         break;
     case TRACE_FREE:
         t->frees++;
         t->temporary += is_temporary(h, ev);
-        leave(t, ev);
+        leave(h, t, ev);
         break;
-    case TRACE_REALLOC_OUT: leave(t, ev); break;
+    case TRACE_REALLOC_OUT: leave(h, t, ev); break;
     case TRACE_REALLOC:
-        leave(t, ev);
+        leave(h, t, ev);
         /* fall through */
     case TRACE_REALLOC_IN:
         t->reallocations++;
         t->allocated_bytes += ev->after.size;
         note_allocation(h, ev);
-        enter(t, ev);
+        enter(h, t, ev);
         break;
     case TRACE_FAILED: t->failed++; break;
     case TRACE_FREE_UNKNOWN: t->inherited_frees += (ev->flags & TRACE_INHERITED) != 0; break;
-    case TRACE_BESIDE:
+    case TRACE_BESIDE: end_process(h, ev); break;
     case TRACE_GAP: break;
     }
 }
 
-static void take_live(struct heap_totals *t, bool pools, const struct trace_reader *reader)
+/* The live totals by the blocks that the reader holds, and how many of them are inherited. */
+static void take_live(struct heap *h, const struct trace_reader *reader,
+                      struct heap_live inherited[2])
 {
-    t->live_blocks = t->live_bytes = t->live_usable_bytes = 0;
+    const struct trace_dict *dict = trace_reader_dict(reader);
     uint32_t slots = trace_reader_slot_count(reader);
+    memset(h->gone, 0, sizeof h->gone);
+    if (h->processes)
+        memset(h->processes, 0, h->process_capacity * sizeof *h->processes);
+    for (unsigned pools = 0; pools < 2; pools++) {
+        struct heap_totals *t = pools ? &h->pools : &h->totals;
+        t->live_blocks = t->live_bytes = t->live_usable_bytes = 0;
+        inherited[pools] = (struct heap_live){0};
+    }
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct trace_block *b = trace_reader_block(reader, slot);
-        if (!b || trace_block_in_pool(b) != pools)
+        if (!b)
             continue;
+        bool pool = trace_block_in_pool(b);
+        struct heap_totals *t = pool ? &h->pools : &h->totals;
         t->live_blocks++;
         t->live_bytes += b->size;
         t->live_usable_bytes += b->usable;
-    }
-}
-
-static void resync(struct heap_totals *t, bool pools, const struct trace_reader *reader)
-{
-    take_live(t, pools, reader);
-    if (t->live_bytes > t->peak_live_bytes) {
-        t->peak_live_bytes = t->live_bytes;
-        t->peak_live_blocks = t->live_blocks;
-        t->peak_time_ns = t->last_time_ns;
-        t->peak_number = 0; /* not known: within what was lost */
+        uint32_t process = trace_process_of(b->address);
+        bool ended = process && process <= dict->process_count &&
+                     dict->processes[process - 1].end_number &&
+                     dict->processes[process - 1].end_number <= trace_reader_number(reader);
+        struct heap_live *own = ended ? &h->gone[pool] : process_of(h, b);
+        if (own) {
+            own->blocks++;
+            own->bytes += b->size;
+        }
+        inherited[pool].blocks += (b->flags & TRACE_INHERITED) != 0;
+        inherited[pool].bytes += b->flags & TRACE_INHERITED ? b->size : 0;
     }
 }
 
 void heap_resync(struct heap *h, const struct trace_reader *reader)
 {
-    resync(&h->totals, false, reader);
-    resync(&h->pools, true, reader);
-}
-
-static void begin(struct heap_totals *t, bool pools, const struct trace_reader *reader)
-{
-    take_live(t, pools, reader);
-    t->peak_live_bytes = t->live_bytes;
-    t->peak_live_blocks = t->live_blocks;
-    t->peak_time_ns = t->live_bytes ? trace_reader_time(reader) : 0;
-    uint32_t slots = trace_reader_slot_count(reader);
-    for (uint32_t slot = 0; slot < slots; slot++) {
-        const struct trace_block *b = trace_reader_block(reader, slot);
-        if (!b || trace_block_in_pool(b) != pools || !(b->flags & TRACE_INHERITED))
+    struct heap_live inherited[2];
+    take_live(h, reader, inherited);
+    for (unsigned pools = 0; pools < 2; pools++) {
+        struct heap_totals *t = pools ? &h->pools : &h->totals;
+        if (t->live_bytes - h->gone[pools].bytes <= t->peak_live_bytes)
             continue;
-        t->inherited_blocks++;
-        t->inherited_bytes += b->size;
+        t->peak_live_bytes = t->live_bytes - h->gone[pools].bytes;
+        t->peak_live_blocks = t->live_blocks - h->gone[pools].blocks;
+        t->peak_time_ns = t->last_time_ns;
+        t->peak_number = 0; /* not known: within what was lost */
     }
 }
 
 void heap_begin_window(struct heap *h, const struct trace_reader *reader)
 {
-    begin(&h->totals, false, reader);
-    begin(&h->pools, true, reader);
+    struct heap_live inherited[2];
+    take_live(h, reader, inherited);
+    for (unsigned pools = 0; pools < 2; pools++) {
+        struct heap_totals *t = pools ? &h->pools : &h->totals;
+        t->inherited_blocks = inherited[pools].blocks;
+        t->inherited_bytes = inherited[pools].bytes;
+        t->peak_live_bytes = t->live_bytes - h->gone[pools].bytes;
+        t->peak_live_blocks = t->live_blocks - h->gone[pools].blocks;
+        t->peak_time_ns = t->live_bytes ? trace_reader_time(reader) : 0;
+    }
 }
 
 void heap_begin(struct heap *h, const struct trace_reader *reader)

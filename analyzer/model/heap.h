@@ -9,8 +9,9 @@
 
 /* An allocation makes a block, a free ends one, a reallocation changes one; failed calls are apart.
  * The two places of a reallocation (REALLOC_OUT, _IN) are one reallocation, counted at the second.
- * Blocks inherited over a fork are live, but no allocation of this process. Blocks of pools lie
- * within others: each kind has totals of its own. */
+ * Blocks inherited over a fork are live, but no allocation of this process. Of several processes,
+ * what is left by those that have ended stays live, but the peak is of what is live at once. Blocks
+ * of pools lie within others: each kind has totals of its own. */
 struct heap_totals {
     uint64_t allocations;   /* blocks made */
     uint64_t frees;         /* blocks ended */
@@ -31,12 +32,23 @@ struct heap_totals {
     uint64_t last_time_ns;
 };
 
+/* Of a process of several: what is live of it. */
+struct heap_live {
+    uint64_t blocks, bytes;
+};
+
 struct heap {
     struct heap_totals totals;
     struct heap_totals pools;  /* the same of blocks that the program told of */
     uint64_t *last_allocation; /* per thread number, of totals and of pools: event number + 1 of its
                                   last allocation or reallocation, 0: none; owned */
     size_t last_capacity;
+    /* traces of several processes: what they have live until they end, of totals and of pools, by
+       2 x number and 2 x number + 1; and what those that ended have left live, which still counts
+       as live, but is no more at once with what others have. Owned */
+    struct heap_live *processes;
+    size_t process_capacity;
+    struct heap_live gone[2];
 };
 
 void heap_init(struct heap *h);

@@ -3,7 +3,7 @@
 
 #include "model/code_file.h"
 #include "model/demangle.h"
-#include "model/module_map.h"
+#include "trace/module_map.h"
 #include "model/text_pool.h"
 #include "util/mem.h"
 #include "util/strbuf.h"

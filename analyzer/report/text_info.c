@@ -100,7 +100,9 @@ static void print_title(struct text *t, const struct result *r)
     strbuf_addf(&words, text_has(r, "window") ? ", a window of %s" : ", ran %s",
                 human_ns(text_number(r, "duration_ns")).text);
     const char *exit = text_text(field(r, "exit"), "word");
-    if (strcmp(exit, "not known") == 0)
+    if (text_has(r, "processes"))
+        strbuf_addf(&words, ", %zu processes", result_length(field(r, "processes")));
+    else if (strcmp(exit, "not known") == 0)
         strbuf_adds(&words, ", how it ended is not known");
     else if (exit[0]) {
         strbuf_adds(&words, ", ");
@@ -122,7 +124,7 @@ static void print_completeness(struct text *t, const struct result *r)
         for (size_t i = 0; i < result_length(reasons); i++)
             strbuf_addf(&words, "%s%s", i ? "; " : ": ", result_at(reasons, i)->u.text);
     }
-    if (strcmp(text_text(field(r, "exit"), "recording"), "open") == 0)
+    if (strcmp(text_text(field(r, "exit"), "recording"), "open") == 0 && !text_has(r, "processes"))
         strbuf_adds(&words, " (the process ended without a word)");
     print_words(t, "recording", words.text);
     strbuf_release(&words);
@@ -215,6 +217,8 @@ static void print_bytes(struct text *t, const char *label, uint64_t bytes, const
 /* What the end of the trace is called: that of a window is none of the program. */
 static const char *live_label(const struct result *r)
 {
+    if (text_has(r, "processes"))
+        return "live at exits";
     return text_has(field(r, "window"), "to") ? "live at its end" : "live at exit";
 }
 
@@ -335,11 +339,46 @@ static void print_marks(struct text *t, const struct result *r)
                   result_length(marks) - shown);
 }
 
+/* "    3  1204  sort, forked by 1    12 ms to 40 ms    4.1 KiB in 12 blocks" */
+static void print_process_line(struct text *t, const struct result *p)
+{
+    struct strbuf about = {0};
+    const char *exe = text_text(p, "exe"), *slash = strrchr(exe, '/');
+    text_words_foreign(&about, slash && slash[1] ? slash + 1 : exe);
+    strbuf_addf(&about, ", pid %d", (int)text_number(p, "pid"));
+    if (text_has(p, "parent"))
+        strbuf_addf(&about, ", %s by %d", text_bool(p, "forked") ? "forked" : "started",
+                    (int)text_number(p, "parent"));
+    strbuf_addf(&about, ", %s", human_ns(text_number(p, "start_ns")).text);
+    strbuf_addf(&about, " to %s", human_ns(text_number(p, "end_ns")).text);
+    if (!text_bool(field(p, "completeness"), "complete"))
+        strbuf_adds(&about, ", " TEXT_WARN "incomplete" TEXT_OFF);
+    struct strbuf number = {0};
+    strbuf_addf(&number, "%d", (int)text_number(p, "number"));
+    print_figure(t, number.text, human_bytes(text_number(p, "live_bytes")).text, about.text);
+    strbuf_release(&number);
+    strbuf_release(&about);
+}
+
+static void print_processes(struct text *t, const struct result *r)
+{
+    const struct result *processes = field(r, "processes");
+    if (!text_has(r, "processes"))
+        return;
+    print_heading(t, "Processes, and what each left live");
+    size_t count = result_length(processes), shown = count <= 20 ? count : 15;
+    for (size_t i = 0; i < shown; i++)
+        print_process_line(t, result_at(processes, i));
+    if (count > shown)
+        text_addf(t, LOOK_DIM, "  %zu more; --format=json has them all\n", count - shown);
+}
+
 void text_info(struct text *t, const struct result *result, const struct result *completeness)
 {
     text_completeness(t, completeness);
     print_title(t, result);
     print_process(t, result);
+    print_processes(t, result);
     print_heap(t, result);
     print_pools(t, result);
     print_trace(t, result);

@@ -105,6 +105,7 @@ static bool read_payload(struct beside_view *v, struct cursor *c)
         return true;
     case SEEP_BESIDE_RECORDER: return get(c, &v->bytes);
     case SEEP_BESIDE_INHERITED: return get(c, &first) && get(c, &v->count);
+    case SEEP_BESIDE_PROCESS_END: return get(c, &v->process);
     default: return false;
     }
 }
@@ -116,7 +117,13 @@ bool beside_read(struct beside_view *out, const struct trace_beside *beside)
     if (!beside->bytes)
         return false;
     struct cursor c = {beside->bytes, beside->bytes + beside->length};
-    if (read_payload(out, &c))
+    uint64_t process = 0, kind = beside->kind;
+    bool good = true;
+    if (beside->kind == SEEP_BESIDE_OF_PROCESS)
+        good = get(&c, &process) && get(&c, &kind) && kind < SEEP_BESIDE_OF_PROCESS;
+    out->process = process;
+    out->kind = (enum seep_beside)kind;
+    if (good && read_payload(out, &c))
         return true;
     memset(out, 0, sizeof *out);
     out->kind = beside->kind;

@@ -12,7 +12,8 @@ struct beside_text {
 };
 
 struct beside_view {
-    enum seep_beside kind;
+    enum seep_beside kind;     /* of the record within, where it is OF_PROCESS */
+    uint64_t process;          /* OF_PROCESS, PROCESS_END; else 0 */
     uint64_t thread;           /* THREAD_*, MARK */
     uint64_t tid;              /* THREAD_START */
     struct beside_text text;   /* name of a thread or mark, path of a module */

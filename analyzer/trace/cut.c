@@ -98,7 +98,8 @@ static enum seep_err keep_inherited(struct cut *c, struct err *err)
 
 static void restart_peak(struct cut *c)
 {
-    peak_restart(&c->peak, trace_reader_live(c->reader), trace_reader_peak_before(c->reader));
+    peak_restart(&c->peak, trace_reader_live(c->reader), trace_reader_peak_before(c->reader),
+                 c->dict, trace_reader_number(c->reader));
 }
 
 /* Finds c->first and brings the reader before it. Of a gap that reaches into the window, what lies
@@ -205,7 +206,7 @@ static enum seep_err take_state(struct cut *c, const struct trace_peak *peak, st
             map_block(c, &live.flights[i].before);
     uint64_t number = trace_reader_number(c->reader);
     enum seep_err code =
-        trace_writer_resume(c->writer, &live, peak, number < c->first ? c->first : number,
+        trace_writer_resume(c->writer, &live, peak, c->dict, number < c->first ? c->first : number,
                             trace_reader_time(c->reader), err);
     live_release(&live);
     return code;
@@ -234,7 +235,8 @@ static void learn(struct cut *c, const struct trace_event *ev)
         s->raced += ev->flags & TRACE_IMPLIED && !trace_event_in_pool(ev);
         s->unknown_frees += ev->type == TRACE_FREE_UNKNOWN && !(ev->flags & TRACE_INHERITED);
     } else if (beside_read(&view, &ev->beside)) {
-        if (view.kind == SEEP_BESIDE_MEMORY && view.memory_count > SEEP_MEMORY_PEAK_RSS &&
+        if (view.kind == SEEP_BESIDE_MEMORY && !view.process &&
+            view.memory_count > SEEP_MEMORY_PEAK_RSS &&
             view.memory[SEEP_MEMORY_PEAK_RSS] > s->peak_rss_bytes)
             s->peak_rss_bytes = view.memory[SEEP_MEMORY_PEAK_RSS];
     }
@@ -325,14 +327,18 @@ static bool starts_early(const struct cut *c)
                 : from->time_ns <= (start_ns ? start_ns : trace_reader_time(c->reader)));
 }
 
+static bool is_not_of_cut(uint64_t fact)
+{
+    return fact < SEEP_FACT_CUT_OF || fact > SEEP_FACT_CUT_TO_NS;
+}
+
 /* A window of a window is one of the trace that the first one was cut out of. */
 static enum seep_err write_facts(struct cut *c, struct err *err)
 {
     const struct trace_facts *f = c->facts;
     const struct cut_moment *from = &c->from, *to = &c->to;
     struct bytes facts = {0};
-    facts_put_others(&facts, trace_reader_stored_facts(c->reader), SEEP_FACT_CUT_OF,
-                     SEEP_FACT_CUT_TO_NS);
+    facts_put_wanted(&facts, trace_reader_stored_facts(c->reader), is_not_of_cut);
     facts_put_text(&facts, SEEP_FACT_CUT_OF, trace_facts_cut(f) ? f->cut_of : c->options->name);
     facts_put_text(&facts, SEEP_FACT_CUT_FROM, from->text ? from->text : f->cut_from);
     facts_put_number(&facts, SEEP_FACT_CUT_FIRST, c->first);
@@ -356,6 +362,12 @@ static enum seep_err write_window(struct cut *c, const char *path, struct err *e
         code = write_facts(c, err);
     if (code)
         return code;
+    struct bytes processes = {0};
+    bytes_add(&processes, trace_reader_stored_processes(c->reader)->data,
+              trace_reader_stored_processes(c->reader)->length);
+    if (processes.length)
+        trace_writer_processes(c->writer, &processes);
+    bytes_release(&processes);
     tell_modules(c, c->start_ns);
     code = take_state(c, &c->peak.peak, err);
     if (!code)
@@ -392,6 +404,7 @@ enum seep_err cut_trace(struct trace_reader *reader, const char *path,
     if (!code)
         code = write_window(&c, path, err);
     trace_writer_abort(c.writer);
+    peak_release(&c.peak);
     bytes_release(&c.inherited);
     free(c.ends);
     free(c.stacks);

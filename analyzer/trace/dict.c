@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/dict.h"
 
+#include "trace/facts.h"
 #include "trace/node_pcs.h"
+#include "trace/summary.h"
 
 #define SEGMENTS_MAX 4096u
 
@@ -251,6 +253,79 @@ void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint
     d->public.marks[d->public.mark_count++] = mark;
 }
 
+void dict_put_process(struct bytes *records, const struct trace_process *p,
+                      const struct bytes *facts)
+{
+    struct bytes summary = {0};
+    summary_encode(p->summary, p->summary->events, &summary);
+    bytes_varint(records, p->number);
+    bytes_varint(records, p->parent);
+    bytes_varint(records, p->start_ns);
+    bytes_varint(records, p->end_ns);
+    bytes_varint(records, p->end_number);
+    bytes_varint(records, p->first_thread);
+    bytes_varint(records, p->thread_count);
+    bytes_varint(records, facts->length);
+    bytes_add(records, facts->data, facts->length);
+    bytes_varint(records, summary.length);
+    bytes_add(records, summary.data, summary.length);
+    bytes_release(&summary);
+}
+
+static void release_process(struct trace_process *p)
+{
+    facts_release(p->facts);
+    free(p->facts);
+    free(p->summary);
+}
+
+static bool take_process(struct cursor *c, struct trace_process *p)
+{
+    *p = (struct trace_process){.number = (uint32_t)cursor_bounded(c, SEEP_PROCESSES_MAX)};
+    p->parent = (uint32_t)cursor_bounded(c, SEEP_PROCESSES_MAX);
+    p->start_ns = cursor_varint(c);
+    p->end_ns = cursor_varint(c);
+    p->end_number = cursor_varint(c);
+    p->first_thread = (uint32_t)cursor_bounded(c, UINT32_MAX);
+    p->thread_count = (uint32_t)cursor_bounded(c, UINT32_MAX);
+    uint64_t length = cursor_varint(c), numbers;
+    const uint8_t *facts = cursor_take(c, length);
+    struct bytes summary = {.length = (size_t)cursor_varint(c)};
+    summary.data = (uint8_t *)(uintptr_t)cursor_take(c, summary.length); /* only read */
+    if (c->bad || !facts || !summary.data)
+        return false;
+    p->facts = mem_zalloc(1, sizeof *p->facts);
+    p->summary = mem_zalloc(1, sizeof *p->summary);
+    p->summary->wait_status = -1;
+    if (facts_decode(p->facts, facts, (size_t)length) &&
+        summary_decode(p->summary, &numbers, &summary))
+        return true;
+    release_process(p);
+    return false;
+}
+
+bool dict_take_processes(struct dict *d, const struct bytes *records)
+{
+    struct trace_dict *p = &d->public;
+    struct cursor c = cursor_of(records);
+    struct trace_process process;
+    while (!cursor_done(&c)) {
+        if (!take_process(&c, &process))
+            return false;
+        if (process.number && process.number <= p->process_count) { /* told again */
+            release_process(&p->processes[process.number - 1]);
+            p->processes[process.number - 1] = process;
+        } else if (process.number == p->process_count + 1) {
+            MEM_GROW(p->processes, d->process_capacity, p->process_count + 1);
+            p->processes[p->process_count++] = process;
+        } else {
+            release_process(&process);
+            return false;
+        }
+    }
+    return !c.bad;
+}
+
 void dict_release(struct dict *d)
 {
     if (!d)
@@ -266,5 +341,8 @@ void dict_release(struct dict *d)
     for (size_t i = 0; i < p->mark_count; i++)
         free(p->marks[i].name);
     free(p->marks);
+    for (size_t i = 0; i < p->process_count; i++)
+        release_process(&p->processes[i]);
+    free(p->processes);
     *d = (struct dict){0};
 }

@@ -18,12 +18,15 @@ void dict_put_stacks(struct columns *c, const struct trace_stack_node *nodes, ui
 /* Append one record. */
 void dict_put_module(struct bytes *records, const struct trace_module *m);
 void dict_put_thread(struct bytes *records, const struct trace_thread *t);
+/* `facts` as they are stored. */
+void dict_put_process(struct bytes *records, const struct trace_process *p,
+                      const struct bytes *facts);
 
 /* ---- reading */
 
 struct dict {
     struct trace_dict public; /* owned */
-    size_t stack_capacity, module_capacity, thread_capacity, mark_capacity;
+    size_t stack_capacity, module_capacity, thread_capacity, mark_capacity, process_capacity;
     uint64_t lost_chunks; /* chunks that are missing so far: what they held leaves holes */
     uint32_t lost_nodes;  /* holes among the stacks */
 };
@@ -32,6 +35,7 @@ struct dict {
 bool dict_take_stacks(struct dict *d, struct columns *c);
 bool dict_take_modules(struct dict *d, const struct bytes *records);
 bool dict_take_threads(struct dict *d, const struct bytes *records);
+bool dict_take_processes(struct dict *d, const struct bytes *records);
 void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,
                    size_t length);
 void dict_release(struct dict *d);

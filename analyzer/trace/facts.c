@@ -123,14 +123,13 @@ void facts_put_number(struct bytes *out, enum seep_fact fact, uint64_t value)
     facts_put(out, fact, number, (size_t)(seep_put_varint(number, value) - number));
 }
 
-void facts_put_others(struct bytes *out, const struct bytes *stored, enum seep_fact first,
-                      enum seep_fact last)
+void facts_put_wanted(struct bytes *out, const struct bytes *stored, bool (*wanted)(uint64_t fact))
 {
     struct cursor c = cursor_of(stored);
     while (!cursor_done(&c)) {
         uint64_t key = cursor_varint(&c), length = cursor_varint(&c);
         const uint8_t *value = cursor_take(&c, length);
-        if (value && !c.bad && (key < first || key > last))
+        if (value && !c.bad && wanted(key))
             facts_put(out, (enum seep_fact)key, value, (size_t)length);
     }
 }

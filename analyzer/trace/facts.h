@@ -16,8 +16,7 @@ struct bytes;
 void facts_put(struct bytes *out, enum seep_fact fact, const void *value, size_t length);
 void facts_put_text(struct bytes *out, enum seep_fact fact, const char *text);
 void facts_put_number(struct bytes *out, enum seep_fact fact, uint64_t value);
-/* Appends those of `stored` that are not in first .. last. */
-void facts_put_others(struct bytes *out, const struct bytes *stored, enum seep_fact first,
-                      enum seep_fact last);
+/* Appends those of `stored` that are wanted. */
+void facts_put_wanted(struct bytes *out, const struct bytes *stored, bool (*wanted)(uint64_t fact));
 
 #endif

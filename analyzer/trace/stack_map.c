@@ -92,7 +92,7 @@ static struct stack_node_key *find_node(const struct stack_map *m, uint32_t pare
     }
 }
 
-static uint32_t fold_node(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags)
+uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags)
 {
     struct stack_node_key *n = find_node(m, parent, pc, flags);
     if (n->id != 0)
@@ -161,7 +161,7 @@ uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
     while (length > 0) {
         struct stack_definition *d = find_definition(m, chain[--length]);
         /* a node met twice is part of a cycle, which `whole` excludes */
-        trace = d->trace = whole ? fold_node(m, trace, d->pc, d->flags) : 0;
+        trace = d->trace = whole ? stack_map_fold(m, trace, d->pc, d->flags) : 0;
     }
     return trace;
 }

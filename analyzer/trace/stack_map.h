@@ -45,6 +45,9 @@ void stack_map_release(struct stack_map *m);
 void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc,
                       uint8_t flags);
 
+/* The trace's id of a node, `parent` being the trace's too; it is told where it is new. */
+uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags);
+
 /* Fetches what stack_map_resolve() will look at. */
 void stack_map_prefetch(const struct stack_map *m, uint32_t id);
 

@@ -136,6 +136,21 @@ struct trace_mark {
     char *name;
 };
 
+struct trace_facts;
+struct trace_summary;
+
+/* Of a trace of several. */
+struct trace_process {
+    uint32_t number; /* from 1, in order of their starts */
+    uint32_t parent; /* number; 0: not here */
+    uint64_t start_ns, end_ns;
+    uint64_t end_number;   /* number of the event before which it ended; 0: not known */
+    uint32_t first_thread; /* its threads are first_thread .. first_thread + thread_count - 1; */
+    uint32_t thread_count; /* the first stands for what is not known to be any thread's */
+    struct trace_facts *facts; /* owned by the dictionary, like the next one */
+    struct trace_summary *summary;
+};
+
 struct trace_dict {
     struct trace_stack_node *stacks; /* index = id; entry 0 is unused */
     uint32_t stack_count;            /* ids are 1 .. stack_count */
@@ -145,7 +160,30 @@ struct trace_dict {
     size_t thread_count;
     struct trace_mark *marks;
     size_t mark_count;
+    struct trace_process *processes; /* index = number - 1 */
+    size_t process_count;            /* 0: a trace of one process */
 };
+
+/* Of a trace of several processes: that of an address; of a trace of one, 0. */
+#define TRACE_PROCESS_SHIFT 48
+static inline uint32_t trace_process_of(uint64_t address)
+{
+    return (uint32_t)(address >> TRACE_PROCESS_SHIFT);
+}
+
+/* Number of the process that a thread belongs to; 0: none, or a trace of one process. */
+static inline uint32_t trace_dict_process_of(const struct trace_dict *dict, uint32_t thread)
+{
+    size_t low = 0, high = dict->process_count; /* first one whose threads are all behind it */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (dict->processes[middle].first_thread <= thread)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (uint32_t)low;
+}
 
 /* Facts about the process, decoded from enum seep_fact; texts are "" and lists empty where the
  * fact is missing. */

@@ -25,7 +25,7 @@ struct trace_reader {
     struct source source;
     struct chunk_list chunks;
     struct trace_facts facts;
-    struct bytes stored_facts;
+    struct bytes stored_facts, stored_processes;
     struct dict dict;
     struct trace_summary summary, written; /* `written`: what the file says, before losses */
     bool has_summary;
@@ -148,6 +148,9 @@ static bool take_chunk(struct trace_reader *r, enum seep_chunk_type type,
     case SEEP_CHUNK_MODULES: return dict_take_modules(&r->dict, records);
     case SEEP_CHUNK_STACKS: return dict_take_stacks(&r->dict, &r->other);
     case SEEP_CHUNK_THREADS: return dict_take_threads(&r->dict, records);
+    case SEEP_CHUNK_PROCESSES:
+        bytes_add(&r->stored_processes, records->data, records->length);
+        return dict_take_processes(&r->dict, records);
     case SEEP_CHUNK_BESIDE: return take_beside(r, learnt);
     case SEEP_CHUNK_SUMMARY: {
         struct trace_summary s = {.wait_status = -1};
@@ -251,6 +254,7 @@ void trace_reader_free(struct trace_reader *r)
     chunk_list_release(&r->chunks);
     facts_release(&r->facts);
     bytes_release(&r->stored_facts);
+    bytes_release(&r->stored_processes);
     dict_release(&r->dict);
     bytes_release(&r->payload);
     columns_release(&r->other);
@@ -722,6 +726,11 @@ uint64_t trace_reader_end(const struct trace_reader *r)
 const struct bytes *trace_reader_stored_facts(const struct trace_reader *r)
 {
     return &r->stored_facts;
+}
+
+const struct bytes *trace_reader_stored_processes(const struct trace_reader *r)
+{
+    return &r->stored_processes;
 }
 
 const struct live *trace_reader_live(const struct trace_reader *r)

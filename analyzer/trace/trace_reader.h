@@ -58,13 +58,14 @@ uint64_t trace_reader_time(const struct trace_reader *r);
 /* The number behind that of the last event, as far as that is known. */
 uint64_t trace_reader_end(const struct trace_reader *r);
 
-/* For those who write traces of traces: the facts as they are stored, and the live blocks with
- * their slots, whose stacks and threads may have lost their definitions. Both valid until the next
- * call.
+/* For those who write traces of traces: facts and processes as they are stored, and the live blocks
+ * with their slots, whose stacks and threads may have lost their definitions. Both valid until the
+ * next call.
  */
 struct bytes;
 struct live;
 const struct bytes *trace_reader_stored_facts(const struct trace_reader *r);
+const struct bytes *trace_reader_stored_processes(const struct trace_reader *r);
 const struct live *trace_reader_live(const struct trace_reader *r);
 
 /* Fraction of the file read so far, for progress, 0 .. 1. */

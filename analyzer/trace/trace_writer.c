@@ -333,6 +333,11 @@ void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thre
     w->thread_records++;
 }
 
+void trace_writer_processes(struct trace_writer *w, struct bytes *records)
+{
+    write_records(w, SEEP_CHUNK_PROCESSES, records);
+}
+
 static enum seep_err put_beside(struct trace_writer *w, struct trace_event *ev)
 {
     if (ev->beside.length > SEEP_BESIDE_BYTES_MAX)
@@ -383,6 +388,7 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     w->last_ns = ev->time_ns;
     if (ev->type == TRACE_BESIDE) {
         put_beside(w, ev);
+        peak_apply(&w->peak, ev);
         return report(w, err);
     }
     uint32_t flight;
@@ -409,8 +415,8 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
 }
 
 enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
-                                  const struct trace_peak *peak, uint64_t number, uint64_t time_ns,
-                                  struct err *err)
+                                  const struct trace_peak *peak, const struct trace_dict *dict,
+                                  uint64_t number, uint64_t time_ns, struct err *err)
 {
     if (w->part.event_count)
         flush_part(w);
@@ -424,7 +430,7 @@ enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
     event_coder_reset(&w->coder, w->last_ns, w->unit_us);
     w->in_group = false;
     w->resumed = true;
-    peak_restart(&w->peak, &w->live, peak);
+    peak_restart(&w->peak, &w->live, peak, dict, number);
     return report(w, err);
 }
 
@@ -448,6 +454,7 @@ static void free_writer(struct trace_writer *w)
 {
     event_coder_release(&w->coder);
     live_release(&w->live);
+    peak_release(&w->peak);
     columns_release(&w->columns);
     columns_release(&w->other);
     columns_release(&w->beside);

@@ -35,6 +35,11 @@ uint32_t trace_writer_stack(struct trace_writer *w, uint32_t parent, uint64_t pc
 void trace_writer_module(struct trace_writer *w, const struct trace_module *module);
 void trace_writer_thread(struct trace_writer *w, const struct trace_thread *thread);
 
+/* The processes of a trace of several: records of dict_put_process(), which are emptied. What is
+ * told again replaces what was said. */
+struct bytes;
+void trace_writer_processes(struct trace_writer *w, struct bytes *records);
+
 /* The next event in order. The caller fills type, call, flags, thread, stack, time_ns and
  *   ALLOC                      after.{address,size,usable,alignment}
  *   FREE, REALLOC, REALLOC_OUT slot (the block must be live); REALLOC also `after` as above;
@@ -49,13 +54,13 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
 
 /* Goes on from a state that no event told of: from here on the live blocks are those of `live`, as
  * old as they say and in the same slots, the next event has that number, which is not below the one
- * that would have been next, and time stands at `time_ns`. `peak`: what it had been before. So a
- * window begins, and so events that are lost are left out: readers find a gap. Takes over what
- * *live owns. Errors: IO. */
+ * that would have been next, and time stands at `time_ns`. `peak`: what it had been before; `dict`
+ * has the processes. So a window begins, and so events that are lost are left out: readers find a
+ * gap. Takes over what *live owns. Errors: IO. */
 struct live;
 enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
-                                  const struct trace_peak *peak, uint64_t number, uint64_t time_ns,
-                                  struct err *err);
+                                  const struct trace_peak *peak, const struct trace_dict *dict,
+                                  uint64_t number, uint64_t time_ns, struct err *err);
 
 /* Says that the events up to that number are lost, and that there are no others. */
 void trace_writer_lose_end(struct trace_writer *w, uint64_t number);

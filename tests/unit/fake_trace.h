@@ -286,6 +286,11 @@ enum seep_err trace_reader_seek_number(struct trace_reader *r, uint64_t number, 
     return SEEP_OK;
 }
 
+uint64_t trace_reader_number(const struct trace_reader *r)
+{
+    return r->number;
+}
+
 uint64_t trace_reader_time(const struct trace_reader *r)
 {
     (void)r;

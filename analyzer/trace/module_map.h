@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which module an address lay in, in a generation: addresses are used again after an unload. */
-#ifndef MODEL_MODULE_MAP_H
-#define MODEL_MODULE_MAP_H
+#ifndef TRACE_MODULE_MAP_H
+#define TRACE_MODULE_MAP_H
 
 #include "trace/trace_event.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "model/module_map.h"
+#include "trace/module_map.h"
 
 #include "util/mem.h"
 
