@@ -51,20 +51,21 @@ static __attribute__((noinline, cold)) uint32_t stack_by_full_walk(struct rec_th
     return rec_event_stack(t, &t->walk);
 }
 
-static inline uint32_t stack_at(struct rec_thread *t, struct rec_context at)
+__attribute__((noinline)) uint32_t rec_event_stack_at(struct rec_thread *t,
+                                                      const struct rec_context *at)
 {
-    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, &at, &t->bounds);
+    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, at, &t->bounds);
     if (known) {
-        rec_verify_walk(t, at, known->hash, known->cut, known->guessed);
+        rec_verify_walk(t, *at, known->hash, known->cut, known->guessed);
         count_missing(known->cut, known->guessed);
         return known->id;
     }
-    uint64_t hash = rec_last_walk(&t->last, &at, &t->bounds);
-    rec_verify_walk(t, at, hash, t->last.cut, t->last.guessed);
+    uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
+    rec_verify_walk(t, *at, hash, t->last.cut, t->last.guessed);
     uint32_t id = __builtin_expect(hash != 0, 1) ? rec_stacks_find(hash) : 0;
     if (__builtin_expect(id == 0, 0))
-        return stack_by_full_walk(t, at);
-    rec_stack_memo_learn(&t->memo, &at, &t->last, hash, id);
+        return stack_by_full_walk(t, *at);
+    rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);
     count_missing(t->last.cut, t->last.guessed);
     return id;
 }
@@ -104,6 +105,21 @@ __attribute__((noinline, cold)) bool rec_entry_takes_mark(struct rec_thread *t,
     return true;
 }
 
+__attribute__((noinline, cold)) bool
+rec_event_clock_due(struct rec_thread *t, const struct rec_event *e, const struct rec_context *at)
+{
+    if (t->fork != REC_FORK_NONE) {
+        rec_fork_over(t, e, *at);
+        return true;
+    }
+    rec_renew_clock();
+    rec_snapshot_if_due();
+    t->clock_last = e->stamp;
+    if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
+        t->clock_wait *= 2;
+    return false;
+}
+
 void rec_record(struct rec_entry entry, const struct rec_event *e, struct rec_context at)
 {
     struct rec_thread *t = entry.thread;
@@ -118,18 +134,10 @@ void rec_record(struct rec_entry entry, const struct rec_event *e, struct rec_co
             : "memory"); /* busy is set before anything a handler could find half done */
     if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
         rec_modules_check(t);
-    rec_event_write(t, e, e->row == rec_event_stackless ? 0 : stack_at(t, at));
-    if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0)) {
-        if (t->fork != REC_FORK_NONE) {
-            rec_fork_over(t, e, at);
-            return;
-        }
-        rec_renew_clock();
-        rec_snapshot_if_due();
-        t->clock_last = e->stamp;
-        if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
-            t->clock_wait *= 2;
-    }
+    rec_event_write(t, e, e->row == rec_event_stackless ? 0 : rec_event_stack_at(t, &at));
+    if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0) &&
+        rec_event_clock_due(t, e, &at))
+        return;
     __asm__ volatile("" ::: "memory");
     t->busy = 0;
     if (__builtin_expect(entry.marked, 1))

@@ -63,6 +63,15 @@ void rec_record(struct rec_entry entry, const struct rec_event *event, struct re
  * it has none. */
 void rec_event_write(struct rec_thread *t, const struct rec_event *event, uint32_t stack);
 
+/* The id of the stack at `at`, for the same. */
+uint32_t rec_event_stack_at(struct rec_thread *t, const struct rec_context *at);
+
+/* To be called after an event whose stamp is more than t->clock_wait behind t->clock_last: renews
+ * the control page's clock, and does what else is due now and then. True: this is the child of a
+ * fork that a handler made out of the hook; the hook is done, and `t` may be gone. */
+bool rec_event_clock_due(struct rec_thread *t, const struct rec_event *event,
+                         const struct rec_context *at);
+
 /* The id of a walked stack, for rec_event_write(); counts what is missing in it. */
 uint32_t rec_event_stack(struct rec_thread *t, const struct rec_walk *walk);
 

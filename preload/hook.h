@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "event.h"
 #include "pending.h"
+#include "quick.h"
 #include "real.h"
 
 #define HOOK __attribute__((visibility("default"), noinline))
@@ -21,44 +22,40 @@ static inline size_t hook_product(size_t count, size_t bytes)
     return __builtin_mul_overflow(count, bytes, &total) ? SIZE_MAX : total;
 }
 
+/* glibc's malloc_usable_size(), which is asked for every block: the chunk's size, whose low bits
+ * are flags, less the word before the block. Chunks that are mappings of their own (bit 1) are
+ * asked for, as are all where another library, or MALLOC_CHECK_ before 2.34, may count otherwise.
+ */
 static inline size_t hook_usable(void *p, size_t bytes)
 {
+    if (__builtin_expect(rec_real.chunks, 1)) {
+        size_t chunk = ((const size_t *)p)[-1];
+        if (__builtin_expect(!(chunk & 2), 1))
+            return (chunk & ~(size_t)7) - sizeof chunk;
+    }
     return rec_real.usable_size ? rec_real.usable_size(p) : bytes;
 }
 
-/* Puts the event in the name of the outer call it serves, if there is one: returns where that was
- * called from, else `at`. */
-static inline struct rec_context hook_serve_outer(struct rec_event *e, struct rec_context at)
+/* Puts an event in the name of the outer call that it serves, if there is one: returns where that
+ * was called from, else `at`. */
+static inline struct rec_context hook_serve_outer(enum seep_call *call, struct rec_block *block,
+                                                  struct rec_context at)
 {
-    if (__builtin_expect(!rec_pending_covers(e->block.size, at), 1))
+    if (!rec_pending_covers(block->size, at))
         return at;
     struct rec_allocation *outer = &rec_pending.outer;
-    e->call = outer->call;
-    e->block.size = outer->bytes;
-    e->block.alignment = outer->alignment;
+    *call = outer->call;
+    block->size = outer->bytes;
+    block->alignment = outer->alignment;
     outer->consumed = true;
-    outer->failed = e->row == SEEP_ROW_FAILED;
+    outer->failed = block->address == 0;
     return outer->at;
 }
 
 static inline void hook_allocated(enum seep_call call, void *p, size_t bytes, size_t alignment,
                                   struct rec_context at)
 {
-    if (rec_pending_inside(at.sp))
-        return;
-    struct rec_event e = {
-        .row = p ? SEEP_ROW_ALLOC : SEEP_ROW_FAILED,
-        .call = call,
-        .block = {.address = (uintptr_t)p, .size = bytes, .alignment = alignment},
-    };
-    if (p)
-        e.block.usable = hook_usable(p, bytes);
-    at = hook_serve_outer(&e, at);
-    struct rec_entry entry = rec_enter(at);
-    if (entry.thread == NULL)
-        return;
-    e.stamp = rec_clock_stamp();
-    rec_record(entry, &e, at);
+    rec_quick_made(call, p, bytes, alignment, rec_quick_frame(at));
 }
 
 /* A reallocation on its way: begun before the real function is called, and to be ended by
@@ -103,7 +100,7 @@ static inline void hook_reallocated(enum seep_call call, void *old, void *p, siz
         e.block.usable = hook_usable(p, bytes);
     else
         e.row = old && bytes == 0 ? SEEP_ROW_FREE : SEEP_ROW_FAILED; /* realloc(p, 0) frees */
-    at = hook_serve_outer(&e, at);
+    at = hook_serve_outer(&e.call, &e.block, at);
     if (__builtin_expect(!rec_entry_holds(change.entry), 0)) {
         change.entry = rec_enter(at);
         if (change.entry.thread == NULL)
@@ -118,27 +115,7 @@ static inline void hook_reallocated(enum seep_call call, void *old, void *p, siz
 
 static inline void hook_freed(enum seep_call call, void *p, struct rec_context at)
 {
-    if (rec_pending_inside(at.sp))
-        return;
-    if (__builtin_expect(rec_pending.freed.block == (uintptr_t)p, 0) &&
-        rec_pending.freed.at.sp - at.sp < REC_PENDING_REACH) {
-        call = rec_pending.freed.call;
-        at = rec_pending.freed.at;
-        __asm__ volatile("" ::: "memory"); /* last: until then a handler keeps both */
-        rec_pending.freed.block = 0;
-        if (call == REC_PENDING_RECORDED)
-            return;
-    }
-    struct rec_entry entry = rec_enter(at);
-    if (entry.thread == NULL)
-        return;
-    struct rec_event e = {
-        .row = SEEP_ROW_FREE,
-        .call = call,
-        .stamp = rec_clock_stamp(),
-        .old_address = (uintptr_t)p,
-    };
-    rec_record(entry, &e, at);
+    rec_quick_ended(call, p, rec_quick_frame(at));
 }
 
 /* To stand around the real function in the hooks of what may be built on malloc and free. What

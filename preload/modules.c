@@ -56,7 +56,7 @@ struct known {
 
 bool rec_modules_by_maps;
 void (*rec_modules_met)(uintptr_t address);
-static _Atomic uint32_t generation;
+_Atomic uint32_t rec_modules_now;
 uintptr_t rec_modules_loader_low, rec_modules_loader_high;
 /* The program as a whole: where its segments have gaps between them, _dl_find_object() gives only
  * the one asked for. NULL where the loader mapped it itself, without gaps. */
@@ -99,7 +99,7 @@ static void find_program(void)
 bool rec_modules_init(void)
 {
     rec_cold_reset();
-    atomic_store_explicit(&generation, 1, memory_order_relaxed);
+    atomic_store_explicit(&rec_modules_now, 1, memory_order_relaxed);
     known_count = last_hit = 0;
     rec_modules_loader_low = rec_modules_loader_high = 0;
     find_program();
@@ -110,11 +110,6 @@ bool rec_modules_init(void)
         rec_modules_loader_high = elf_image_end(&image);
     }
     return true;
-}
-
-uint32_t rec_modules_generation(void)
-{
-    return atomic_load_explicit(&generation, memory_order_acquire);
 }
 
 /* ------------------------------------------------------------------ finding */
@@ -274,7 +269,7 @@ static void unload(struct rec_thread *t, uint32_t i, uint32_t since)
 static void begin_generation(void)
 {
     rec_stacks_forget();
-    atomic_fetch_add_explicit(&generation, 1, memory_order_release);
+    atomic_fetch_add_explicit(&rec_modules_now, 1, memory_order_release);
 }
 
 void rec_modules_check(struct rec_thread *t)

@@ -6,6 +6,7 @@
 #ifndef REC_MODULES_H
 #define REC_MODULES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,8 +41,13 @@ extern void (*rec_modules_met)(uintptr_t address);
  * it is not known. */
 const char *rec_modules_name(uintptr_t pc);
 
-/* Counts unloads, from 1. */
-uint32_t rec_modules_generation(void);
+extern _Atomic uint32_t rec_modules_now;
+
+/* The generation: counts unloads, from 1. */
+static inline uint32_t rec_modules_generation(void)
+{
+    return atomic_load_explicit(&rec_modules_now, memory_order_acquire);
+}
 
 /* Where the dynamic loader's code lies. */
 extern uintptr_t rec_modules_loader_low, rec_modules_loader_high;

@@ -128,6 +128,8 @@ static void identify(const void *real_malloc)
     if (base == libc) {
         text_add(&name, "glibc");
         text_add(&version, gnu_get_libc_version());
+        rec_real.chunks = gnu_get_libc_version()[2] > '3' ||
+                          (gnu_get_libc_version()[2] == '3' && gnu_get_libc_version()[3] >= '4');
     } else if (mallctl && base_of((const void *)mallctl, NULL) == base) {
         const char *word = "";
         size_t size = sizeof word;

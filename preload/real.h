@@ -29,6 +29,7 @@ struct rec_real {
     pid_t (*fork)(void);
     pid_t (*plain_fork)(void); /* _Fork() */
     bool nests; /* an allocator we do not know: its functions may call each other by public names */
+    bool chunks; /* blocks are glibc's: their chunk's size stands before them */
 };
 
 extern struct rec_real rec_real;

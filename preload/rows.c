@@ -2,22 +2,11 @@
 #include "rows.h"
 
 #include "recorder.h"
-#include "seep/trace_codec.h"
+#include "rows_put.h"
 #include "spool.h"
 #include "sys.h"
-#include "thread.h"
 
 #include <string.h>
-
-#define ROW_MAX                                                                                    \
-    96 /* bytes of the longest row that is not a BESIDE row: 9 varints and a few bytes */
-
-/* Publishes `sequence` and the committed length in one store; what was stored before it is visible
- * to whoever reads it, also after our death. */
-static void publish(struct rec_thread *t)
-{
-    __atomic_store_n(&t->lane->word, (uint64_t)t->sequence << 32 | t->length, __ATOMIC_RELEASE);
-}
 
 bool rec_rows_lead_nowhere(const struct rec_thread *t)
 {
@@ -32,8 +21,8 @@ static void restart_deltas(struct rec_thread *t)
     t->last_stack = 0;
 }
 
-/* Writes the tail out and begins the next one, twice as large if it may. */
-static bool write_out(struct rec_thread *t)
+/* The next tail is twice as large if it may. */
+__attribute__((noinline, cold)) bool rec_rows_write_out(struct rec_thread *t)
 {
     uint64_t mask = sys_signals_block();
     if (rec_rows_lead_nowhere(t)) {
@@ -51,8 +40,7 @@ static bool write_out(struct rec_thread *t)
         t->lane->thread[!slot] = t->number;
         t->lane->tail_offset[!slot] = t->lane->tail_offset[slot];
         t->lane->tail_bytes[!slot] = t->room;
-        t->word = (uint64_t)(t->sequence + 1) << 32; /* in one go: see there */
-        publish(t);
+        row_publish(t, (uint64_t)(t->sequence + 1) << 32);
         restart_deltas(t);
         rec_after_write_out();
     } else {
@@ -67,143 +55,64 @@ void rec_rows_restart(struct rec_thread *t)
     t->length = (uint32_t)__atomic_load_n(&t->lane->word, __ATOMIC_RELAXED);
     t->busy = 0;
     if (t->length)
-        write_out(t);
+        rec_rows_write_out(t);
     else
         t->lane->thread[t->sequence & 1] = t->number;
     restart_deltas(t);
 }
 
-/* Where the next row goes, or NULL when recording has stopped. */
-static inline uint8_t *begin(struct rec_thread *t, size_t most)
-{
-    if (__builtin_expect(t->length + most > t->room, 0) && !write_out(t))
-        return NULL;
-    return t->tail + t->length;
-}
-
-static inline bool commit(struct rec_thread *t, const uint8_t *end)
-{
-    t->length = (uint32_t)(end - t->tail);
-    publish(t);
-    return true;
-}
-
-static inline uint8_t *put_stamp(struct rec_thread *t, uint8_t *p, uint64_t stamp)
-{
-    p = seep_put_svarint(p, (int64_t)(stamp - t->last_stamp));
-    t->last_stamp = stamp;
-    return p;
-}
-
-static inline int64_t scaled(int64_t delta, bool unaligned)
-{
-    return unaligned ? delta : delta / 8;
-}
-
-static inline uint8_t *put_stack(struct rec_thread *t, uint8_t *p, uint32_t stack)
-{
-    p = seep_put_svarint(p, (int64_t)stack - (int64_t)t->last_stack);
-    t->last_stack = stack;
-    return p;
-}
-
-/* [call] [alignment] [usable - size], as the flags in *first say. */
-static inline uint8_t *put_block_rest(uint8_t *p, uint8_t *first, enum seep_call call,
-                                      enum seep_call usual, const struct rec_block *b)
-{
-    if (call != usual) {
-        *first |= SEEP_ROW_CALL;
-        *p++ = (uint8_t)call;
-    }
-    if (b->alignment) {
-        *first |= SEEP_ROW_ALIGN;
-        p = seep_put_varint(p, b->alignment);
-    }
-    if (b->usable != SEEP_USABLE_GLIBC(b->size)) {
-        *first |= SEEP_ROW_USABLE;
-        p = seep_put_varint(p, b->usable - b->size);
-    }
-    return p;
-}
-
 bool rec_row_alloc(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
                    const struct rec_block *b)
 {
-    uint8_t *first = begin(t, ROW_MAX);
-    if (first == NULL)
-        return false;
-    bool unaligned = ((b->address | t->last_address) & 7) != 0;
-    *first = SEEP_ROW_ALLOC | (unaligned ? SEEP_ROW_UNALIGNED : 0);
-    uint8_t *p = put_stamp(t, first + 1, stamp);
-    p = seep_put_svarint(p, scaled((int64_t)(b->address - t->last_address), unaligned));
-    t->last_address = b->address;
-    p = seep_put_varint(p, b->size);
-    p = put_stack(t, p, stack);
-    return commit(t, put_block_rest(p, first, call, SEEP_CALL_MALLOC, b));
+    return row_put_alloc(t, call, stamp, stack, b);
 }
 
 bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
                   uintptr_t address)
 {
-    uint8_t *first = begin(t, ROW_MAX);
-    if (first == NULL)
-        return false;
-    bool unaligned = ((address | t->last_address) & 7) != 0;
-    *first = SEEP_ROW_FREE | (unaligned ? SEEP_ROW_UNALIGNED : 0);
-    uint8_t *p = put_stamp(t, first + 1, stamp);
-    p = seep_put_svarint(p, scaled((int64_t)(address - t->last_address), unaligned));
-    t->last_address = address;
-    if (call != SEEP_CALL_FREE) {
-        *first |= SEEP_ROW_CALL;
-        *p++ = (uint8_t)call;
-    }
-    if (__builtin_expect(stack != 0, 0)) {
-        *first |= SEEP_ROW_WITH_STACK;
-        p = put_stack(t, p, stack);
-    }
-    return commit(t, p);
+    return row_put_free(t, call, stamp, stack, address);
 }
 
 bool rec_row_realloc(struct rec_thread *t, enum seep_call call, uint64_t start, uint64_t end,
                      uint32_t stack, uintptr_t old_address, const struct rec_block *b)
 {
-    uint8_t *first = begin(t, ROW_MAX);
+    uint8_t *first = row_begin(t, ROW_MAX);
     if (first == NULL)
         return false;
     bool unaligned = ((old_address | b->address | t->last_address) & 7) != 0;
     *first = SEEP_ROW_REALLOC | (unaligned ? SEEP_ROW_UNALIGNED : 0);
-    uint8_t *p = put_stamp(t, first + 1, start);
+    uint8_t *p = row_put_stamp(t, first + 1, start);
     p = seep_put_varint(p, end - start);
-    p = seep_put_svarint(p, scaled((int64_t)(old_address - t->last_address), unaligned));
-    p = seep_put_svarint(p, scaled((int64_t)(b->address - old_address), unaligned));
+    p = seep_put_svarint(p, row_scaled((int64_t)(old_address - t->last_address), unaligned));
+    p = seep_put_svarint(p, row_scaled((int64_t)(b->address - old_address), unaligned));
     t->last_address = b->address;
     p = seep_put_varint(p, b->size);
-    p = put_stack(t, p, stack);
-    return commit(t, put_block_rest(p, first, call, SEEP_CALL_REALLOC, b));
+    p = row_put_stack(t, p, stack);
+    return row_commit(t, row_put_block_rest(p, first, call, SEEP_CALL_REALLOC, b));
 }
 
 bool rec_row_failed(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
                     uintptr_t old_address, uint64_t size)
 {
-    uint8_t *first = begin(t, ROW_MAX);
+    uint8_t *first = row_begin(t, ROW_MAX);
     if (first == NULL)
         return false;
     bool unaligned = (old_address & 7) != 0;
     *first = SEEP_ROW_FAILED | (unaligned ? SEEP_ROW_UNALIGNED : 0);
-    uint8_t *p = put_stamp(t, first + 1, stamp);
-    p = seep_put_svarint(p, scaled((int64_t)old_address, unaligned));
+    uint8_t *p = row_put_stamp(t, first + 1, stamp);
+    p = seep_put_svarint(p, row_scaled((int64_t)old_address, unaligned));
     p = seep_put_varint(p, size);
-    p = put_stack(t, p, stack);
+    p = row_put_stack(t, p, stack);
     if (call != SEEP_CALL_MALLOC) {
         *first |= SEEP_ROW_CALL;
         *p++ = (uint8_t)call;
     }
-    return commit(t, p);
+    return row_commit(t, p);
 }
 
 bool rec_row_stack(struct rec_thread *t, uint32_t id, uint32_t parent, uintptr_t pc, uint8_t flags)
 {
-    uint8_t *p = begin(t, ROW_MAX);
+    uint8_t *p = row_begin(t, ROW_MAX);
     if (p == NULL)
         return false;
     *p++ = (uint8_t)(SEEP_ROW_STACK | flags);
@@ -211,17 +120,17 @@ bool rec_row_stack(struct rec_thread *t, uint32_t id, uint32_t parent, uintptr_t
     p = seep_put_varint(p, parent);
     p = seep_put_svarint(p, (int64_t)(pc - t->last_pc));
     t->last_pc = pc;
-    return commit(t, p);
+    return row_commit(t, p);
 }
 
 bool rec_row_root(struct rec_thread *t, uint32_t id, uint32_t generation, uint8_t flags)
 {
-    uint8_t *p = begin(t, ROW_MAX);
+    uint8_t *p = row_begin(t, ROW_MAX);
     if (p == NULL)
         return false;
     *p++ = (uint8_t)(SEEP_ROW_STACK | SEEP_ROW_ROOT | flags);
     p = seep_put_varint(p, id);
-    return commit(t, seep_put_varint(p, generation));
+    return row_commit(t, seep_put_varint(p, generation));
 }
 
 bool rec_row_beside(struct rec_thread *t, enum seep_beside kind, uint64_t stamp, const void *bytes,
@@ -229,14 +138,14 @@ bool rec_row_beside(struct rec_thread *t, enum seep_beside kind, uint64_t stamp,
 {
     if (length > SEEP_TAIL_MIN_BYTES / 2)
         return false;
-    uint8_t *p = begin(t, ROW_MAX + length);
+    uint8_t *p = row_begin(t, ROW_MAX + length);
     if (p == NULL)
         return false;
     *p++ = SEEP_ROW_BESIDE;
     p = seep_put_varint(p, kind);
-    p = put_stamp(t, p, stamp);
+    p = row_put_stamp(t, p, stamp);
     p = seep_put_varint(p, length);
     for (size_t i = 0; i < length; i++)
         *p++ = ((const uint8_t *)bytes)[i];
-    return commit(t, p);
+    return row_commit(t, p);
 }

@@ -1,41 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack_memo.h"
 
-#include "modules.h"
-
-#define TRUSTED 2 /* from here on an entry holds words */
-#define TRUST_MAX 6
 #define TRUST_MIN (-8)
 
-static struct rec_stack_memo_entry *entry_of(struct rec_stack_memo *memo,
-                                             const struct rec_context *at)
+/* Fills in the words. False: they do not fit, or one is none of the stack's. */
+static bool keep_words(struct rec_stack_memo_entry *e, const struct step_word *words,
+                       unsigned count)
 {
-    uint64_t hash = (at->pc ^ at->sp << 7) * 0x9e3779b97f4a7c15ull;
-    return &memo->entries[hash >> 59 & (STACK_MEMO_ENTRIES - 1)];
-}
-
-const struct rec_stack_memo_entry *rec_stack_memo_find(struct rec_stack_memo *memo,
-                                                       const struct rec_context *at,
-                                                       struct rec_stack_bounds *bounds)
-{
-    struct rec_stack_memo_entry *e = entry_of(memo, at);
-    if (e->trust < TRUSTED || e->pc != at->pc || e->sp != at->sp ||
-        e->generation != rec_modules_generation() || (e->fp_live && e->fp != at->fp) ||
-        e->reach > step_stack_around(at->sp, bounds).high)
-        return NULL;
-    if (step_words_left(e->word, e->word + e->words) != e->word) {
-        e->trust -= 2;
-        return NULL;
+    if (count > STACK_MEMO_WORDS)
+        return false;
+    unsigned kept = (count + STACK_MEMO_STEP - 1) / STACK_MEMO_STEP * STACK_MEMO_STEP;
+    for (unsigned i = 0; i < kept; i++) {
+        /* youngest first: what differs is found early */
+        const struct step_word *w = &words[i < count ? count - 1 - i : 0];
+        uintptr_t above = w->address - e->sp;
+        if (above % 8 != 0 || above / 8 > UINT16_MAX)
+            return false;
+        e->place[i] = (uint16_t)(above / 8);
+        e->value[i] = w->value;
     }
-    if (e->trust < TRUST_MAX)
-        e->trust++;
-    return e;
+    e->words = (uint16_t)kept;
+    return true;
 }
 
 void rec_stack_memo_learn(struct rec_stack_memo *memo, const struct rec_context *at,
                           const struct rec_last_walk *last, uint64_t hash, uint32_t id)
 {
-    struct rec_stack_memo_entry *e = entry_of(memo, at);
+    struct rec_stack_memo_entry *e = stack_memo_entry(memo, at);
     bool same_place = e->pc == at->pc && e->sp == at->sp;
     if (!same_place || e->hash != hash) {
         /* Remembered is what comes for the third time in a row; where that is rare, later. */
@@ -49,13 +40,17 @@ void rec_stack_memo_learn(struct rec_stack_memo *memo, const struct rec_context 
         e->trust = (int8_t)(trust < TRUST_MIN ? TRUST_MIN : trust);
         return;
     }
-    if (e->trust + 1 < TRUSTED) {
+    if (e->trust + 1 < STACK_MEMO_TRUST) {
         e->trust++;
         return;
     }
     const struct rec_last_frame *leaf = &last->frames[last->leaf];
-    if (e->trust >= TRUSTED || leaf->words > STACK_MEMO_WORDS)
+    if (e->trust >= STACK_MEMO_TRUST)
         return;
+    if (!keep_words(e, last->words, leaf->words)) {
+        e->trust = TRUST_MIN;
+        return;
+    }
     if (e->generation == 0) /* never used */
         atomic_fetch_add_explicit(&rec_last_walk_bytes, sizeof *e, memory_order_relaxed);
     e->fp = at->fp;
@@ -65,9 +60,6 @@ void rec_stack_memo_learn(struct rec_stack_memo *memo, const struct rec_context 
     e->guessed = leaf->guessed;
     e->cut = last->cut;
     e->fp_live = leaf->fp_live;
-    e->words = leaf->words;
-    for (unsigned i = 0; i < leaf->words; i++)
-        e->word[i] = last->words[i];
     __asm__ volatile("" ::: "memory");
-    e->trust = TRUSTED;
+    e->trust = STACK_MEMO_TRUST;
 }

@@ -13,9 +13,15 @@
 #define REC_STACK_MEMO_H
 
 #include "last_walk.h"
+#include "modules.h"
+
+#include <emmintrin.h>
 
 #define STACK_MEMO_ENTRIES 32 /* a power of two */
 #define STACK_MEMO_WORDS 120
+#define STACK_MEMO_STEP 8  /* words that are compared at once */
+#define STACK_MEMO_TRUST 2 /* from here on an entry holds words */
+#define STACK_MEMO_TRUST_MAX 6
 
 struct rec_stack_memo_entry {
     uintptr_t pc, sp, fp, reach;
@@ -23,10 +29,11 @@ struct rec_stack_memo_entry {
     uint32_t id;
     uint32_t generation;
     uint32_t guessed;
-    uint16_t words;
+    uint16_t words; /* a multiple of STACK_MEMO_STEP: the first one fills up */
     int8_t trust;
     bool fp_live, cut;
-    struct step_word word[STACK_MEMO_WORDS];
+    uint16_t place[STACK_MEMO_WORDS]; /* words above sp */
+    uint64_t value[STACK_MEMO_WORDS];
 };
 
 /* All zeros: nothing is remembered. */
@@ -34,11 +41,58 @@ struct rec_stack_memo {
     struct rec_stack_memo_entry entries[STACK_MEMO_ENTRIES];
 };
 
+static inline struct rec_stack_memo_entry *stack_memo_entry(struct rec_stack_memo *memo,
+                                                            const struct rec_context *at)
+{
+    uint64_t hash = (at->pc ^ at->sp << 7) * 0x9e3779b97f4a7c15ull;
+    return &memo->entries[hash >> 59 & (STACK_MEMO_ENTRIES - 1)];
+}
+
+/* What differs of two words. */
+static inline __m128i stack_memo_changed(const uint64_t *sp, const uint16_t *place,
+                                         const uint64_t *value)
+{
+    __m128i two = _mm_loadl_epi64((const __m128i *)(sp + place[0]));
+    two = (__m128i)_mm_loadh_pd((__m128d)two, (const double *)(sp + place[1]));
+    return two ^ _mm_loadu_si128((const __m128i *)value);
+}
+
+/* Whether the words are as they were. All of them lie between sp and reach, so that they may be
+ * read in any order. */
+static inline bool stack_memo_same_words(const struct rec_stack_memo_entry *e)
+{
+    const uint64_t *sp = (const uint64_t *)e->sp, *value = e->value;
+    const uint16_t *place = e->place, *end = place + e->words;
+    for (; place < end; place += STACK_MEMO_STEP, value += STACK_MEMO_STEP) {
+        __m128i changed = stack_memo_changed(sp, place, value) |
+                          stack_memo_changed(sp, place + 2, value + 2) |
+                          stack_memo_changed(sp, place + 4, value + 4) |
+                          stack_memo_changed(sp, place + 6, value + 6);
+        if (_mm_movemask_epi8(_mm_cmpeq_epi32(changed, _mm_setzero_si128())) != 0xffff)
+            return false;
+    }
+    return true;
+}
+
 /* The entry that tells the stack at `at`: its id, cut and guessed. NULL: not known. `bounds` as for
  * rec_unwind(). */
-const struct rec_stack_memo_entry *rec_stack_memo_find(struct rec_stack_memo *memo,
-                                                       const struct rec_context *at,
-                                                       struct rec_stack_bounds *bounds);
+static inline const struct rec_stack_memo_entry *
+rec_stack_memo_find(struct rec_stack_memo *memo, const struct rec_context *at,
+                    struct rec_stack_bounds *bounds)
+{
+    struct rec_stack_memo_entry *e = stack_memo_entry(memo, at);
+    if (e->pc != at->pc || e->sp != at->sp || e->trust < STACK_MEMO_TRUST ||
+        e->generation != rec_modules_generation() || (e->fp_live && e->fp != at->fp) ||
+        e->reach > step_stack_around(at->sp, bounds).high)
+        return NULL;
+    if (!stack_memo_same_words(e)) {
+        e->trust -= 2;
+        return NULL;
+    }
+    if (e->trust < STACK_MEMO_TRUST_MAX)
+        e->trust++;
+    return e;
+}
 
 /* Takes note of what rec_last_walk() just found at `at`. */
 void rec_stack_memo_learn(struct rec_stack_memo *memo, const struct rec_context *at,

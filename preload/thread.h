@@ -25,14 +25,7 @@ struct rec_thread {
     /* The hook this thread is in: CFA of the interposed function, 0 outside. Written last on the
      * way in and first on the way out; a signal handler finds here that it interrupted us. */
     volatile uintptr_t busy;
-    bool ended;      /* its thread's destructors have run */
-    uint32_t number; /* thread number, from 1 */
-    int tid;
-
-    /* the tail */
     struct seep_lane *lane;
-    uint32_t lane_index;
-    uint32_t room; /* reserved bytes of the tail */
     uint8_t *tail;
     union {
         struct {
@@ -44,14 +37,20 @@ struct rec_thread {
     /* what the next row's deltas count from */
     uint64_t last_stamp;
     uint64_t last_address;
-    uint64_t last_pc;
     uint32_t last_stack;
-
-    uint32_t marks_believed; /* to be an outer hook's, without a closer look */
-    uint32_t end_rounds;     /* of the thread-specific data destructors, seen */
+    uint32_t room;       /* reserved bytes of the tail */
     uint64_t clock_last; /* stamp at which this thread last renewed the control page's clock pair */
     uint64_t clock_wait; /* ticks until it does so again */
     struct rec_stack_bounds bounds;
+    /* up to here: what each event looks at */
+
+    uint64_t last_pc;
+    uint32_t lane_index;
+    uint32_t number; /* thread number, from 1 */
+    int tid;
+    bool ended;                /* its thread's destructors have run */
+    uint32_t marks_believed;   /* to be an outer hook's, without a closer look */
+    uint32_t end_rounds;       /* of the thread-specific data destructors, seen */
     struct rec_thread *beside; /* owned; what rec_thread_beside() made */
     struct rec_thread *next;   /* in the list of ended threads */
     struct rec_thread *older;  /* in the list of all: the one made before */

@@ -62,12 +62,12 @@ class Calls(TestCase):
     def test_every_call_of_c(self):
         self.exactly(self.record([self.program("calls")]))
 
-    @hazard(5, Fix("preload/hook.h", "call = rec_pending.freed.call;", ""),
-            Fix("preload/hook.h", "e->call = outer->call;", ""))
+    @hazard(5, Fix("preload/quick.c", "call = rec_pending.freed.call;", ""),
+            Fix("preload/hook.h", "*call = outer->call;", ""))
     def test_every_form_of_operator_new_and_delete(self):
         self.exactly(self.record([self.program("operators.cpp", flags=("-O1", "-std=c++17"))]))
 
-    @hazard(5, Fix("preload/hook.h", "at = rec_pending.freed.at;", ""),
+    @hazard(5, Fix("preload/quick.c", "at = rec_pending.freed.at;", ""),
             Fix("preload/event.c", "rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END :", ""))
     def test_ends_by_a_call_of_another_family(self):
         done = self.record([self.program("mismatched.cpp")], options=("--set", "FREE_STACKS=1"))
@@ -152,7 +152,7 @@ class Calls(TestCase):
                       support.run([support.SEEP, "leaks", done.trace]).stdout)
 
     @hazard(4, Fix("preload/hooks_cxx.c", "!rec_pending_close(&found)", "rec_pending_close(&found)"),
-            Fix("preload/hook.h", "if (call == REC_PENDING_RECORDED)\n            return;", ""))
+            Fix("preload/quick.c", "if (call == REC_PENDING_RECORDED)\n            return;", ""))
     def test_operators_served_by_an_allocator(self):
         program = self.program("operators.cpp", flags=("-O1", "-std=c++17", "-DSERVED"))
         for name in ALLOCATORS:

@@ -102,7 +102,7 @@ class Deaths(TestCase):
             for path in glob.glob(self.path("killed-*")):  # of hundreds none need stay
                 (shutil.rmtree if os.path.isdir(path) else os.unlink)(path)
 
-    @hazard(11, Fix("preload/rows.c", "    publish(t);\n    return true;", "    return true;"))
+    @hazard(11, Fix("preload/rows_put.h", "row_publish(t, (t->word", "t->word = ((t->word"))
     def test_killed_at_any_moment_with_small_tails(self):
         self.assert_survives_kills(bare=False, tail_max="16k")
 

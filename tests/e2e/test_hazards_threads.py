@@ -34,7 +34,8 @@ class Handlers(TestCase):
                 self.assertIn("main", site.functions, str(site))
         return done
 
-    @hazard(16, Fix("preload/event.c", "    t->busy = at.sp;\n", ""),
+    @hazard(16, Fix("preload/event.c", "    t->busy = at.sp;\n", "",
+                    again=[("preload/quick.c", "    t->busy = sp;\n", "(void)sp;")]),
             Fix("preload/pending.h", "            *found = rec_pending.outer;", "            ;"),
             Fix("preload/hooks_cxx.c", "        rec_pending.freed = found;", "        ;"))
     def test_signal_at_each_instruction_of_each_call(self):

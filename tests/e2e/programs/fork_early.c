@@ -23,6 +23,8 @@
 
 static int begun, is_child, in_thread, children, refused, wrong;
 static long steps;
+static greg_t returns_to; /* libc's malloc, or 0 outside of it */
+void *__libc_malloc(size_t bytes);
 
 static void end_child(void)
 {
@@ -71,7 +73,12 @@ static void on_trap(int number, siginfo_t *info, void *context)
     if (is_child || is_blocking(registers))
         registers[REG_EFL] &= ~TRAP_FLAG;
     begun |= registers[REG_RIP] == (greg_t)(uintptr_t)dlsym;
-    if (is_child || !begun || steps++ % STRIDE != 0)
+    /* Within libc's malloc a thread that forks would wait for its lock, with and without us. */
+    if (registers[REG_RIP] == (greg_t)(uintptr_t)__libc_malloc)
+        returns_to = *(greg_t *)registers[REG_RSP];
+    if (registers[REG_RIP] == returns_to)
+        returns_to = 0;
+    if (is_child || !begun || steps++ % STRIDE != 0 || returns_to)
         return;
     pthread_t thread;
     if (!in_thread)
