@@ -128,7 +128,8 @@ static enum seep_err read_events(struct heap *heap, struct processes *processes,
     heap_begin_window(heap, reader);
     for (uint64_t n = 1; !(code = trace_reader_next(reader, &ev, err)); n++) {
         heap_apply(heap, &ev);
-        processes_apply(processes, &ev);
+        if (processes->dict->process_count)
+            processes_apply(processes, &ev);
         if (ev.type == TRACE_GAP)
             heap_resync(heap, reader);
         if (n % PROGRESS_EVENTS == 0 && !go_on(options, trace_reader_progress(reader)))

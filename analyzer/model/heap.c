@@ -52,18 +52,31 @@ static bool is_temporary(const struct heap *h, const struct trace_event *ev)
     return index < h->last_capacity && h->last_allocation[index] == ev->before.birth + 1;
 }
 
-/* What the block's process has live; NULL in a trace of one process. */
-static struct heap_live *process_of(struct heap *h, const struct trace_block *b)
+/* What a process has live. */
+static struct heap_live *process_at(struct heap *h, uint32_t process, bool pool)
 {
-    uint32_t process = trace_process_of(b->address);
-    if (!process)
-        return NULL;
-    size_t index = (size_t)process * 2 + trace_block_in_pool(b), old = h->process_capacity;
+    size_t index = (size_t)process * 2 + pool, old = h->process_capacity;
     if (index >= old) {
         MEM_GROW(h->processes, h->process_capacity, index + 2);
-        memset(h->processes + old, 0, (h->process_capacity - old) * sizeof *h->processes);
+        for (size_t i = old; i < h->process_capacity; i++)
+            h->processes[i] = (struct heap_live){0};
     }
     return &h->processes[index];
+}
+
+/* Of a trace of several processes; apart, so that it does not burden the others. */
+static __attribute__((noinline)) void enter_process(struct heap *h, const struct trace_block *b)
+{
+    struct heap_live *own = process_at(h, trace_process_of(b->address), trace_block_in_pool(b));
+    own->blocks++;
+    own->bytes += b->size;
+}
+
+static __attribute__((noinline)) void leave_process(struct heap *h, const struct trace_block *b)
+{
+    struct heap_live *own = process_at(h, trace_process_of(b->address), trace_block_in_pool(b));
+    own->blocks--;
+    own->bytes -= b->size;
 }
 
 static void end_process(struct heap *h, const struct trace_event *ev)
@@ -73,38 +86,32 @@ static void end_process(struct heap *h, const struct trace_event *ev)
         return;
     for (size_t pools = 0; pools < 2 && view.process * 2 + pools < h->process_capacity; pools++) {
         struct heap_live *own = &h->processes[view.process * 2 + pools];
-        h->gone[pools].blocks += own->blocks;
-        h->gone[pools].bytes += own->bytes;
+        struct heap_totals *t = pools ? &h->pools : &h->totals;
+        t->ended_blocks += own->blocks;
+        t->ended_bytes += own->bytes;
         *own = (struct heap_live){0};
     }
 }
 
-static void enter(struct heap *h, struct heap_totals *t, const struct trace_event *ev)
+static inline void enter(struct heap *h, struct heap_totals *t, const struct trace_event *ev)
 {
     t->live_blocks++;
     t->live_bytes += ev->after.size;
     t->live_usable_bytes += ev->after.usable;
-    struct heap_live *own = process_of(h, &ev->after);
-    const struct heap_live *gone = &h->gone[t == &h->pools];
-    if (own) {
-        own->blocks++;
-        own->bytes += ev->after.size;
-    }
-    if (t->live_bytes - gone->bytes > t->peak_live_bytes) {
-        t->peak_live_bytes = t->live_bytes - gone->bytes;
-        t->peak_live_blocks = t->live_blocks - gone->blocks;
+    if (trace_process_of(ev->after.address))
+        enter_process(h, &ev->after);
+    if (t->live_bytes - t->ended_bytes > t->peak_live_bytes) {
+        t->peak_live_bytes = t->live_bytes - t->ended_bytes;
+        t->peak_live_blocks = t->live_blocks - t->ended_blocks;
         t->peak_time_ns = ev->time_ns;
         t->peak_number = ev->number;
     }
 }
 
-static void leave(struct heap *h, struct heap_totals *t, const struct trace_event *ev)
+static inline void leave(struct heap *h, struct heap_totals *t, const struct trace_event *ev)
 {
-    struct heap_live *own = process_of(h, &ev->before);
-    if (own) {
-        own->blocks--;
-        own->bytes -= ev->before.size;
-    }
+    if (trace_process_of(ev->before.address))
+        leave_process(h, &ev->before);
     t->live_blocks--;
     t->live_bytes -= ev->before.size;
     t->live_usable_bytes -= ev->before.usable;
@@ -156,12 +163,12 @@ static void take_live(struct heap *h, const struct trace_reader *reader,
 {
     const struct trace_dict *dict = trace_reader_dict(reader);
     uint32_t slots = trace_reader_slot_count(reader);
-    memset(h->gone, 0, sizeof h->gone);
     if (h->processes)
         memset(h->processes, 0, h->process_capacity * sizeof *h->processes);
     for (unsigned pools = 0; pools < 2; pools++) {
         struct heap_totals *t = pools ? &h->pools : &h->totals;
         t->live_blocks = t->live_bytes = t->live_usable_bytes = 0;
+        t->ended_blocks = t->ended_bytes = 0;
         inherited[pools] = (struct heap_live){0};
     }
     for (uint32_t slot = 0; slot < slots; slot++) {
@@ -177,10 +184,11 @@ static void take_live(struct heap *h, const struct trace_reader *reader,
         bool ended = process && process <= dict->process_count &&
                      dict->processes[process - 1].end_number &&
                      dict->processes[process - 1].end_number <= trace_reader_number(reader);
-        struct heap_live *own = ended ? &h->gone[pool] : process_of(h, b);
-        if (own) {
-            own->blocks++;
-            own->bytes += b->size;
+        if (ended) {
+            t->ended_blocks++;
+            t->ended_bytes += b->size;
+        } else if (process) {
+            enter_process(h, b);
         }
         inherited[pool].blocks += (b->flags & TRACE_INHERITED) != 0;
         inherited[pool].bytes += b->flags & TRACE_INHERITED ? b->size : 0;
@@ -193,10 +201,10 @@ void heap_resync(struct heap *h, const struct trace_reader *reader)
     take_live(h, reader, inherited);
     for (unsigned pools = 0; pools < 2; pools++) {
         struct heap_totals *t = pools ? &h->pools : &h->totals;
-        if (t->live_bytes - h->gone[pools].bytes <= t->peak_live_bytes)
+        if (t->live_bytes - t->ended_bytes <= t->peak_live_bytes)
             continue;
-        t->peak_live_bytes = t->live_bytes - h->gone[pools].bytes;
-        t->peak_live_blocks = t->live_blocks - h->gone[pools].blocks;
+        t->peak_live_bytes = t->live_bytes - t->ended_bytes;
+        t->peak_live_blocks = t->live_blocks - t->ended_blocks;
         t->peak_time_ns = t->last_time_ns;
         t->peak_number = 0; /* not known: within what was lost */
     }
@@ -210,8 +218,8 @@ void heap_begin_window(struct heap *h, const struct trace_reader *reader)
         struct heap_totals *t = pools ? &h->pools : &h->totals;
         t->inherited_blocks = inherited[pools].blocks;
         t->inherited_bytes = inherited[pools].bytes;
-        t->peak_live_bytes = t->live_bytes - h->gone[pools].bytes;
-        t->peak_live_blocks = t->live_blocks - h->gone[pools].blocks;
+        t->peak_live_bytes = t->live_bytes - t->ended_bytes;
+        t->peak_live_blocks = t->live_blocks - t->ended_blocks;
         t->peak_time_ns = t->live_bytes ? trace_reader_time(reader) : 0;
     }
 }

@@ -25,10 +25,11 @@ struct heap_totals {
     uint64_t allocated_bytes; /* requested: of allocations + new sizes of reallocations */
     uint64_t live_blocks, live_bytes; /* requested, now */
     uint64_t live_usable_bytes;
-    uint64_t peak_live_bytes;  /* most requested bytes live at once */
-    uint64_t peak_live_blocks; /* blocks live at that moment */
-    uint64_t peak_time_ns;     /* and when */
-    uint64_t peak_number;      /* number of the event that made it */
+    uint64_t ended_blocks, ended_bytes; /* of those, left by processes that have ended */
+    uint64_t peak_live_bytes;           /* most requested bytes live at once */
+    uint64_t peak_live_blocks;          /* blocks live at that moment */
+    uint64_t peak_time_ns;              /* and when */
+    uint64_t peak_number;               /* number of the event that made it */
     uint64_t last_time_ns;
 };
 
@@ -44,11 +45,9 @@ struct heap {
                                   last allocation or reallocation, 0: none; owned */
     size_t last_capacity;
     /* traces of several processes: what they have live until they end, of totals and of pools, by
-       2 x number and 2 x number + 1; and what those that ended have left live, which still counts
-       as live, but is no more at once with what others have. Owned */
+       2 x number and 2 x number + 1; owned */
     struct heap_live *processes;
     size_t process_capacity;
-    struct heap_live gone[2];
 };
 
 void heap_init(struct heap *h);
