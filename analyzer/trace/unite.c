@@ -15,8 +15,9 @@
 #include <string.h>
 
 #define PROGRESS_EVENTS 65536
-#define SAME_BOOT_NS UINT64_C(2000000000) /* that clocks set while the machine ran may differ by   \
-                                           */
+#define SAME_BOOT_NS                                                                               \
+    UINT64_C(2000000000) /* that clocks set while the machine ran may differ by                    \
+                          */
 #define ADDRESS_MASK ((UINT64_C(1) << TRACE_PROCESS_SHIFT) - 1)
 #define LEFT_OUT UINT32_MAX /* a block that is the parent's */
 
@@ -455,15 +456,19 @@ static enum seep_err write_record(struct unite *u, struct process *p, enum seep_
     return code;
 }
 
-/* The mappings' addresses are the process's, too: all count from the first one's start. */
-static void add_mappings(struct bytes *out, const struct process *p, struct cursor c)
+/* The mappings' addresses are the process's, too: all count from the first one's start. What makes
+ * no sense stays as it is. */
+static void add_mappings(struct bytes *out, const struct process *p, const struct trace_beside *b)
 {
-    uint64_t page_bytes = cursor_varint(&c), count = cursor_varint(&c);
+    struct cursor c = cursor_at(b->bytes, b->length);
+    uint64_t page_bytes = cursor_varint(&c), count = cursor_varint(&c), pages = cursor_varint(&c);
+    if (c.bad || !page_bytes || !count) {
+        bytes_add(out, b->bytes, b->length);
+        return;
+    }
     bytes_varint(out, page_bytes);
     bytes_varint(out, count);
-    if (count && page_bytes)
-        bytes_varint(out, cursor_varint(&c) +
-                              ((uint64_t)p->told.number << TRACE_PROCESS_SHIFT) / page_bytes);
+    bytes_varint(out, pages + ((uint64_t)p->told.number << TRACE_PROCESS_SHIFT) / page_bytes);
     bytes_add(out, c.at, (size_t)(c.end - c.at));
 }
 
@@ -489,7 +494,7 @@ static enum seep_err take_record(struct unite *u, struct process *p, struct err 
     bytes_varint(out, p->told.number);
     bytes_varint(out, b->kind);
     if (b->kind == SEEP_BESIDE_MAPPINGS)
-        add_mappings(out, p, c);
+        add_mappings(out, p, b);
     else
         bytes_add(out, b->bytes, b->length);
     return write_record(u, p, SEEP_BESIDE_OF_PROCESS, err);

@@ -2,6 +2,7 @@
 #include "trace_stream.h"
 
 #include "seep/crc32c.h"
+#include "seep/trace_codec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,9 +264,19 @@ static void add_stacks(struct making *m, unsigned count)
 static void tell_about_process(struct making *m)
 {
     static const uint8_t facts[] = {
-        SEEP_FACT_PID, 1, 42,  SEEP_FACT_EXE, 4,  '/', 'b', '/', 'x', SEEP_FACT_COMMAND, 4,
-        'x',           0, '-', 'v',           99, 1,   7};
-    check(!trace_writer_facts(m->w, facts, sizeof facts, NULL), "facts");
+        SEEP_FACT_EXE, 4, '/', 'b', '/', 'x', SEEP_FACT_COMMAND, 4, 'x', 0, '-', 'v', 99, 1, 7};
+    uint8_t all[64] = {SEEP_FACT_PID, 1, (uint8_t)(m->p->pid ? m->p->pid : 42)}, *at = all + 3;
+    if (m->p->start_ns) {
+        uint8_t number[10];
+        size_t length = (size_t)(seep_put_varint(number, m->p->start_ns) - number);
+        *at++ = SEEP_FACT_START_NS;
+        *at++ = (uint8_t)length;
+        at = memcpy(at, number, length);
+        at += length;
+    }
+    memcpy(at, facts, sizeof facts);
+    size_t length = (size_t)(at - all) + sizeof facts;
+    check(!trace_writer_facts(m->w, all, length, NULL), "facts");
     struct trace_segment segment = {.address = 0x1000, .bytes = 0x2000, .flags = 5};
     uint8_t id[] = {1, 2, 3};
     struct trace_module module = {.path = (char[]){"/b/x"},

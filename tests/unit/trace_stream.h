@@ -19,6 +19,8 @@ struct stream_profile {
     uint64_t group_events, part_events; /* 0: the default */
     int level;                          /* of zstd */
     uint32_t unit_us;                   /* how far off times may be; 0: the default */
+    uint32_t pid;                       /* below 128; 0: 42 */
+    uint64_t start_ns;                  /* on the machine's clock */
 };
 
 /* A trace on disk and the events in it. */
