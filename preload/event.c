@@ -6,7 +6,9 @@
 #include "nested.h"
 #include "options.h"
 #include "pending.h"
+#include "seep/trace_codec.h"
 #include "snapshot.h"
+#include "space.h"
 #include "spool.h"
 #include "stacks.h"
 #include "verify.h"
@@ -70,6 +72,11 @@ __attribute__((noinline)) uint32_t rec_event_stack_at(struct rec_thread *t,
     return id;
 }
 
+__attribute__((noinline, cold)) void rec_event_lost(const struct rec_thread *t)
+{
+    rec_lost(t->dropped ? SEEP_LOST_FULL : SEEP_LOST_STOPPED);
+}
+
 void rec_event_write(struct rec_thread *t, const struct rec_event *e, uint32_t stack)
 {
     bool written = true;
@@ -88,7 +95,7 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *e, uint32_t s
     case SEEP_ROW_BESIDE: break;
     }
     if (!written)
-        rec_lost(SEEP_LOST_STOPPED);
+        rec_event_lost(t);
 }
 
 __attribute__((noinline, cold)) bool rec_entry_takes_mark(struct rec_thread *t,
@@ -105,8 +112,19 @@ __attribute__((noinline, cold)) bool rec_entry_takes_mark(struct rec_thread *t,
     return true;
 }
 
-__attribute__((noinline, cold)) bool
-rec_event_clock_due(struct rec_thread *t, const struct rec_event *e, const struct rec_context *at)
+/* Says how many events were dropped before this one. */
+static void tell_dropped(struct rec_thread *t, uint64_t stamp)
+{
+    uint8_t payload[2 * SEEP_VARINT_MAX];
+    uint8_t *p = seep_put_varint(payload, t->dropped);
+    p = seep_put_varint(p, SEEP_LOST_FULL);
+    if (rec_row_beside(t, SEEP_BESIDE_LOST, stamp, payload, (size_t)(p - payload)))
+        t->dropped = 0;
+}
+
+__attribute__((noinline, cold)) bool rec_event_clock_due(struct rec_thread *t,
+                                                         const struct rec_event *e,
+                                                         const struct rec_context *at, bool marked)
 {
     if (t->fork != REC_FORK_NONE) {
         rec_fork_over(t, e, *at);
@@ -114,10 +132,19 @@ rec_event_clock_due(struct rec_thread *t, const struct rec_event *e, const struc
     }
     rec_renew_clock();
     rec_snapshot_if_due();
+    if (t->dropped && !rec_space_is_short())
+        tell_dropped(t, e->stamp);
     t->clock_last = e->stamp;
     if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
         t->clock_wait *= 2;
-    return false;
+    if (!marked || !rec_space_is_short() || rec_space_drops())
+        return false;
+    /* Nothing of the thread's may be touched afterwards: a handler may fork while it waits. */
+    __asm__ volatile("" ::: "memory");
+    t->busy = 0;
+    rec_thread_unmark(t);
+    rec_space_wait();
+    return true;
 }
 
 void rec_record(struct rec_entry entry, const struct rec_event *e, struct rec_context at)
@@ -136,7 +163,7 @@ void rec_record(struct rec_entry entry, const struct rec_event *e, struct rec_co
         rec_modules_check(t);
     rec_event_write(t, e, e->row == rec_event_stackless ? 0 : rec_event_stack_at(t, &at));
     if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0) &&
-        rec_event_clock_due(t, e, &at))
+        rec_event_clock_due(t, e, &at, entry.marked))
         return;
     __asm__ volatile("" ::: "memory");
     t->busy = 0;

@@ -66,11 +66,15 @@ void rec_event_write(struct rec_thread *t, const struct rec_event *event, uint32
 /* The id of the stack at `at`, for the same. */
 uint32_t rec_event_stack_at(struct rec_thread *t, const struct rec_context *at);
 
+/* Counts an event whose row could not be written. */
+void rec_event_lost(const struct rec_thread *t);
+
 /* To be called after an event whose stamp is more than t->clock_wait behind t->clock_last: renews
- * the control page's clock, and does what else is due now and then. True: this is the child of a
- * fork that a handler made out of the hook; the hook is done, and `t` may be gone. */
+ * the control page's clock, and does what else is due now and then; where the lane's mark is the
+ * caller's, that may be waiting for space. True: the hook is done, and `t` may be gone: this may be
+ * the child of a fork that a handler made out of it. */
 bool rec_event_clock_due(struct rec_thread *t, const struct rec_event *event,
-                         const struct rec_context *at);
+                         const struct rec_context *at, bool marked);
 
 /* The id of a walked stack, for rec_event_write(); counts what is missing in it. */
 uint32_t rec_event_stack(struct rec_thread *t, const struct rec_walk *walk);

@@ -88,11 +88,11 @@ void rec_quick_made(enum seep_call call, void *p, size_t bytes, size_t alignment
         stack = rec_event_stack_at(t, &copy);
     }
     if (__builtin_expect(!row_put_alloc(t, call, stamp, stack, &block), 0))
-        rec_lost(SEEP_LOST_STOPPED);
+        rec_event_lost(t);
     if (__builtin_expect(stamp - t->clock_last > t->clock_wait, 0)) {
         struct rec_event e = {.row = SEEP_ROW_ALLOC, .call = call, .stamp = stamp, .block = block};
         const struct rec_context copy = at;
-        if (rec_event_clock_due(t, &e, &copy))
+        if (rec_event_clock_due(t, &e, &copy, true))
             return;
     }
     end(t);
@@ -138,12 +138,12 @@ void rec_quick_ended(enum seep_call call, void *p, const uintptr_t *frame)
     if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
         rec_modules_check(t);
     if (__builtin_expect(!row_put_free(t, call, stamp, 0, (uintptr_t)p), 0))
-        rec_lost(SEEP_LOST_STOPPED);
+        rec_event_lost(t);
     if (__builtin_expect(stamp - t->clock_last > t->clock_wait, 0)) {
         struct rec_event e = {
             .row = SEEP_ROW_FREE, .call = call, .stamp = stamp, .old_address = (uintptr_t)p};
         const struct rec_context copy = at;
-        if (rec_event_clock_due(t, &e, &copy))
+        if (rec_event_clock_due(t, &e, &copy, true))
             return;
     }
     end(t);

@@ -14,6 +14,7 @@
 #include "sandbox.h"
 #include "seep/trace_format.h"
 #include "snapshot.h"
+#include "space.h"
 #include "spool.h"
 #include "stacks.h"
 #include "sys.h"
@@ -224,6 +225,7 @@ static bool start_parts(struct rec_origin origin)
     }
     rec_nested_init();
     rec_event_init();
+    rec_space_init();
     rec_modules_met = rec_bindings_look;
     rec_threads_init();
     rec_snapshot_init();
@@ -391,6 +393,7 @@ void rec_lost(enum seep_lost reason)
     uint64_t *counter = reason == SEEP_LOST_NESTED    ? &c->lost_nested
                         : reason == SEEP_LOST_STOPPED ? &c->lost_stopped
                         : reason == SEEP_LOST_EARLY   ? &c->lost_early
+                        : reason == SEEP_LOST_FULL    ? &c->lost_full
                                                       : &c->lost_no_lane;
     if (__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED) == 0 && reason == SEEP_LOST_NO_LANE)
         rec_log("a thread is not recorded: no memory, or no space on the disk, for its events",

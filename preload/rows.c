@@ -3,6 +3,7 @@
 
 #include "recorder.h"
 #include "rows_put.h"
+#include "space.h"
 #include "spool.h"
 #include "sys.h"
 
@@ -43,11 +44,21 @@ __attribute__((noinline, cold)) bool rec_rows_write_out(struct rec_thread *t)
         row_publish(t, (uint64_t)(t->sequence + 1) << 32);
         restart_deltas(t);
         rec_after_write_out();
+        if (t->dropped || rec_space_is_short())
+            t->clock_last = 0; /* leads to rec_event_clock_due() */
     } else {
         rec_stop(stop);
     }
     sys_signals_restore(mask);
     return stop == SEEP_STOP_NONE;
+}
+
+__attribute__((noinline, cold)) bool rec_rows_make_room(struct rec_thread *t)
+{
+    if (!rec_space_drops())
+        return rec_rows_write_out(t);
+    t->dropped++;
+    return false;
 }
 
 void rec_rows_restart(struct rec_thread *t)
@@ -76,7 +87,7 @@ bool rec_row_free(struct rec_thread *t, enum seep_call call, uint64_t stamp, uin
 bool rec_row_realloc(struct rec_thread *t, enum seep_call call, uint64_t start, uint64_t end,
                      uint32_t stack, uintptr_t old_address, const struct rec_block *b)
 {
-    uint8_t *first = row_begin(t, ROW_MAX);
+    uint8_t *first = row_begin_event(t);
     if (first == NULL)
         return false;
     bool unaligned = ((old_address | b->address | t->last_address) & 7) != 0;
@@ -94,7 +105,7 @@ bool rec_row_realloc(struct rec_thread *t, enum seep_call call, uint64_t start, 
 bool rec_row_failed(struct rec_thread *t, enum seep_call call, uint64_t stamp, uint32_t stack,
                     uintptr_t old_address, uint64_t size)
 {
-    uint8_t *first = row_begin(t, ROW_MAX);
+    uint8_t *first = row_begin_event(t);
     if (first == NULL)
         return false;
     bool unaligned = (old_address & 7) != 0;

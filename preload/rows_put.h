@@ -25,6 +25,16 @@ static inline uint8_t *row_begin(struct rec_thread *t, size_t most)
     return t->tail + t->length;
 }
 
+/* The same for an event's row, which is dropped where there is no space, and the user chose so. */
+bool rec_rows_make_room(struct rec_thread *t);
+
+static inline uint8_t *row_begin_event(struct rec_thread *t)
+{
+    if (__builtin_expect(t->length + ROW_MAX > t->room, 0) && !rec_rows_make_room(t))
+        return NULL;
+    return t->tail + t->length;
+}
+
 /* Publishes sequence and committed length in one store; what was stored before it is visible to
  * whoever reads it, also after our death. */
 static inline void row_publish(struct rec_thread *t, uint64_t word)
@@ -107,7 +117,7 @@ static inline uint8_t *row_put_block_rest(uint8_t *p, uint8_t *first, enum seep_
 static inline bool row_put_alloc(struct rec_thread *t, enum seep_call call, uint64_t stamp,
                                  uint32_t stack, const struct rec_block *b)
 {
-    uint8_t *first = row_begin(t, ROW_MAX);
+    uint8_t *first = row_begin_event(t);
     if (first == NULL)
         return false;
     bool unaligned = ((b->address | t->last_address) & 7) != 0;
@@ -124,7 +134,7 @@ static inline bool row_put_alloc(struct rec_thread *t, enum seep_call call, uint
 static inline bool row_put_free(struct rec_thread *t, enum seep_call call, uint64_t stamp,
                                 uint32_t stack, uintptr_t address)
 {
-    uint8_t *first = row_begin(t, ROW_MAX);
+    uint8_t *first = row_begin_event(t);
     if (first == NULL)
         return false;
     bool unaligned = ((address | t->last_address) & 7) != 0;

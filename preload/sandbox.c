@@ -15,6 +15,7 @@
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -37,6 +38,8 @@ static const struct {
     {SYS_fallocate, {ANY_FD, 0, 0, PAGE_BYTES}},
     {SYS_fchmod, {ANY_FD, 0600}},
     {SYS_fchmodat, {(uint64_t)AT_FDCWD, 0, 0700}},
+    {SYS_flock, {ANY_FD, LOCK_SH | LOCK_NB}},
+    {SYS_flock, {ANY_FD, LOCK_UN}},
     {SYS_fcntl, {ANY_FD, F_DUPFD_CLOEXEC, ANY_FD}},
     {SYS_fstat, {ANY_FD}},
     {SYS_ftruncate, {ANY_FD, PAGE_BYTES}},
@@ -61,6 +64,7 @@ static const struct {
     {SYS_mprotect, {0, PAGE_BYTES, PROT_READ}},
     {SYS_mprotect, {0, PAGE_BYTES, PROT_READ | PROT_WRITE}},
     {SYS_munmap, {0, PAGE_BYTES}},
+    {SYS_nanosleep, {0, 0}},
     {SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC}},
     {SYS_openat, {ANY_FD, 0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600}},
     {SYS_prctl, {PR_GET_NAME}},

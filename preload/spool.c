@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -414,7 +415,7 @@ enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t t
     header.checksum = seep_crc32c(0, &header, offsetof(struct seep_rows_header, checksum));
     uint64_t cap = rec_option_number(REC_OPTION_SPOOL_MAX);
     uint64_t offset = __atomic_fetch_add(&control->rows_end, header.space_bytes, __ATOMIC_RELAXED);
-    if (cap && offset + header.space_bytes > cap)
+    if (cap && rec_spool_used(control) > cap)
         return SEEP_STOP_CAP;
     if (!within_file_limit(offset + total))
         return SEEP_STOP_FILE_LIMIT;
@@ -425,6 +426,19 @@ enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t t
         write_parts(fd, (struct iovec[]){{&header, sizeof header}, {(void *)rows, bytes}}, offset);
     put_back(&files[FILE_ROWS], fd);
     return stop;
+}
+
+bool rec_spool_is_locked(void)
+{
+    struct spool_file *f = &files[FILE_CONTROL];
+    int fd = take(f);
+    if (fd < 0)
+        return false;
+    bool locked = sys_call(SYS_flock, fd, LOCK_SH | LOCK_NB) == -EWOULDBLOCK;
+    if (!locked)
+        sys_call(SYS_flock, fd, LOCK_UN);
+    put_back(f, fd);
+    return locked;
 }
 
 void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint32_t length)

@@ -39,6 +39,16 @@ uint8_t *rec_spool_tail_map(uint32_t index, size_t reserved);
 /* Makes the first `bytes` of a mapped tail writable. False: no space. */
 bool rec_spool_tail_grow(uint32_t index, size_t old_bytes, size_t bytes);
 
+/* Bytes of `rows` on the disk. */
+static inline uint64_t rec_spool_used(const struct seep_control *c)
+{
+    uint64_t freed = __atomic_load_n(&c->rows_freed, __ATOMIC_RELAXED);
+    return __atomic_load_n(&c->rows_end, __ATOMIC_RELAXED) - freed;
+}
+
+/* Whether a packer holds the spool's lock. */
+bool rec_spool_is_locked(void);
+
 /* Writes a chunk of rows. Signals must be blocked. SEEP_STOP_NONE, or why it could not be. */
 enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t thread,
                                     const uint8_t *rows, uint32_t bytes);

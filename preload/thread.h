@@ -49,6 +49,7 @@ struct rec_thread {
     uint32_t number; /* thread number, from 1 */
     int tid;
     bool ended;                /* its thread's destructors have run */
+    uint64_t dropped;          /* events, for want of space, since the last LOST row */
     uint32_t marks_believed;   /* to be an outer hook's, without a closer look */
     uint32_t end_rounds;       /* of the thread-specific data destructors, seen */
     struct rec_thread *beside; /* owned; what rec_thread_beside() made */

@@ -22,7 +22,8 @@ static const char *stop_text(uint32_t reason)
 
 uint64_t completeness_lost(const struct trace_summary *s)
 {
-    return s->lost_nested + s->lost_stopped + s->lost_early + s->lost_no_lane + s->lost_damaged;
+    return s->lost_nested + s->lost_stopped + s->lost_early + s->lost_no_lane + s->lost_full +
+           s->lost_damaged;
 }
 
 /* "1,234 events were " */
@@ -66,6 +67,8 @@ static void add_reasons(struct result *reasons, const struct trace_summary *s)
     add_reason(reasons, "", s->lost_early, "lost before the recorder could start", NULL);
     add_reason(reasons, "", s->lost_nested, "lost inside signal handlers", NULL);
     add_reason(reasons, "", s->lost_no_lane, "lost for want of memory for their thread", NULL);
+    add_reason(reasons, "", s->lost_full, "dropped while the spool was full",
+               "--when-full=wait slows the program instead");
     add_reason(reasons, "at least ", s->lost_damaged, "lost in damaged parts", NULL);
     if (s->damaged)
         result_text(reasons, NULL, "parts of the trace are damaged: their checksums do not match");
@@ -99,6 +102,7 @@ struct result *completeness_add(struct result *parent, const char *name,
     result_count(lost, "stopped", s->lost_stopped);
     result_count(lost, "early", s->lost_early);
     result_count(lost, "no_lane", s->lost_no_lane);
+    result_count(lost, "full", s->lost_full);
     result_count(lost, "damaged", s->lost_damaged);
     result_text(r, "stop_reason", stop_text(s->stop_reason));
     result_bool(r, "truncated", s->truncated);

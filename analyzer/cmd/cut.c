@@ -56,7 +56,7 @@ static const char *name_of(const char *path)
 }
 
 static int cut(const struct cli *cli, struct trace_reader *reader, struct filter *f,
-               const char *output, uint32_t unit_us)
+               const char *output, struct trace_coding coding)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
     struct progress progress;
@@ -68,7 +68,7 @@ static int cut(const struct cli *cli, struct trace_reader *reader, struct filter
                       .options = {.from = moment_of(&f->from),
                                   .to = moment_of(&f->to),
                                   .name = name_of(cli->arguments[0]),
-                                  .unit_us = unit_us,
+                                  .coding = coding,
                                   .progress = progress_step,
                                   .progress_arg = &progress}};
     code = output_write(output, cli_flag(cli, "force"), write_window, &job, &err);
@@ -88,8 +88,8 @@ static int run(struct cli *cli)
         return cli_usage_error(cli, "where to? --output=FILE is wanted");
     if (!cli_value(cli, "from") && !cli_value(cli, "to"))
         return cli_usage_error(cli, "which window? --from or --to is wanted");
-    uint32_t unit_us = 0;
-    if (!options_time_unit(cli, &unit_us))
+    struct trace_coding coding = {0};
+    if (!options_coding(cli, &coding))
         return CLI_FAILED;
     struct filter filter;
     struct err err = {.offset = ERR_NO_OFFSET};
@@ -98,7 +98,7 @@ static int run(struct cli *cli)
     int status = code ? open_failed(cli, code, &err) : open_trace(cli, path, &reader);
     interrupt_defer(true);
     if (status == CLI_OK)
-        status = cut(cli, reader, &filter, output, unit_us);
+        status = cut(cli, reader, &filter, output, coding);
     interrupt_defer(false);
     trace_reader_free(reader);
     filter_release(&filter);

@@ -35,6 +35,7 @@ static const char *lost_name(uint64_t reason)
     case SEEP_LOST_STOPPED: return "after recording stopped";
     case SEEP_LOST_EARLY: return "before the recorder could start";
     case SEEP_LOST_NO_LANE: return "for want of memory for the thread";
+    case SEEP_LOST_FULL: return "while the spool was full";
     default: return "for an unknown reason";
     }
 }

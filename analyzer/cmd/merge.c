@@ -68,7 +68,7 @@ static int run(struct cli *cli)
         return cli_usage_error(cli, "which traces?");
     if (!output)
         return cli_usage_error(cli, "where to? --output=FILE is wanted");
-    if (!options_time_unit(cli, &job.options.unit_us))
+    if (!options_coding(cli, &job.options.coding))
         return CLI_FAILED;
     allow_many_files();
     job.inputs = mem_zalloc((size_t)cli->argument_count, sizeof *job.inputs);

@@ -134,6 +134,14 @@ static enum seep_err open_spool(const struct cli *cli, const char *spool, struct
     enum seep_err code = pack_probe(spool, &probe, err);
     if (code != SEEP_OK)
         return code;
+    char *part = NULL;
+    if (pack_is_followed(spool, &part)) {
+        cli_error(cli, "%s: process %u still runs; this is what of it has been packed so far",
+                  spool, probe.pid);
+        code = trace_reader_open(out, part, err);
+        free(part);
+        return code;
+    }
     open_trace_of_spool(&trace, spool);
     bool aside = probe.running || lstat(trace.text, &st) == 0;
     if (probe.running)

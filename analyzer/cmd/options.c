@@ -125,27 +125,39 @@ bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *
     return false;
 }
 
+#define LEVEL_MAX 19
+
 const struct cli_option options_packing[] = {
     {"time-resolution", 0, "DURATION",
      "Store times that are off by that much at most: whole microseconds up to 1s; 1us if not "
      "given. "
      "With 1ms traces are smaller."},
+    {"level", 0, "N", "How hard zstd tries, 1 to 19; 3 if not given."},
     {NULL},
 };
 
-bool options_time_unit(const struct cli *cli, uint32_t *out)
+bool options_coding(const struct cli *cli, struct trace_coding *out)
 {
     const char *value = cli_value(cli, "time-resolution");
-    uint64_t ns;
-    if (!value)
-        return true;
-    if (cli_parse_ns(value, &ns) && ns && ns % 1000 == 0 && ns / 1000 <= SEEP_UNIT_US_MAX) {
-        *out = (uint32_t)(ns / 1000);
-        return true;
+    uint64_t number;
+    if (value) {
+        if (!cli_parse_ns(value, &number) || number == 0 || number % 1000 != 0 ||
+            number / 1000 > SEEP_UNIT_US_MAX) {
+            cli_usage_error(
+                cli, "--time-resolution=%s: a duration from 1us to 1s is wanted, like 1ms", value);
+            return false;
+        }
+        out->unit_us = (uint32_t)(number / 1000);
     }
-    cli_usage_error(cli, "--time-resolution=%s: a duration from 1us to 1s is wanted, like 1ms",
-                    value);
-    return false;
+    value = cli_value(cli, "level");
+    if (value) {
+        if (!cli_parse_count(value, &number) || number < 1 || number > LEVEL_MAX) {
+            cli_usage_error(cli, "--level=%s: a number from 1 to %d is wanted", value, LEVEL_MAX);
+            return false;
+        }
+        out->level = (int)number;
+    }
+    return true;
 }
 
 bool options_bytes(const struct cli *cli, const char *name, uint64_t *out)

@@ -4,6 +4,7 @@
 #ifndef CMD_OPTIONS_H
 #define CMD_OPTIONS_H
 
+#include "trace/pack.h"
 #include "cli.h"
 
 #include "model/filter.h"
@@ -11,7 +12,7 @@
 #include "util/strbuf.h"
 
 extern const struct cli_option options_output[];  /* --format and --color */
-extern const struct cli_option options_packing[]; /* --time-resolution */
+extern const struct cli_option options_packing[]; /* --time-resolution, --level */
 extern const struct cli_option options_symbols[]; /* --sysroot and --debug-dir */
 extern struct cli_option options_filters[];       /* made of filter_options by options_init() */
 
@@ -48,9 +49,8 @@ size_t options_choice(const struct cli *cli, const char *name, const char *const
 bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *out);
 bool options_bytes(const struct cli *cli, const char *name, uint64_t *out);
 
-/* How far off the times of a trace may be, from --time-resolution, in *out, which is left alone
- * where it was not given. Prints the usage error and returns false where it is nothing of the kind.
- */
-bool options_time_unit(const struct cli *cli, uint32_t *out);
+/* How traces are stored, from options_packing, in *out, which is left alone where nothing was
+ * given. Prints the usage error and returns false where it makes no sense. */
+bool options_coding(const struct cli *cli, struct trace_coding *out);
 
 #endif

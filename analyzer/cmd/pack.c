@@ -46,7 +46,7 @@ static void print_done(const char *spool, uint64_t spool_bytes, const char *trac
 }
 
 static int pack_one(const struct cli *cli, const char *spool, const char *trace,
-                    const struct family *family, uint32_t time_unit_us)
+                    const struct family *family, struct trace_coding coding)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
     struct strbuf what = {0};
@@ -61,7 +61,7 @@ static int pack_one(const struct cli *cli, const char *spool, const char *trace,
         .overwrite = cli_flag(cli, "force"),
         .keep_spool = cli_flag(cli, "keep"),
         .running_ok = cli_flag(cli, "running"),
-        .time_unit_us = time_unit_us,
+        .coding = coding,
         .progress = progress_step,
         .progress_arg = &progress,
         .note = print_note,
@@ -86,8 +86,8 @@ static int run(struct cli *cli)
     if (output && cli->argument_count > 1)
         return cli_usage_error(cli, "--output=%s: one file cannot hold %d traces", output,
                                cli->argument_count);
-    uint32_t time_unit_us = 0;
-    if (!options_time_unit(cli, &time_unit_us))
+    struct trace_coding coding = {0};
+    if (!options_coding(cli, &coding))
         return CLI_FAILED;
     int status = CLI_OK;
     struct family family = {0}; /* of the first one's directory */
@@ -101,7 +101,7 @@ static int run(struct cli *cli)
             open_trace_of_spool(&trace, cli->arguments[i]);
         if (!family.count)
             family_add_siblings(&family, cli->arguments[i]);
-        int one = pack_one(cli, cli->arguments[i], trace.text, &family, time_unit_us);
+        int one = pack_one(cli, cli->arguments[i], trace.text, &family, coding);
         status = one == CLI_OK ? status : one;
         strbuf_release(&trace);
     }

@@ -9,6 +9,7 @@
 #include "run/recorder.h"
 #include "run/sampler.h"
 #include "run/spools.h"
+#include "run/streams.h"
 #include "run/supervise.h"
 #include "run/target.h"
 #include "util/mem.h"
@@ -29,6 +30,7 @@
 
 #define DEFAULT_NAMES_MAX 1000 /* default names of one pid that are tried */
 #define WAIT_STEP_NS 100000000
+#define DEFAULT_SPOOL_BYTES (UINT64_C(256) << 20)
 
 static const struct cli_option options[] = {
     {"output", 'o', "FILE",
@@ -41,6 +43,12 @@ static const struct cli_option options[] = {
     {"children", 0, "WHICH",
      "Record all processes that the program starts, none, or those whose executable's name matches "
      "one of the patterns in WHICH, separated by commas. Without it: all."},
+    {"spool-size", 0, "SIZE",
+     "Let what is recorded and not yet packed take up to SIZE on the disk, for each process; 256M "
+     "if not given. 0: no limit, and nothing is packed while the program runs."},
+    {"when-full", 0, "wait|drop",
+     "What happens when the program records faster than that can be packed for long: it has to "
+     "wait, or events are dropped and counted. Without it: wait."},
     {"quiet", 'q', NULL, "Say nothing unless something is wrong."},
     {NULL},
 };
@@ -50,7 +58,8 @@ struct run {
     struct target target;
     char *library; /* owned, like all below */
     char run_id[33];
-    uint32_t time_unit_us;
+    struct trace_coding coding;
+    uint64_t spool_bytes;
     char **settings;    /* NULL-ended */
     char **environment; /* NULL-ended */
     char *name;         /* the trace as the user would name it */
@@ -58,6 +67,8 @@ struct run {
     struct supervise supervise;
     struct run_spools spools;
     struct sampler sampler;
+    uint64_t sample_ns; /* when the sampler is to come again */
+    struct streams streams;
     struct progress progress;
 };
 
@@ -104,7 +115,7 @@ static bool make_run_id(char out[33])
 static int make_environment(struct run *r)
 {
     size_t count = 0, position = 0;
-    r->settings = mem_zalloc(r->cli->given_count + 6, sizeof *r->settings);
+    r->settings = mem_zalloc(r->cli->given_count + 8, sizeof *r->settings);
     const char *setting;
     while ((setting = cli_next_value(r->cli, "set", &position))) {
         struct strbuf b = {0};
@@ -130,6 +141,12 @@ static int make_environment(struct run *r)
         strbuf_addf(&which, "SEEP_CHILDREN=%s", cli_value(r->cli, "children"));
         r->settings[count++] = strbuf_detach(&which);
     }
+    struct strbuf limit = {0}, when_full = {0};
+    strbuf_addf(&limit, "SEEP_SPOOL_LIMIT=%" PRIu64, r->spool_bytes);
+    r->settings[count++] = strbuf_detach(&limit);
+    strbuf_addf(&when_full, "SEEP_WHEN_FULL=%s",
+                cli_value(r->cli, "when-full") ? cli_value(r->cli, "when-full") : "wait");
+    r->settings[count++] = strbuf_detach(&when_full);
     if (cli_flag(r->cli, "quiet"))
         r->settings[count++] = mem_strdup("SEEP_QUIET=1");
     struct err err;
@@ -209,8 +226,13 @@ static int start(struct run *r)
     const char *pattern = cli_value(r->cli, "output");
     if (pattern && output_name_check(pattern, &err) != SEEP_OK)
         return cli_usage_error(r->cli, "%s", err.message);
-    if (!options_time_unit(r->cli, &r->time_unit_us))
+    r->spool_bytes = DEFAULT_SPOOL_BYTES;
+    if (!options_coding(r->cli, &r->coding) ||
+        !options_bytes(r->cli, "spool-size", &r->spool_bytes))
         return CLI_RUN_FAILED;
+    const char *when_full = cli_value(r->cli, "when-full");
+    if (when_full && strcmp(when_full, "wait") != 0 && strcmp(when_full, "drop") != 0)
+        return cli_usage_error(r->cli, "--when-full=%s: wait or drop is wanted", when_full);
     int status = find_program(r);
     if (status == CLI_OK)
         status = make_environment(r);
@@ -229,6 +251,7 @@ static int start(struct run *r)
         return status;
     run_spools_init(&r->spools, r->file, r->run_id);
     sampler_init(&r->sampler, &r->spools);
+    streams_init(&r->streams, &r->spools, (uint32_t)r->supervise.pid, r->spool_bytes, r->coding);
     struct strbuf out = {0};
     strbuf_addf(&out, "SEEP_OUT=%s", r->file);
     int error = supervise_go(&r->supervise, out.text);
@@ -237,6 +260,21 @@ static int start(struct run *r)
         return CLI_OK;
     cli_error(r->cli, "%s: %s", r->target.path, strerror(error));
     return error == ENOENT || error == ENOTDIR ? CLI_RUN_NOT_FOUND : CLI_RUN_REFUSED;
+}
+
+/* ------------------------------------------------------------------ meanwhile */
+
+/* What there is to do while the program runs; returns the nanoseconds after which to come again. */
+static uint64_t tick(void *arg)
+{
+    struct run *r = arg;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    if (now >= r->sample_ns)
+        r->sample_ns = now + sampler_tick(&r->sampler);
+    uint64_t next = streams_tick(&r->streams), left = r->sample_ns - now;
+    return next < left ? next : left;
 }
 
 /* ------------------------------------------------------------------ after the end */
@@ -249,10 +287,13 @@ static bool show_progress(void *arg, const char *what, double fraction)
     return !supervise_interrupted(&r->supervise) && go_on;
 }
 
+/* A process that executes another program at that moment has no environment to be known by: so two
+ * looks have to agree. */
 static void wait_for_others(struct run *r)
 {
-    while (run_spools_living(&r->spools) > 0 && !supervise_interrupted(&r->supervise)) {
-        sampler_tick(&r->sampler);
+    for (int none = 0; none < 2 && !supervise_interrupted(&r->supervise);) {
+        none = run_spools_living(&r->spools) > 0 ? 0 : none + 1;
+        tick(r);
         nanosleep(&(struct timespec){.tv_nsec = WAIT_STEP_NS}, NULL);
     }
 }
@@ -261,9 +302,10 @@ static void make_traces(struct run *r, uint32_t main_pid)
 {
     struct collect_options how = {
         .overwrite = cli_flag(r->cli, "force"),
-        .time_unit_us = r->time_unit_us,
+        .coding = r->coding,
         .progress = show_progress,
         .progress_arg = r,
+        .streams = &r->streams,
     };
     struct collected collected;
     struct err err;
@@ -293,6 +335,7 @@ static void make_traces(struct run *r, uint32_t main_pid)
 
 static void release(struct run *r)
 {
+    streams_release(&r->streams);
     sampler_release(&r->sampler);
     run_spools_release(&r->spools);
     target_release(&r->target);
@@ -318,7 +361,7 @@ static int run(struct cli *cli)
     }
     uint32_t main_pid = (uint32_t)r.supervise.pid;
     struct supervise_end end;
-    supervise_wait(&r.supervise, sampler_tick, &r.sampler, &end);
+    supervise_wait(&r.supervise, tick, &r, &end);
     sampler_finish(&r.sampler, main_pid, &end);
     supervise_drain(&r.supervise);
     if (cli_flag(cli, "wait"))

@@ -51,9 +51,11 @@ static enum seep_err pack(const struct work *w, const struct run_spool *spool, c
         .total = (double)w->spools->count,
     };
     snprintf(task.what, sizeof task.what, "packing %s", slash ? slash + 1 : trace);
+    if (w->options->streams && !streams_finish(w->options->streams, spool, step, &task))
+        return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
     struct pack_options how = {
         .overwrite = w->options->overwrite,
-        .time_unit_us = w->options->time_unit_us,
+        .coding = w->options->coding,
         .progress = step,
         .progress_arg = &task,
         .family = &w->family,

@@ -5,6 +5,8 @@
 #define RUN_COLLECT_H
 
 #include "run/spools.h"
+#include "run/streams.h"
+#include "trace/pack.h"
 #include "util/err.h"
 
 #include <stdbool.h>
@@ -13,10 +15,11 @@
 
 struct collect_options {
     bool overwrite;
-    uint32_t time_unit_us; /* as in struct pack_options */
+    struct trace_coding coding;
     /* As in struct pack_options; `what` names what is being packed now. May be NULL. */
     bool (*progress)(void *arg, const char *what, double fraction);
     void *progress_arg;
+    struct streams *streams; /* those that are followed are finished first. May be NULL */
 };
 
 struct collect_trace {

@@ -54,7 +54,7 @@ void sampler_init(struct sampler *s, struct run_spools *spools)
     *s = (struct sampler){
         .spools = spools,
         .begin_ns = clock_ns(CLOCK_MONOTONIC),
-        .begin_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+        .begin_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
     };
 }
 
@@ -117,12 +117,12 @@ static bool take_memory(struct sampler_process *p, const struct run_spool *spool
 static void take_mappings(struct sampler *s, struct sampler_process *p,
                           const struct run_spool *spool, uint64_t now, uint64_t rss)
 {
-    uint64_t before = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     if (process_mappings((pid_t)spool->pid, &s->way, &s->maps, &s->record))
         append(spool, now, SEEP_BESIDE_MAPPINGS, s->record.bytes, s->record.length);
     p->mappings_ns = now;
     p->mappings_rss_bytes = rss;
-    p->mappings_cost_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - before;
+    p->mappings_cost_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
 }
 
 /* ------------------------------------------------------------------ when */
@@ -144,7 +144,7 @@ static bool mappings_are_due(const struct sampler_process *p, uint64_t now, uint
 static int64_t budget_ns(const struct sampler *s)
 {
     uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - s->begin_ns;
-    uint64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - s->begin_cpu_ns;
+    uint64_t used = clock_ns(CLOCK_THREAD_CPUTIME_ID) - s->begin_cpu_ns;
     return (int64_t)(elapsed / BUDGET_SHARE + BUDGET_BURST) - (int64_t)used;
 }
 

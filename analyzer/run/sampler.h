@@ -31,7 +31,7 @@ struct sampler {
     struct sampler_process *processes; /* owned; index as in spools->all */
     size_t count, capacity;
     uint64_t begin_ns;
-    uint64_t begin_cpu_ns;              /* our processor time then */
+    uint64_t begin_cpu_ns;              /* our thread's processor time then */
     struct process_buffer maps, record; /* scratch */
     enum process_residency way;
 };

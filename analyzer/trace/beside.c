@@ -258,7 +258,7 @@ static bool take_numbers(struct beside *b, enum seep_beside kind, const uint8_t 
     switch (kind) {
     case SEEP_BESIDE_LOST:
         if (!seep_get_varint(&p, end, &first) || !seep_get_varint(&p, end, &reason) ||
-            reason == 0 || reason > SEEP_LOST_NO_LANE)
+            reason == 0 || reason > SEEP_LOST_FULL)
             return false;
         b->lost[reason] += first;
         return true;
@@ -353,13 +353,14 @@ static void next_snapshot(struct beside *b)
         sound = spool_pread(b->spool->snapshots, b->snapshot, h.length,
                             b->snapshot_at + SNAPSHOT_HEADER_BYTES);
     }
+    if (!sound && b->spool->running)
+        return; /* it is being written */
     if (!sound) {
         char text[80];
         snprintf(text, sizeof text, "snapshots: nothing can be read from byte %llu on",
                  (unsigned long long)b->snapshot_at);
-        /* the last record of a running process, or one cut short by its end, is no damage */
-        if (b->snapshot_at + SNAPSHOT_HEADER_BYTES <= b->spool->snapshots_bytes &&
-            !b->spool->running) {
+        /* a record cut short by the process's end is no damage */
+        if (b->snapshot_at + SNAPSHOT_HEADER_BYTES <= b->spool->snapshots_bytes) {
             note(b, text);
             b->damaged++;
         }
@@ -382,6 +383,26 @@ void beside_init(struct beside *b, struct trace_writer *writer, const struct spo
                          .wait_status = -1,
                          .recorder_bytes = spool->control.recorder_bytes};
     next_snapshot(b);
+}
+
+uint64_t beside_next_snapshot(const struct beside *b)
+{
+    return b->snapshot_ns == UINT64_MAX
+               ? b->snapshot_at
+               : b->snapshot_at - SNAPSHOT_HEADER_BYTES - b->snapshot_bytes;
+}
+
+void beside_seek_snapshot(struct beside *b, uint64_t at)
+{
+    b->snapshot_at = at;
+    next_snapshot(b);
+}
+
+void beside_renew(struct beside *b)
+{
+    b->recorder_bytes = b->spool->control.recorder_bytes;
+    if (b->snapshot_ns == UINT64_MAX)
+        next_snapshot(b);
 }
 
 enum seep_err beside_snapshots(struct beside *b, uint64_t time_ns, struct err *err)

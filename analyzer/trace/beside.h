@@ -43,9 +43,9 @@ struct beside {
 
     uint64_t time_ns; /* of the last record */
     uint64_t peak_rss_bytes, recorder_bytes;
-    uint64_t lost[SEEP_LOST_NO_LANE + 1]; /* of the LOST records, by reason */
-    uint64_t damaged;                     /* records that made no sense */
-    int32_t wait_status;                  /* -1: not known */
+    uint64_t lost[SEEP_LOST_FULL + 1]; /* of the LOST records, by reason */
+    uint64_t damaged;                  /* records that made no sense */
+    int32_t wait_status;               /* -1: not known */
 };
 
 /* All pointers must outlive *b. */
@@ -60,6 +60,13 @@ uint64_t beside_last_snapshot_ns(const struct spool *spool);
  * Errors: of the writer. */
 enum seep_err beside_take(struct beside *b, enum seep_beside kind, const uint8_t *payload,
                           size_t length, uint32_t thread, uint64_t time_ns, struct err *err);
+
+/* The snapshots file of a running process may have grown. */
+void beside_renew(struct beside *b);
+
+/* Where in the snapshots file the next record to be written stands; and goes on there. */
+uint64_t beside_next_snapshot(const struct beside *b);
+void beside_seek_snapshot(struct beside *b, uint64_t at);
 
 /* Writes the records of the snapshots file up to `time_ns`. Errors: of the writer. */
 enum seep_err beside_snapshots(struct beside *b, uint64_t time_ns, struct err *err);

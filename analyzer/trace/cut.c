@@ -356,7 +356,7 @@ static enum seep_err write_facts(struct cut *c, struct err *err)
 
 static enum seep_err write_window(struct cut *c, const char *path, struct err *err)
 {
-    struct trace_writer_options options = {.unit_us = c->options->unit_us};
+    struct trace_writer_options options = {.coding = c->options->coding};
     enum seep_err code = trace_writer_open(&c->writer, path, &options, err);
     if (!code)
         code = write_facts(c, err);

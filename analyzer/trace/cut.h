@@ -10,6 +10,7 @@
 #define TRACE_CUT_H
 
 #include "trace/trace_reader.h"
+#include "trace/trace_writer.h"
 #include "util/err.h"
 
 /* One end of the window. */
@@ -23,7 +24,7 @@ struct cut_moment {
 struct cut_options {
     struct cut_moment from, to;
     const char *name; /* of the trace, kept in the window */
-    uint32_t unit_us; /* how far off the window's times may be; 0: 1 us */
+    struct trace_coding coding;
     /* called now and then with 0 .. 1; returns false to stop (INTERRUPTED). May be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;

@@ -48,6 +48,14 @@ void family_add(struct family *f, const char *path, const char *fork_parent, con
         .path = mem_strdup(path), .trace = strbuf_detach(&name), .parent = mem_strdup(fork_parent)};
 }
 
+static bool is_member(const struct family *f, const char *path)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (strcmp(f->all[i].path, path) == 0)
+            return true;
+    return false;
+}
+
 void family_add_siblings(struct family *f, const char *path)
 {
     struct strbuf folder = {0};
@@ -58,8 +66,11 @@ void family_add_siblings(struct family *f, const char *path)
         struct pack_spool probe;
         struct strbuf spool = {0};
         strbuf_addf(&spool, "%s%s", folder.length > 0 ? folder.text : "", entry->d_name);
-        if (is_spool_name(entry->d_name) && pack_probe(spool.text, &probe, NULL) == SEEP_OK)
-            family_add(f, spool.text, probe.fork_parent, NULL);
+        /* without an executable: its facts are not written yet */
+        if (is_spool_name(entry->d_name) && !is_member(f, spool.text) &&
+            pack_probe(spool.text, &probe, NULL) == SEEP_OK && probe.exe[0] != '\0')
+            family_add(f, spool.text, probe.fork_parent,
+                       probe.pid == f->main_pid ? f->main_trace : NULL);
         strbuf_release(&spool);
     }
     if (directory != NULL)

@@ -15,11 +15,13 @@ struct family_member {
 struct family {
     struct family_member *all; /* owned */
     size_t count, capacity;
+    uint32_t main_pid;      /* the process whose trace */
+    const char *main_trace; /* gets this base name; NULL: there is no such process */
 };
 
 /* Adds a spool. `trace` NULL: NAME.spool becomes NAME.seep. */
 void family_add(struct family *f, const char *path, const char *fork_parent, const char *trace);
-/* Adds all spools that stand in the directory of `path`. */
+/* Adds all spools that stand in the directory of `path` and are not there yet. */
 void family_add_siblings(struct family *f, const char *path);
 void family_release(struct family *f);
 

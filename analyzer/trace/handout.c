@@ -15,6 +15,8 @@
 #define WRITE_BYTES (256u << 10)
 /* Rows that were there at the fork were stamped before it, give or take what clocks differ by. */
 #define SLACK_TICKS (1u << 20)
+/* A row that was in progress at a fork is stamped before it, and belongs behind it. */
+#define PROGRESS_TICKS (1u << 24)
 
 struct handout_child {
     char *spool;     /* owned, like all below */
@@ -85,10 +87,11 @@ static void take_lanes(struct handout_child *c, const struct spool *spool)
     }
 }
 
-void handout_add(struct handout *h, const char *spool_path)
+void handout_add(struct handout *h, const char *spool_path, uint64_t passed)
 {
     struct spool s;
-    if (spool_open(&s, spool_path, NULL) == SEEP_OK && s.fork_lanes_bytes > 0) {
+    if (spool_open(&s, spool_path, NULL) == SEEP_OK && s.fork_lanes_bytes > 0 &&
+        (passed == 0 || passed + PROGRESS_TICKS < s.fork_stamp)) {
         struct handout_child c = {.spool = mem_strdup(spool_path),
                                   .fork_stamp = s.fork_stamp,
                                   .last_stamp = s.control.start_stamp + SLACK_TICKS,
@@ -97,7 +100,7 @@ void handout_add(struct handout *h, const char *spool_path)
         take_lanes(&c, &s);
         MEM_GROW(h->children, h->capacity, h->count + 1);
         size_t i = h->count++;
-        for (; i > 0 && h->children[i - 1].fork_stamp > c.fork_stamp; i--)
+        for (; i > h->next && h->children[i - 1].fork_stamp > c.fork_stamp; i--)
             h->children[i] = h->children[i - 1];
         h->children[i] = c;
     }

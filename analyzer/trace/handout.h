@@ -41,8 +41,9 @@ void handout_init(struct handout *h, struct trace_writer *writer, struct stack_m
                   const struct inherited *own, struct stamp_clock *clock);
 void handout_release(struct handout *h);
 
-/* Another child, before the first place. A spool that says nothing of its fork is left out. */
-void handout_add(struct handout *h, const char *spool_path);
+/* Another child. Left out are a spool that says nothing of its fork, and one whose fork may be
+ * passed already: places stamped up to `passed` are. */
+void handout_add(struct handout *h, const char *spool_path, uint64_t passed);
 
 static inline bool handout_wanted(const struct handout *h)
 {

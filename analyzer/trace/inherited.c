@@ -92,6 +92,11 @@ static int compare_age(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
+bool inherited_is_there(const struct spool *spool)
+{
+    return faccessat(spool->directory, INHERITED_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void inherited_read(struct inherited *in, const struct spool *spool)
 {
     *in = (struct inherited){0};

@@ -55,6 +55,9 @@ struct inherited {
     bool known;          /* false: there was no such file */
 };
 
+/* Whether the spool has the file. */
+bool inherited_is_there(const struct spool *spool);
+
 /* Reads the file of the spool. What makes no sense counts as no file. Released in any case. */
 void inherited_read(struct inherited *in, const struct spool *spool);
 void inherited_release(struct inherited *in);

@@ -12,22 +12,28 @@
 _Static_assert(LANE_RING >= 2 * LANE_WINDOW, "a batch must fit");
 _Static_assert((LANE_RING & (LANE_RING - 1)) == 0, "indices are masked");
 
+static const struct spool_lane *lane_of(const struct lane_reader *r)
+{
+    return &r->spool->lanes[r->lane];
+}
+
+/* The piece being decoded; one was begun. */
+static const struct spool_piece *current(const struct lane_reader *r)
+{
+    return &lane_of(r)->pieces[r->next_piece - 1];
+}
+
 static struct place *ring_at(const struct lane_reader *r, uint32_t i)
 {
     return &r->ring[(r->head + i) & (LANE_RING - 1)];
 }
 
 void lane_reader_init(struct lane_reader *r, const struct spool *spool,
-                      const struct spool_notes *notes, struct stack_map *stacks,
-                      const struct spool_piece *pieces, size_t piece_count, size_t buffer_bytes)
+                      const struct spool_notes *notes, struct stack_map *stacks, uint32_t lane,
+                      size_t buffer_bytes)
 {
-    *r = (struct lane_reader){.spool = spool,
-                              .notes = notes,
-                              .stacks = stacks,
-                              .pieces = pieces,
-                              .piece_count = piece_count,
-                              .capacity = buffer_bytes};
-    r->lane = piece_count > 0 ? pieces[0].lane : 0;
+    *r = (struct lane_reader){
+        .spool = spool, .notes = notes, .stacks = stacks, .lane = lane, .capacity = buffer_bytes};
     r->buffer = mem_alloc(buffer_bytes);
     r->ring = mem_alloc(LANE_RING * sizeof *r->ring);
     r->p = r->end = r->buffer;
@@ -48,10 +54,10 @@ void lane_reader_release(struct lane_reader *r)
 
 static void lose_rest(struct lane_reader *r, const char *why, uint64_t offset)
 {
-    const struct spool_piece *piece = &r->pieces[r->next_piece - 1];
+    const struct spool_piece *piece = current(r);
     r->lost++;
     r->p = r->end = r->buffer;
-    r->piece_at = piece->bytes;
+    r->skip = true;
     if (r->notes != NULL && r->notes->note != NULL) {
         char text[160];
         snprintf(text, sizeof text, "lane %u: rows of sequence %u from byte %llu on %s", r->lane,
@@ -64,17 +70,20 @@ static void lose_rest(struct lane_reader *r, const char *why, uint64_t offset)
 static bool fill(struct lane_reader *r)
 {
     size_t have = (size_t)(r->end - r->p);
-    while (have == 0 && (r->next_piece == 0 || r->piece_at == r->pieces[r->next_piece - 1].bytes)) {
-        if (r->next_piece == r->piece_count)
+    while (have == 0 && (r->next_piece == 0 || r->skip || r->piece_at == current(r)->bytes)) {
+        if (r->next_piece == lane_of(r)->piece_count)
             return false;
-        const struct spool_piece *piece = &r->pieces[r->next_piece++];
-        r->thread = piece->thread;
+        r->next_piece++;
         r->state = (struct row_state){.stamp = r->spool->control.start_stamp};
         r->piece_at = 0;
+        r->skip = false;
     }
-    const struct spool_piece *piece = &r->pieces[r->next_piece - 1];
+    const struct spool_piece *piece = current(r);
     if (have >= ROW_BYTES_LIMIT || r->piece_at == piece->bytes)
         return true;
+    /* not earlier: an empty tail may still change hands */
+    if (r->piece_at == 0)
+        r->thread = piece->thread;
     memmove(r->buffer, r->p, have);
     size_t want = r->capacity - have;
     if (want > piece->bytes - r->piece_at)
@@ -145,7 +154,7 @@ static struct place *make_place(struct lane_reader *r, const struct row *row, en
     struct place *place = ring_end(r);
     *place = (struct place){.stamp = stamp,
                             .address = place_key(address, row->call),
-                            .position = (uint64_t)r->pieces[r->next_piece - 1].sequence << 32 |
+                            .position = (uint64_t)current(r)->sequence << 32 |
                                         (r->piece_at - (uint32_t)(r->end - r->p)),
                             .thread = r->thread,
                             .lane = r->lane,
@@ -204,14 +213,27 @@ static void refill(struct lane_reader *r)
             r->row++;
             continue;
         }
-        const struct spool_piece *piece = &r->pieces[r->next_piece - 1];
         if (result == ROW_DAMAGED) {
             lose_rest(r, "make no sense", r->piece_at - (uint64_t)(r->end - r->p));
         } else {
             r->p = r->end = r->buffer;
-            r->piece_at = piece->bytes;
+            r->skip = true;
         }
     }
+}
+
+void lane_reader_renew(struct lane_reader *r)
+{
+    r->ended = false;
+    /* a tail may have more definitions */
+    if (r->scanned_pieces > 0 && r->scanned_pieces == r->known_pieces)
+        r->scanned_pieces--;
+    r->known_pieces = lane_of(r)->piece_count;
+}
+
+size_t lane_reader_done_pieces(const struct lane_reader *r)
+{
+    return r->next_piece > 0 ? r->next_piece - 1 : 0;
 }
 
 struct place *lane_reader_head(struct lane_reader *r)
@@ -260,13 +282,14 @@ bool lane_reader_scan(struct lane_reader *r)
     size_t from = r->next_piece > 0 ? r->next_piece - 1 : 0;
     if (r->scanned_pieces < from)
         r->scanned_pieces = from;
-    if (r->scanned_pieces >= r->piece_count)
+    if (r->scanned_pieces >= lane_of(r)->piece_count)
         return false;
-    scan_piece(r, &r->pieces[r->scanned_pieces++], r->stacks);
+    scan_piece(r, &lane_of(r)->pieces[r->scanned_pieces++], r->stacks);
     return true;
 }
 
 uint64_t lane_reader_newest(const struct lane_reader *r)
 {
-    return r->piece_count > 0 ? scan_piece(r, &r->pieces[r->piece_count - 1], NULL) : 0;
+    const struct spool_lane *lane = lane_of(r);
+    return lane->piece_count > 0 ? scan_piece(r, &lane->pieces[lane->piece_count - 1], NULL) : 0;
 }

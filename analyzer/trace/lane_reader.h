@@ -36,10 +36,9 @@ struct lane_reader {
     const struct spool *spool;
     const struct spool_notes *notes;
     struct stack_map *stacks;
-    const struct spool_piece *pieces;
-    size_t piece_count;
     size_t next_piece;     /* the one to be begun next */
     size_t scanned_pieces; /* whose definitions were read ahead: lane_reader_scan() */
+    size_t known_pieces;   /* there were when the lane was renewed last */
     uint32_t lane;
     uint32_t thread; /* of the rows being decoded */
     uint32_t row;    /* rows decoded so far */
@@ -48,6 +47,7 @@ struct lane_reader {
     size_t capacity;
     const uint8_t *p, *end; /* bytes not yet decoded */
     uint32_t piece_at;      /* bytes of the piece that are in or behind the buffer */
+    bool skip;              /* the rest of the piece */
     struct place *ring;     /* owned; sorted by stamp from head on */
     uint32_t head, count;
     uint64_t last_stamp; /* given out last */
@@ -56,12 +56,15 @@ struct lane_reader {
     bool ended;
 };
 
-/* `pieces` are those of one lane in the order of their sequence. All pointers must outlive the
- * reader. `buffer_bytes` is at least ROW_BYTES_LIMIT. */
+/* Reads lane `lane` of the spool. All pointers must outlive the reader. `buffer_bytes` is at least
+ * ROW_BYTES_LIMIT. */
 void lane_reader_init(struct lane_reader *r, const struct spool *spool,
-                      const struct spool_notes *notes, struct stack_map *stacks,
-                      const struct spool_piece *pieces, size_t piece_count, size_t buffer_bytes);
+                      const struct spool_notes *notes, struct stack_map *stacks, uint32_t lane,
+                      size_t buffer_bytes);
 void lane_reader_release(struct lane_reader *r);
+
+/* The spool was indexed again: the lane may have more. */
+void lane_reader_renew(struct lane_reader *r);
 
 /* The next place, or NULL at the lane's end. Valid until lane_reader_pop(); a BESIDE's payload is
  * then the caller's. */
@@ -71,6 +74,9 @@ void lane_reader_pop(struct lane_reader *r);
 /* Reads the stack definitions of the next piece that has not been read for them yet, ahead of the
  * places. False: none is left. Each piece is read at most once this way. */
 bool lane_reader_scan(struct lane_reader *r);
+
+/* How many pieces, from the first on, are not needed any more. */
+size_t lane_reader_done_pieces(const struct lane_reader *r);
 
 /* The newest stamp of the last piece, 0 if there is none. */
 uint64_t lane_reader_newest(const struct lane_reader *r);

@@ -11,14 +11,6 @@
 
 _Static_assert(BUFFERS_BYTES / SEEP_LANE_LIMIT < 2 * ROW_BYTES_LIMIT, "else raise the least size");
 
-static size_t count_lanes(const struct spool *spool)
-{
-    size_t lanes = 0;
-    for (size_t i = 0; i < spool->piece_count; i++)
-        lanes += i == 0 || spool->pieces[i].lane != spool->pieces[i - 1].lane;
-    return lanes;
-}
-
 static bool earlier(const struct merge_entry *a, const struct merge_entry *b)
 {
     if (a->stamp != b->stamp)
@@ -57,28 +49,46 @@ static bool entry_of(struct merge *m, uint32_t lane, struct merge_entry *out)
     return true;
 }
 
-void merge_init(struct merge *m, const struct spool *spool, const struct spool_notes *notes,
-                struct stack_map *stacks)
+/* What a lane's buffer has: spools with thousands of lanes are read with little more memory than
+ * others. */
+static size_t buffer_bytes(size_t lanes)
 {
-    *m = (struct merge){.spool = spool, .lane_count = count_lanes(spool)};
-    m->lanes = mem_zalloc(m->lane_count, sizeof *m->lanes);
-    m->heap = mem_zalloc(m->lane_count, sizeof *m->heap);
-    size_t buffer = m->lane_count > 0 ? BUFFERS_BYTES / m->lane_count : 0;
-    buffer = buffer > BUFFER_MAX_BYTES ? BUFFER_MAX_BYTES : buffer;
-    buffer = buffer < 2 * ROW_BYTES_LIMIT ? 2 * ROW_BYTES_LIMIT : buffer;
-    size_t lane = 0;
-    for (size_t i = 0, end; i < spool->piece_count; i = end) {
-        for (end = i; end < spool->piece_count && spool->pieces[end].lane == spool->pieces[i].lane;)
-            end++;
-        lane_reader_init(&m->lanes[lane++], spool, notes, stacks, &spool->pieces[i], end - i,
-                         buffer);
-    }
+    size_t bytes = BUFFERS_BYTES / (lanes > 0 ? lanes : 1);
+    bytes = bytes > BUFFER_MAX_BYTES ? BUFFER_MAX_BYTES : bytes;
+    return bytes < 2 * ROW_BYTES_LIMIT ? 2 * ROW_BYTES_LIMIT : bytes;
+}
+
+/* Makes the readers of new lanes. */
+static void meet_lanes(struct merge *m)
+{
+    size_t lanes = m->spool->lane_count;
+    MEM_GROW(m->lanes, m->lane_capacity, lanes);
+    MEM_GROW(m->heap, m->heap_capacity, lanes);
+    for (; m->lane_count < lanes; m->lane_count++)
+        lane_reader_init(&m->lanes[m->lane_count], m->spool, m->notes, m->stacks,
+                         (uint32_t)m->lane_count, buffer_bytes(lanes));
+}
+
+void merge_renew(struct merge *m)
+{
+    meet_lanes(m);
+    m->given_out = m->up_to;
+    m->up_to = m->spool->newest_stamp;
+    m->heap_count = 0;
     for (uint32_t i = 0; i < m->lane_count; i++) {
+        lane_reader_renew(&m->lanes[i]);
         if (entry_of(m, i, &m->heap[m->heap_count]))
             m->heap_count++;
     }
     for (size_t i = m->heap_count / 2; i-- > 0;)
         sift_down(m, i);
+}
+
+void merge_init(struct merge *m, const struct spool *spool, const struct spool_notes *notes,
+                struct stack_map *stacks)
+{
+    *m = (struct merge){.spool = spool, .notes = notes, .stacks = stacks};
+    meet_lanes(m);
 }
 
 void merge_release(struct merge *m)
@@ -97,6 +107,8 @@ bool merge_next(struct merge *m, struct place *out)
     uint32_t lane = m->heap[0].lane;
     *out = *lane_reader_head(&m->lanes[lane]);
     lane_reader_pop(&m->lanes[lane]);
+    if (out->stamp <= m->given_out)
+        out->late = true; /* came when later ones of other lanes were gone */
     if (!entry_of(m, lane, &m->heap[0]))
         m->heap[0] = m->heap[--m->heap_count];
     sift_down(m, 0);

@@ -19,22 +19,28 @@ struct merge_entry {
     uint64_t stamp;
     uint32_t rank; /* 0: a block leaves. Of equal stamps those come first: a free is stamped before
                       the address can be handed out again, an allocation after it was */
-    uint32_t lane; /* index of the reader */
+    uint32_t lane;
 };
 
 struct merge {
     const struct spool *spool;
-    struct lane_reader *lanes; /* owned */
-    size_t lane_count;
+    const struct spool_notes *notes;
+    struct stack_map *stacks;
+    struct lane_reader *lanes; /* owned; by number */
+    size_t lane_count, lane_capacity;
     struct merge_entry *heap; /* owned */
-    size_t heap_count;
-    size_t scanned_lane; /* whose turn it is to be read ahead */
+    size_t heap_count, heap_capacity;
+    uint64_t given_out, up_to; /* places stamped so far: before the last renewal, and now */
+    size_t scanned_lane;       /* whose turn it is to be read ahead */
 };
 
-/* `spool` was indexed. All pointers must outlive the merge. */
+/* `spool` was indexed. Begins with merge_renew(). All pointers must outlive the merge. */
 void merge_init(struct merge *m, const struct spool *spool, const struct spool_notes *notes,
                 struct stack_map *stacks);
 void merge_release(struct merge *m);
+
+/* The spool was indexed again: takes up what is new. */
+void merge_renew(struct merge *m);
 
 /* The next place into *out; a BESIDE's payload is the caller's then. False: there are no more. */
 bool merge_next(struct merge *m, struct place *out);

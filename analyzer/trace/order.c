@@ -368,6 +368,7 @@ static enum seep_err take_oldest(struct order *o, struct err *err)
     struct place p = *ahead_at(o, 0);
     o->head = (o->head + 1) & (ORDER_AHEAD - 1);
     o->count--;
+    o->stamp = p.stamp;
     if (p.type == PLACE_NONE)
         return SEEP_OK;
     enum seep_err e = SEEP_OK;
@@ -414,6 +415,25 @@ enum seep_err order_push(struct order *o, const struct place *place, struct err 
     address_map_prefetch(&o->live, p->address);
     stack_map_prefetch(o->stacks, p->stack);
     return e;
+}
+
+void order_adopt_blocks(struct order *o)
+{
+    for (uint32_t slot = 0; slot < trace_writer_slot_count(o->writer); slot++) {
+        const struct trace_block *block = trace_writer_block(o->writer, slot);
+        if (block != NULL)
+            address_map_put(&o->live, place_key(block->address, block->call), slot);
+    }
+    for (uint32_t lane = 0; lane < SEEP_LANE_LIMIT; lane++) {
+        for (uint32_t i = o->lane_flights[lane]; i != 0; i = o->flights[i - 1].next) {
+            struct address_entry *entry =
+                o->flights[i - 1].state == ORDER_FLIGHT_IN_PLACE
+                    ? address_map_find(&o->live, o->flights[i - 1].old_address)
+                    : NULL;
+            if (entry != NULL)
+                entry->flight = i;
+        }
+    }
 }
 
 enum seep_err order_finish(struct order *o, struct err *err)

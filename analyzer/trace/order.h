@@ -61,6 +61,7 @@ struct order {
     uint32_t free_flight;   /* 1 + index */
     uint32_t *lane_flights; /* owned; by lane: 1 + index of the newest flight */
     uint32_t last_link;
+    uint64_t stamp;           /* of the last place taken off the ring */
     struct trace_event event; /* being written */
     uint64_t repaired, raced, unknown_frees;
     bool inherited;      /* a fork's child: unknown blocks are the parent's */
@@ -78,6 +79,10 @@ enum seep_err order_inherit(struct order *o, const struct inherited_block *block
 
 /* The next place; a payload becomes the order's. Errors: of the writer. */
 enum seep_err order_push(struct order *o, const struct place *place, struct err *err);
+
+/* After what was packed earlier was written again: finds the blocks and the reallocations in flight
+ * by their addresses. */
+void order_adopt_blocks(struct order *o);
 
 /* There are no more places: writes what is still held. */
 enum seep_err order_finish(struct order *o, struct err *err);

@@ -4,17 +4,15 @@
 #include "seep/trace_codec.h"
 #include "trace/bytes.h"
 #include "trace/facts.h"
-#include "trace/family.h"
-#include "trace/merge.h"
-#include "trace/order.h"
+#include "trace/pack_state.h"
 #include "trace/publish.h"
-#include "trace/spool.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -24,23 +22,13 @@
 
 #define PROGRESS_PLACES 65536
 #define LOCK_RETRY_NS 50000000
+#define PARENT_TRIES 100 /* for five seconds */
 #define INHERITED_RECORD_BLOCKS 65536u
 
-struct packer {
-    const struct pack_options *options;
-    struct spool spool;
-    struct spool_notes notes;
-    unsigned noted;
-    char *temporary; /* owned; NULL: none was made */
-    struct trace_writer *writer;
-    struct stack_map stacks;
-    struct merge merge;
-    struct beside beside;
-    struct stamp_clock clock;
-    struct order order;
-    struct inherited inherited; /* from the parent */
-    struct handout handout;     /* to the children */
-};
+static const struct family *packer_family(const struct packer *p)
+{
+    return p->options->follow ? &p->family : p->options->family;
+}
 
 static void take_note(void *arg, const char *text)
 {
@@ -49,17 +37,17 @@ static void take_note(void *arg, const char *text)
         p->options->note(p->options->note_arg, text);
 }
 
-static bool go_on(const struct packer *p, double fraction)
+bool packer_go_on(const struct packer *p, double fraction)
 {
     return p->options->progress == NULL || p->options->progress(p->options->progress_arg, fraction);
 }
 
 static bool go_on_indexing(void *arg)
 {
-    return go_on(arg, 0);
+    return packer_go_on(arg, 0);
 }
 
-static enum seep_err interrupted(struct err *err)
+enum seep_err packer_interrupted(struct err *err)
 {
     return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
 }
@@ -104,6 +92,21 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
     return e;
 }
 
+bool pack_is_followed(const char *spool_path, char **part)
+{
+    struct spool s;
+    bool followed = spool_open(&s, spool_path, NULL) == SEEP_OK && s.running && s.control.packer &&
+                    flock(s.control_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+                    faccessat(s.directory, PACKER_PART_FILE, R_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (followed) {
+        struct strbuf path = {0};
+        strbuf_addf(&path, "%s/" PACKER_PART_FILE, spool_path);
+        *part = strbuf_detach(&path);
+    }
+    spool_release(&s);
+    return followed;
+}
+
 /* ------------------------------------------------------------------ files */
 
 /* Only one process packs a spool at a time. Waits for the lock; *gone tells that the other one has
@@ -111,16 +114,29 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
 static enum seep_err lock_spool(struct packer *p, bool *gone, struct err *err)
 {
     while (flock(p->spool.control_fd, LOCK_EX | LOCK_NB) != 0) {
+        int error = errno;
+        spool_renew(&p->spool);
+        if (error == EWOULDBLOCK && p->spool.running && p->spool.control.packer)
+            return err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET,
+                           "%s: another process packs it while it grows", p->spool.path);
+        errno = error;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s/control: cannot be locked: %s",
                            p->spool.path, strerror(errno));
-        if (!go_on(p, 0))
-            return interrupted(err);
+        if (!packer_go_on(p, 0))
+            return packer_interrupted(err);
         nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_NS}, NULL);
     }
     struct stat st;
     *gone = fstat(p->spool.control_fd, &st) == 0 && st.st_nlink == 0;
     return SEEP_OK;
+}
+
+static char *in_spool(const struct packer *p, const char *name)
+{
+    struct strbuf path = {0};
+    strbuf_addf(&path, "%s/%s", p->spool.path, name);
+    return strbuf_detach(&path);
 }
 
 /* A name that nobody else uses while the spool is locked: what is found under it was left by a
@@ -137,6 +153,55 @@ static void name_temporary(struct packer *p, const char *trace_path)
                 (unsigned long long)st.st_ino);
     p->temporary = strbuf_detach(&name);
     unlink(p->temporary);
+}
+
+/* Makes the new file `to` of `from`. 0 or an errno. */
+static int copy_file(const char *from, const char *to)
+{
+    char buffer[64 << 10];
+    int error = 0, in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (out < 0)
+        error = errno;
+    ssize_t n;
+    while (error == 0 && (n = read(in, buffer, sizeof buffer)) != 0) {
+        for (ssize_t done = 0, w; n > 0 && done < n && error == 0; done += w)
+            if ((w = write(out, buffer + done, (size_t)(n - done))) < 0)
+                error = errno;
+        if (n < 0)
+            error = errno;
+    }
+    if (in >= 0)
+        close(in);
+    if (out >= 0 && close(out) != 0 && error == 0)
+        error = errno;
+    return error;
+}
+
+/* The trace that was made while the process was followed gets its place. */
+static enum seep_err publish_followed(struct packer *p, const char *trace_path, struct err *err)
+{
+    p->temporary = in_spool(p, PACKER_TRACE_FILE);
+    p->keep_part = true;
+    if (!p->options->keep_spool) {
+        enum seep_err e = publish(p->temporary, trace_path, p->options->overwrite, err);
+        if (e != SEEP_ERR_IO)
+            return e;
+    }
+    /* on another file system, or the spool is to stay as it is */
+    char *whole = p->temporary;
+    name_temporary(p, trace_path);
+    p->keep_part = false;
+    int error = copy_file(whole, p->temporary);
+    free(whole);
+    if (error != 0)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", trace_path, strerror(error));
+    return publish(p->temporary, trace_path, p->options->overwrite, err);
+}
+
+static bool was_followed(const struct packer *p)
+{
+    return faccessat(p->spool.directory, PACKER_TRACE_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -163,7 +228,7 @@ static enum seep_err write_facts(struct packer *p, struct err *err)
     facts_put_number(&facts, SEEP_FACT_START_NS, p->spool.control.start_ns);
     if (p->inherited.known)
         facts_put_number(&facts, SEEP_FACT_FORK_NS, p->inherited.fork_ns);
-    char *parent = family_parent_trace(p->options->family, &p->spool);
+    char *parent = family_parent_trace(packer_family(p), &p->spool);
     facts_put_text(&facts, SEEP_FACT_PARENT_TRACE, parent);
     free(parent);
     enum seep_err e = trace_writer_facts(p->writer, facts.data, facts.length, err);
@@ -220,18 +285,40 @@ static enum seep_err write_inherited(struct packer *p, struct err *err)
     return e;
 }
 
-static enum seep_err write_events(struct packer *p, struct err *err)
+/* The places that are there. */
+static enum seep_err write_places(struct packer *p, struct err *err)
 {
     struct place place;
     double total = (double)p->spool.rows_total + 1;
     for (uint64_t places = 1; merge_next(&p->merge, &place); places++) {
         enum seep_err e = order_push(&p->order, &place, err);
+        if (e == SEEP_OK && places % PROGRESS_PLACES == 0) {
+            if (!packer_go_on(p, (double)merge_bytes_read(&p->merge) / total))
+                return packer_interrupted(err);
+            if (p->options->follow)
+                e = follow_free(p, err);
+        }
         if (e != SEEP_OK)
             return e;
-        if (places % PROGRESS_PLACES == 0 && !go_on(p, (double)merge_bytes_read(&p->merge) / total))
-            return interrupted(err);
     }
-    enum seep_err e = order_finish(&p->order, err);
+    return SEEP_OK;
+}
+
+static enum seep_err write_events(struct packer *p, struct err *err)
+{
+    enum seep_err e = SEEP_OK;
+    bool more = p->options->follow;
+    if (more)
+        follow_first_look(p);
+    merge_renew(&p->merge);
+    e = write_places(p, err);
+    while (e == SEEP_OK && more) {
+        e = follow_look(p, &more, err);
+        if (e == SEEP_OK && more)
+            e = write_places(p, err);
+    }
+    if (e == SEEP_OK)
+        e = order_finish(&p->order, err);
     if (e == SEEP_OK)
         handout_finish(&p->handout);
     /* those of the time after the last event; the parent's EXIT is among them */
@@ -253,6 +340,7 @@ static void fill_summary(const struct packer *p, struct trace_summary *out)
         .lost_stopped = most(c->lost_stopped, lost[SEEP_LOST_STOPPED]),
         .lost_early = most(c->lost_early, lost[SEEP_LOST_EARLY]),
         .lost_no_lane = most(c->lost_no_lane, lost[SEEP_LOST_NO_LANE]),
+        .lost_full = most(c->lost_full, lost[SEEP_LOST_FULL]),
         .lost_damaged = p->spool.missing_pieces + p->spool.damaged_pieces + merge_lost(&p->merge) +
                         p->beside.damaged,
         .repaired = p->order.repaired,
@@ -270,37 +358,64 @@ static void fill_summary(const struct packer *p, struct trace_summary *out)
     };
 }
 
-static enum seep_err write_trace(struct packer *p, struct err *err)
+/* Makes the parts that places pass through on their way into the trace. */
+static void join_parts(struct packer *p)
+{
+    struct spool *s = &p->spool;
+    p->stacks.writer = p->writer;
+    p->stacks.keep_log = p->options->follow;
+    merge_init(&p->merge, s, &p->notes, &p->stacks);
+    p->stacks.more = merge_read_definitions;
+    p->stacks.more_arg = &p->merge;
+    stamp_clock_init(&p->clock, s, merge_newest(&p->merge), beside_last_snapshot_ns(s));
+    if (s->running)
+        stamp_clock_add(&p->clock, &s->looked_at);
+    beside_init(&p->beside, p->writer, s, &p->notes);
+    order_init(&p->order, p->writer, &p->stacks, &p->beside, &p->clock,
+               s->fork_parent_pid != 0 && !p->inherited.known);
+    p->order.fork_stamp = s->fork_stamp;
+    handout_init(&p->handout, p->writer, &p->stacks, &p->beside, s, &p->inherited, &p->clock);
+    const struct family *family = packer_family(p);
+    for (size_t i = 0; (i = family_next_child(family, s->path, i)) < family_count(family); i++)
+        handout_add(&p->handout, family->all[i].path, 0);
+    p->order.handout = &p->handout;
+}
+
+static enum seep_err write_trace_from(struct packer *p, struct pack_state *state, struct err *err)
 {
     struct spool *s = &p->spool;
     inherited_read(&p->inherited, s);
     s->generation_shift =
         p->inherited.known && p->inherited.generation > 0 ? p->inherited.generation - 1 : 0;
     enum seep_err e = spool_index(s, &p->notes, go_on_indexing, p, err);
-    struct trace_writer_options writer = {.unit_us = p->options->time_unit_us};
+    struct trace_writer_options writer = {.coding = p->options->coding};
+    if (writer.coding.unit_us == 0)
+        writer.coding.unit_us = state->unit_us;
     if (e == SEEP_OK)
         e = trace_writer_open(&p->writer, p->temporary, &writer, err);
     if (e != SEEP_OK)
         return e;
-    p->stacks.writer = p->writer;
-    merge_init(&p->merge, s, &p->notes, &p->stacks);
-    p->stacks.more = merge_read_definitions;
-    p->stacks.more_arg = &p->merge;
-    stamp_clock_init(&p->clock, s, merge_newest(&p->merge), beside_last_snapshot_ns(s));
-    beside_init(&p->beside, p->writer, s, &p->notes);
-    order_init(&p->order, p->writer, &p->stacks, &p->beside, &p->clock,
-               s->fork_parent_pid != 0 && !p->inherited.known);
-    p->order.fork_stamp = s->fork_stamp;
-    handout_init(&p->handout, p->writer, &p->stacks, &p->beside, s, &p->inherited, &p->clock);
-    const struct family *family = p->options->family;
-    for (size_t i = 0; (i = family_next_child(family, s->path, i)) < family_count(family); i++)
-        handout_add(&p->handout, family->all[i].path);
-    p->order.handout = &p->handout;
-    e = write_facts(p, err);
+    join_parts(p);
+    if (pack_state_is_there(state))
+        e = pack_state_restore_lanes(state, p, err);
+    if (e == SEEP_OK)
+        e = write_facts(p, err);
     if (e == SEEP_OK)
         e = write_inherited(p, err);
+    if (e == SEEP_OK && pack_state_is_there(state))
+        e = pack_state_restore_trace(state, p, err);
     if (e == SEEP_OK)
         e = write_events(p, err);
+    return e;
+}
+
+static enum seep_err write_trace(struct packer *p, struct err *err)
+{
+    struct pack_state state;
+    enum seep_err e = pack_state_open(&state, p, err);
+    if (e == SEEP_OK)
+        e = write_trace_from(p, &state, err);
+    pack_state_release(&state);
     if (e != SEEP_OK)
         return e;
     struct trace_summary summary;
@@ -321,10 +436,95 @@ static void release(struct packer *p)
     stack_map_release(&p->stacks);
     if (p->writer != NULL)
         trace_writer_abort(p->writer);
-    if (p->temporary != NULL)
+    if (p->temporary != NULL && !p->keep_part)
         unlink(p->temporary); /* gone already if it was renamed */
     free(p->temporary);
+    follow_release(p);
     spool_release(&p->spool); /* and the lock with it, once the temporary is gone */
+}
+
+/* Sees to it that a forked child is told what it has from its parent: by the packer that follows
+ * that, or by packing what there is of it here. */
+static enum seep_err meet_parent(struct packer *p, struct err *err)
+{
+    family_add_siblings(&p->family, p->spool.path);
+    for (int tries = 0;
+         tries < PARENT_TRIES && p->spool.fork_parent[0] != '\0' && !inherited_is_there(&p->spool);
+         tries++) {
+        const struct family_member *parent = family_parent(&p->family, &p->spool);
+        char *part = NULL;
+        if (parent == NULL)
+            break;
+        if (!pack_is_followed(parent->path, &part)) {
+            pack_ancestors(p->spool.path, p->temporary, &p->family);
+            break;
+        }
+        free(part);
+        if (!packer_go_on(p, 0))
+            return packer_interrupted(err);
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_RETRY_NS}, NULL);
+    }
+    return SEEP_OK;
+}
+
+/* Packs a running process into its spool's directory. */
+static enum seep_err pack_followed(struct packer *p, struct err *err)
+{
+    bool gone = false;
+    enum seep_err e = lock_spool(p, &gone, err);
+    if (e != SEEP_OK || gone || was_followed(p))
+        return e;
+    if (pack_state_exists(p))
+        return err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET, "%s: was followed before", p->spool.path);
+    p->temporary = in_spool(p, PACKER_PART_FILE);
+    unlink(p->temporary); /* a packer's that was killed before it gave anything back */
+    p->keep_part = true;
+    e = follow_begin(p, err);
+    if (e == SEEP_OK)
+        e = meet_parent(p, err);
+    if (e == SEEP_OK)
+        e = write_trace(p, err);
+    if (e != SEEP_OK)
+        return e;
+    char *whole = in_spool(p, PACKER_TRACE_FILE);
+    if (rename(p->temporary, whole) != 0)
+        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", whole, strerror(errno));
+    free(whole);
+    return e;
+}
+
+static enum seep_err pack_at_once(struct packer *p, const char *trace_path, struct err *err)
+{
+    bool gone = false;
+    struct stat st;
+    bool was_there = lstat(trace_path, &st) == 0;
+    if (was_there && !p->options->overwrite)
+        return publish_exists(trace_path, err);
+    if (p->spool.running && !p->options->running_ok)
+        return err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET, "%s: process %u is still being recorded",
+                       p->spool.path, p->spool.control.pid);
+    enum seep_err e = lock_spool(p, &gone, err);
+    if (e != SEEP_OK)
+        return e;
+    if (gone) {
+        if (was_there || lstat(trace_path, &st) != 0)
+            e = err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET,
+                        "%s: was packed elsewhere by another process meanwhile", p->spool.path);
+        return e;
+    }
+    if (was_followed(p)) {
+        e = publish_followed(p, trace_path, err);
+    } else {
+        name_temporary(p, trace_path);
+        e = write_trace(p, err);
+        if (e == SEEP_OK)
+            e = publish(p->temporary, trace_path, p->options->overwrite, err);
+    }
+    if (e == SEEP_OK && !p->options->keep_spool && !p->spool.running && !spool_remove(&p->spool))
+        take_note(p, "the spool could not be removed");
+    if (e == SEEP_OK)
+        packer_go_on(p, 1);
+    return e;
 }
 
 enum seep_err pack_spool(const char *spool_path, const char *trace_path,
@@ -333,40 +533,10 @@ enum seep_err pack_spool(const char *spool_path, const char *trace_path,
     static const struct pack_options defaults;
     struct packer p = {.options = options != NULL ? options : &defaults};
     p.notes = (struct spool_notes){take_note, &p};
-    bool gone = false;
-    struct stat st;
-    enum seep_err e = spool_open(&p.spool, spool_path, err);
-    if (e != SEEP_OK)
-        goto done;
-    bool was_there = lstat(trace_path, &st) == 0;
-    if (was_there && !p.options->overwrite) {
-        e = publish_exists(trace_path, err);
-        goto done;
-    }
-    if (p.spool.running && !p.options->running_ok) {
-        e = err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET, "%s: process %u is still being recorded",
-                    spool_path, p.spool.control.pid);
-        goto done;
-    }
-    e = lock_spool(&p, &gone, err);
-    if (e != SEEP_OK)
-        goto done;
-    if (gone) {
-        if (was_there || lstat(trace_path, &st) != 0)
-            e = err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET,
-                        "%s: was packed elsewhere by another process meanwhile", spool_path);
-        goto done;
-    }
-    name_temporary(&p, trace_path);
     stack_map_init(&p.stacks);
-    e = write_trace(&p, err);
+    enum seep_err e = spool_open(&p.spool, spool_path, err);
     if (e == SEEP_OK)
-        e = publish(p.temporary, trace_path, p.options->overwrite, err);
-    if (e == SEEP_OK && !p.options->keep_spool && !p.spool.running && !spool_remove(&p.spool))
-        take_note(&p, "the spool could not be removed");
-    if (e == SEEP_OK)
-        go_on(&p, 1);
-done:
+        e = p.options->follow ? pack_followed(&p, err) : pack_at_once(&p, trace_path, err);
     release(&p);
     return e;
 }
@@ -376,8 +546,7 @@ static void pack_parent(const char *spool_path, const struct family *family, con
 {
     struct spool s;
     const struct family_member *parent = NULL;
-    if (spool_open(&s, spool_path, NULL) == SEEP_OK &&
-        faccessat(s.directory, INHERITED_FILE, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+    if (spool_open(&s, spool_path, NULL) == SEEP_OK && !inherited_is_there(&s))
         parent = family_parent(family, &s);
     spool_release(&s);
     if (parent == NULL || depth > family_count(family))

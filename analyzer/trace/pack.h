@@ -4,6 +4,7 @@
 #ifndef TRACE_PACK_H
 #define TRACE_PACK_H
 
+#include "trace/trace_writer.h"
 #include "util/err.h"
 
 #include <stdbool.h>
@@ -17,7 +18,7 @@ struct pack_options {
     bool overwrite;  /* replace an existing trace */
     bool keep_spool; /* else the spool is removed once the trace is complete on disk */
     bool running_ok; /* pack what is there although the process still lives; keeps the spool */
-    uint32_t time_unit_us; /* how far off the trace's times may be; 0: 1 us */
+    struct trace_coding coding;
     /* called now and then with 0 .. 1; returns false to stop (SEEP_ERR_INTERRUPTED). May be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
@@ -25,6 +26,19 @@ struct pack_options {
      * is missing and where. May be NULL */
     void (*note)(void *arg, const char *text);
     void *note_arg;
+    /* Follow the process until it has ended, and give the spool's space back meanwhile, so that it
+     * takes no more than about spool_limit bytes. The trace is made in the spool's directory and
+     * stays there until pack_spool() is called without this. */
+    bool follow;
+    uint64_t spool_limit;
+    /* follow only: this process's trace gets that base name in the end. NULL: no other name than
+     * that of its spool is known */
+    uint32_t main_pid;
+    const char *main_trace;
+    /* follow only: whether the process's end may be taken for that of its spool; until then more
+     * may come to its snapshots. May be NULL: yes */
+    bool (*may_end)(void *arg);
+    void *may_end_arg;
     /* The spools beside this one: its children among them are told what they have from it. May be
      * NULL */
     const struct family *family;
@@ -45,6 +59,10 @@ struct pack_spool {
     bool running;   /* its process is alive */
 };
 
+/* True if a packer follows the spool's process, which runs, and has left a trace of what it has
+ * packed so far: its path in *part then, owned by the caller. */
+bool pack_is_followed(const char *spool_path, char **part);
+
 /* True if `path` is a directory that holds a spool (whatever its name). */
 bool pack_is_spool(const char *path);
 
@@ -62,7 +80,7 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
  * Losses in the spool are no failure: they are counted in the trace's summary. `options` may be
  * NULL. If another process is packing the same spool, waits until it is done; SEEP_OK then too, if
  * it left the trace at `trace_path`. BUSY: the process is alive, and options->running_ok is not
- * set.
+ * set, or another packer follows it. With options->follow `trace_path` is not used.
  * Errors: IO, NOT_TRACE, VERSION, EXISTS, BUSY, INTERRUPTED. */
 enum seep_err pack_spool(const char *spool_path, const char *trace_path,
                          const struct pack_options *options, struct err *err);

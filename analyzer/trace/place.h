@@ -41,7 +41,7 @@ struct place {
     uint32_t row; /* of the lane, counted modulo 2^32: joins both places of a reallocation */
     uint8_t type; /* enum place_type */
     uint8_t call;
-    bool late; /* came after a later one of its lane was given out */
+    bool late; /* came after a later one was given out */
 };
 
 /* Blocks of a pool lie within those of malloc, and the first of a chunk begins where it does. What

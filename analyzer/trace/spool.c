@@ -17,8 +17,9 @@
 /* A command line and an environment fill at most a few MiB; `process` files above are refused. */
 #define FACTS_LIMIT (16u << 20)
 
-static const char *const spool_files[] = {"process",   "tails",     "rows",
-                                          "snapshots", "inherited", "control"};
+static const char *const spool_files[] = {"process",   "tails",      "rows",   "snapshots",
+                                          "inherited", "trace.part", "packed", "stacks",
+                                          "trace",     "control"};
 
 bool spool_pread(int fd, void *to, size_t bytes, uint64_t offset)
 {
@@ -200,6 +201,19 @@ enum seep_err spool_open(struct spool *s, const char *path, struct err *err)
     return SEEP_OK;
 }
 
+void spool_renew(struct spool *s)
+{
+    struct seep_control c;
+    struct stat st;
+    if (s->running)
+        s->running = fstat(s->control_fd, &st) == 0 && is_running(s, (uint64_t)st.st_ino);
+    /* after the look: once the process is dead this is its last word */
+    if (spool_pread(s->control_fd, &c, sizeof c, 0))
+        s->control = c;
+    if (s->snapshots >= 0 && fstat(s->snapshots, &st) == 0 && st.st_size > 0)
+        s->snapshots_bytes = (uint64_t)st.st_size;
+}
+
 static void close_if_open(int fd)
 {
     if (fd >= 0)
@@ -217,8 +231,13 @@ void spool_release(struct spool *s)
     close_if_open(s->snapshots);
     free(s->path);
     free(s->facts);
-    free(s->pieces);
-    free(s->memory);
+    for (size_t i = 0; i < s->lane_count; i++) {
+        free(s->lanes[i].pieces);
+        free(s->lanes[i].tail);
+    }
+    free(s->lanes);
+    free(s->early);
+    free(s->gaps);
     free(s->pairs);
     *s = (struct spool){0};
 }
@@ -230,7 +249,7 @@ ssize_t spool_read(const struct spool *s, const struct spool_piece *piece, uint3
     if (bytes > left)
         bytes = left;
     if (piece->file == SPOOL_MEMORY) {
-        memcpy(to, s->memory + piece->offset + from, bytes);
+        memcpy(to, s->lanes[piece->lane].tail + piece->offset + from, bytes);
         return (ssize_t)bytes;
     }
     int fd = piece->file == SPOOL_ROWS ? s->rows : s->tails;

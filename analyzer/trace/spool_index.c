@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * Finding the pieces of a spool's lanes: chunks in `rows`, by the headers that stand at multiples
- * of SEEP_ROWS_ALIGN, and tails, by the array of lanes in `control`. */
+ * of SEEP_ROWS_ALIGN, and tails, by the array of lanes in `control`.
+ *
+ * A running process goes on meanwhile. Each thread marks its lane before it takes a row's stamp,
+ * with a stamp that is no later, and takes the mark away once the row is published. So: we take a
+ * stamp W; wait until a mark that was set before W must have left its processor's store buffer;
+ * read the marks; and only then the tails. A lane without a mark has published all that it stamped
+ * up to W, and one with a mark all that it stamped before that. Everything up to the smallest of
+ * these is there. Definitions too: one is published before anybody can refer to it, hence before
+ * the row that does, hence before the marks were read. */
 #include "trace/row.h"
 #include "trace/spool.h"
+#include "trace/stamp_clock.h"
 
 #include "seep/crc32c.h"
 #include "seep/trace_codec.h"
@@ -18,17 +27,21 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 #define CHUNK_ROWS_LIMIT (16u << 20) /* far above SEEP_TAIL_MAX_BYTES: only keeps nonsense out */
 #define HEAD_BYTES 96                /* a header, and room for a CLOCK row behind it */
 #define TAIL_TRIES 1000
+#define MARK_WAIT_NS                                                                               \
+    2000000          /* a store is visible, or its thread was off the processor, long before */
+#define MARK_LOOKS 8 /* a mark found so often is looked into */
+#define MARK_LOOKS_LONG                                                                            \
+    100 /* and one found so often is not waited for if the program waits for us */
 
 struct indexer {
     struct spool *s;
     const struct spool_notes *notes;
+    struct spool_piece *found; /* owned; in this look */
+    size_t found_count, found_capacity;
 };
 
 static void note(struct indexer *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -45,35 +58,75 @@ static void note(struct indexer *x, const char *format, ...)
     x->notes->note(x->notes->arg, text);
 }
 
-static void add_piece(struct spool *s, struct spool_piece piece)
+static void add_found(struct indexer *x, struct spool_piece piece)
 {
-    MEM_GROW(s->pieces, s->piece_capacity, s->piece_count + 1);
-    s->pieces[s->piece_count++] = piece;
+    MEM_GROW(x->found, x->found_capacity, x->found_count + 1);
+    x->found[x->found_count++] = piece;
 }
 
-/* ------------------------------------------------------------------ tails */
-
-/* No reading of the recorder's clock that comes later is part of the picture of a running process:
- * tails are copied one after the other, and a free must not be seen without its allocation. Rows
- * stamped before but not yet published when their tail is copied would be missing all the same;
- * waiting a moment leaves that to threads that were descheduled in the middle of a hook. */
-static uint64_t stamp_now(const struct spool *s)
+struct spool_lane *spool_lane(struct spool *s, uint32_t number)
 {
-    struct timespec ts;
-#if defined(__x86_64__)
-    if (s->control.clock == SEEP_CLOCK_TSC)
-        return __rdtsc();
-#endif
-    if (s->control.clock != SEEP_CLOCK_MONOTONIC || clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
-        return UINT64_MAX;
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    MEM_GROW(s->lanes, s->lane_capacity, (size_t)number + 1);
+    while (s->lane_count <= number)
+        s->lanes[s->lane_count++] = (struct spool_lane){0};
+    return &s->lanes[number];
 }
+
+/* ------------------------------------------------------------------ marks */
 
 static bool read_lane(const struct spool *s, uint32_t number, struct seep_lane *lane)
 {
     return spool_pread(s->control_fd, lane, sizeof *lane,
                        sizeof(struct seep_control) + (uint64_t)number * sizeof *lane);
 }
+
+/* Whether the thread that holds the lane is gone: whatever ended it, it ends no row any more. */
+static bool holder_is_gone(const struct spool *s, const struct seep_lane *lane)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%u/task/%u", s->control.pid, lane->holder);
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
+/* Up to which stamp all rows of the lane are there: `now`, the stamp read before the marks were, or
+ * that of the mark. */
+static void take_mark(struct spool *s, uint32_t number, const struct seep_lane *lane, uint64_t now)
+{
+    struct spool_lane *l = spool_lane(s, number);
+    l->marked_looks = lane->mark != 0 && lane->mark == l->mark ? l->marked_looks + 1 : 0;
+    l->mark = lane->mark;
+    if (l->mark == 0 || (l->marked_looks >= MARK_LOOKS && holder_is_gone(s, lane))) {
+        l->bound = now;
+    } else if (l->marked_looks >= MARK_LOOKS_LONG && s->pressed) {
+        l->bound = now;
+        s->passed_marks++;
+    } else if (l->mark > l->bound) {
+        l->bound = l->mark;
+    }
+}
+
+static void index_marks(struct indexer *x)
+{
+    struct spool *s = x->s;
+    uint64_t now = UINT64_MAX;
+    if (stamp_clock_read_pair(s->control.clock, &s->looked_at))
+        now = s->looked_at.stamp;
+    nanosleep(&(struct timespec){.tv_nsec = MARK_WAIT_NS}, NULL);
+    uint32_t lanes = s->control.lane_count;
+    if (!spool_pread(s->control_fd, &lanes, sizeof lanes,
+                     offsetof(struct seep_control, lane_count)))
+        lanes = s->control.lane_count;
+    s->control.lane_count = lanes;
+    s->newest_stamp = now;
+    struct seep_lane lane;
+    for (uint32_t i = 0; i < lanes && i < SEEP_LANE_LIMIT && read_lane(s, i, &lane); i++) {
+        take_mark(s, i, &lane, now);
+        if (s->lanes[i].bound < s->newest_stamp)
+            s->newest_stamp = s->lanes[i].bound;
+    }
+}
+
+/* ------------------------------------------------------------------ tails */
 
 /* What `word` of a lane names. False: the lane has no tail. *sound says whether it makes sense. */
 static bool tail_of(const struct seep_lane *lane, uint32_t number, uint64_t tails_size,
@@ -99,16 +152,16 @@ static bool tail_of(const struct seep_lane *lane, uint32_t number, uint64_t tail
  * sequence afterwards: committed bytes of a sequence are never changed. */
 static bool copy_tail(struct spool *s, struct spool_piece *piece, uint64_t tails_size)
 {
+    struct spool_lane *l = spool_lane(s, piece->lane);
     struct seep_lane lane;
     for (int i = 0; i < TAIL_TRIES; i++) {
-        MEM_GROW(s->memory, s->memory_capacity, s->memory_bytes + piece->bytes);
-        bool got = spool_pread(s->tails, s->memory + s->memory_bytes, piece->bytes, piece->offset);
+        MEM_GROW(l->tail, l->tail_capacity, piece->bytes);
+        bool got = spool_pread(s->tails, l->tail, piece->bytes, piece->offset);
         if (!read_lane(s, piece->lane, &lane))
             return false;
         if (got && (uint32_t)(lane.word >> 32) == piece->sequence) {
             piece->file = SPOOL_MEMORY;
-            piece->offset = s->memory_bytes;
-            s->memory_bytes += piece->bytes;
+            piece->offset = 0;
             return true;
         }
         bool sound;
@@ -128,13 +181,6 @@ static void index_tails(struct indexer *x)
 {
     struct spool *s = x->s;
     uint32_t lanes = s->control.lane_count;
-    if (s->running) {
-        s->newest_stamp = stamp_now(s);
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-        if (!spool_pread(s->control_fd, &lanes, sizeof lanes,
-                         offsetof(struct seep_control, lane_count)))
-            lanes = s->control.lane_count;
-    }
     if (lanes > SEEP_LANE_LIMIT) {
         note(x, "control: %u lanes are more than there can be", lanes);
         lanes = SEEP_LANE_LIMIT;
@@ -152,9 +198,9 @@ static void index_tails(struct indexer *x)
         }
         if (!tail_of(&lane, i, tails_size, &piece, &sound))
             continue;
-        /* an empty one says only how far the lane has come */
-        if (sound && (piece.bytes == 0 || !s->running || copy_tail(s, &piece, tails_size))) {
-            add_piece(s, piece);
+        /* an empty one says how far the lane has come */
+        if (sound && (!s->running || copy_tail(s, &piece, tails_size))) {
+            add_found(x, piece);
         } else {
             note(x, "lane %u: its tail, sequence %u, cannot be read", i, piece.sequence);
             s->damaged_pieces++;
@@ -163,7 +209,6 @@ static void index_tails(struct indexer *x)
 }
 
 /* ------------------------------------------------------------------ chunks */
-
 static bool header_is_sound(const struct seep_rows_header *h)
 {
     return h->magic == SEEP_ROWS_MAGIC && h->lane < SEEP_LANE_LIMIT &&
@@ -200,13 +245,24 @@ static uint64_t skip_hole(int fd, uint64_t from, uint64_t size)
     return (uint64_t)data / SEEP_ROWS_ALIGN * SEEP_ROWS_ALIGN;
 }
 
-static enum seep_err index_rows(struct indexer *x, bool (*progress)(void *), void *progress_arg,
-                                struct err *err)
+/* A stretch in which no chunk stands. One may come, as long as the process runs: space is taken
+ * first, and written then. */
+static void add_gap(struct spool *s, uint64_t from, uint64_t to)
+{
+    if (from == to || !s->running)
+        return;
+    MEM_GROW(s->gaps, s->gap_capacity, s->gap_count + 1);
+    s->gaps[s->gap_count++] = (struct spool_gap){from, to};
+}
+
+/* Looks for chunks in bytes `at` .. `size`. *rest: where the last one ends. */
+static enum seep_err scan_rows(struct indexer *x, uint64_t at, uint64_t size, uint64_t *rest,
+                               bool (*progress)(void *), void *progress_arg, struct err *err)
 {
     struct spool *s = x->s;
-    uint64_t size = size_of(s->rows), at = 0;
     uint8_t head[HEAD_BYTES];
     bool in_bad = false;
+    *rest = at;
     for (uint64_t steps = 0; at + sizeof(struct seep_rows_header) <= size; steps++) {
         if (steps % 4096 == 4095 && progress != NULL && !progress(progress_arg))
             return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
@@ -216,7 +272,7 @@ static enum seep_err index_rows(struct indexer *x, bool (*progress)(void *), voi
         struct seep_rows_header h;
         memcpy(&h, head, sizeof h);
         if (!header_is_sound(&h)) {
-            if (h.magic != 0 && !in_bad) {
+            if (h.magic != 0 && !in_bad && !s->running) {
                 note(x, "rows: no chunk where one is expected, at byte %llu",
                      (unsigned long long)at);
                 in_bad = true;
@@ -234,12 +290,35 @@ static enum seep_err index_rows(struct indexer *x, bool (*progress)(void *), voi
                                     .file = SPOOL_ROWS};
         size_t inside = want - sizeof h < h.bytes ? want - sizeof h : h.bytes;
         take_clock(s, head + sizeof h, head + sizeof h + inside);
-        add_piece(s, piece);
+        add_found(x, piece);
+        add_gap(s, *rest, at);
         at += h.space_bytes;
+        *rest = at;
     }
     return SEEP_OK;
 }
 
+static enum seep_err index_rows(struct indexer *x, bool (*progress)(void *), void *progress_arg,
+                                struct err *err)
+{
+    struct spool *s = x->s;
+    struct spool_gap *gaps = s->gaps;
+    size_t gap_count = s->gap_count;
+    s->gaps = NULL;
+    s->gap_count = s->gap_capacity = 0;
+    enum seep_err e = SEEP_OK;
+    for (size_t i = 0; i < gap_count && e == SEEP_OK; i++) {
+        uint64_t rest;
+        e = scan_rows(x, gaps[i].from, gaps[i].to, &rest, progress, progress_arg, err);
+        if (rest < gaps[i].to)
+            add_gap(s, rest, gaps[i].to);
+    }
+    free(gaps);
+    uint64_t size = size_of(s->rows);
+    if (e == SEEP_OK && size > s->rows_scanned)
+        e = scan_rows(x, s->rows_scanned, size, &s->rows_scanned, progress, progress_arg, err);
+    return e;
+}
 /* ------------------------------------------------------------------ lanes made of them */
 
 /* By lane and sequence; where a sequence is there twice the better copy first: the tail, and of
@@ -265,43 +344,80 @@ static void note_missing(struct indexer *x, uint32_t lane, uint32_t first, uint3
         note(x, "lane %u: rows missing, sequences %u to %u", lane, first, end - 1);
 }
 
+/* Adds a piece behind those of its lane, or in the place of an earlier copy of it. */
+static void join_piece(struct indexer *x, const struct spool_piece *p)
+{
+    struct spool *s = x->s;
+    struct spool_lane *l = spool_lane(s, p->lane);
+    struct spool_piece *last = l->piece_count > 0 ? &l->pieces[l->piece_count - 1] : NULL;
+    if (last != NULL && p->sequence <= last->sequence) {
+        if (p->sequence == last->sequence && last->file == SPOOL_MEMORY) {
+            s->rows_total += p->bytes - last->bytes;
+            *last = *p;
+        } else if (last->file != SPOOL_TAILS) {
+            note(x, "rows: lane %u has sequence %u twice", p->lane, p->sequence);
+            s->damaged_pieces++;
+        }
+        return;
+    }
+    if (p->sequence < l->first_sequence)
+        return;
+    uint32_t expected =
+        last == NULL ? l->first_sequence : last->sequence + (last->file != SPOOL_MEMORY);
+    if (p->sequence > expected)
+        note_missing(x, p->lane, expected, p->sequence);
+    s->rows_total += p->bytes;
+    MEM_GROW(l->pieces, l->piece_capacity, l->piece_count + 1);
+    l->pieces[l->piece_count++] = *p;
+}
+
+/* What a running process has written out since its tail was copied belongs to the next look: its
+ * thread may be in the middle of it. */
+static bool is_early(const struct spool *s, const struct spool_piece *p,
+                     const struct spool_piece *tail)
+{
+    return s->running && p->file == SPOOL_ROWS &&
+           (tail == NULL || tail->lane != p->lane || p->sequence >= tail->sequence);
+}
+
 static void join_pieces(struct indexer *x)
 {
     struct spool *s = x->s;
-    qsort(s->pieces, s->piece_count, sizeof *s->pieces, compare_pieces);
-    size_t kept = 0;
-    for (size_t i = 0; i < s->piece_count; i++) {
-        const struct spool_piece *p = &s->pieces[i];
-        const struct spool_piece *last = kept > 0 ? &s->pieces[kept - 1] : NULL;
-        bool first = last == NULL || last->lane != p->lane;
-        if (!first && last->sequence == p->sequence) {
-            if (last->file == SPOOL_ROWS) {
-                note(x, "rows: lane %u has sequence %u twice", p->lane, p->sequence);
-                s->damaged_pieces++;
-            }
-            continue;
+    for (size_t i = 0; i < s->early_count; i++)
+        add_found(x, s->early[i]);
+    s->early_count = 0;
+    if (x->found_count > 0)
+        qsort(x->found, x->found_count, sizeof *x->found, compare_pieces);
+    for (size_t i = 0, end; i < x->found_count; i = end) {
+        const struct spool_piece *tail = NULL;
+        for (end = i; end < x->found_count && x->found[end].lane == x->found[i].lane; end++) {
+            if (x->found[end].file != SPOOL_ROWS)
+                tail = &x->found[end];
         }
-        /* What a running process writes out while its spool is read lies behind the copied tail. */
-        if (!first && s->running && last->file != SPOOL_ROWS && p->file == SPOOL_ROWS)
-            continue;
-        uint32_t expected = first ? 0 : last->sequence + 1;
-        if (p->sequence > expected)
-            note_missing(x, p->lane, expected, p->sequence);
-        s->rows_total += p->bytes;
-        s->pieces[kept++] = *p;
+        for (size_t k = i; k < end; k++) {
+            const struct spool_piece *p = &x->found[k];
+            if (!is_early(s, p, tail)) {
+                join_piece(x, p);
+                continue;
+            }
+            MEM_GROW(s->early, s->early_capacity, s->early_count + 1);
+            s->early[s->early_count++] = *p;
+        }
     }
-    s->piece_count = kept;
 }
 
 enum seep_err spool_index(struct spool *s, const struct spool_notes *notes,
                           bool (*progress)(void *arg), void *progress_arg, struct err *err)
 {
     struct indexer x = {.s = s, .notes = notes};
+    s->newest_stamp = UINT64_MAX;
+    if (s->running)
+        index_marks(&x);
     /* Tails before chunks: all sequences before a tail's own are in `rows` by then. */
     index_tails(&x);
     enum seep_err e = index_rows(&x, progress, progress_arg, err);
-    if (e != SEEP_OK)
-        return e;
-    join_pieces(&x);
-    return SEEP_OK;
+    if (e == SEEP_OK)
+        join_pieces(&x);
+    free(x.found);
+    return e;
 }

@@ -29,6 +29,7 @@ void stack_map_release(struct stack_map *m)
     free(m->definitions);
     free(m->nodes);
     free(m->content);
+    bytes_release(&m->log);
     *m = (struct stack_map){0};
 }
 
@@ -74,6 +75,25 @@ void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_
         .pc = pc, .id = id, .parent = parent, .trace = STACK_UNRESOLVED, .flags = flags};
     if (++m->definition_count * 2 > m->definition_size)
         grow_definitions(m);
+    if (m->keep_log) {
+        bytes_varint(&m->log, id);
+        bytes_varint(&m->log, parent);
+        bytes_varint(&m->log, pc);
+        bytes_u8(&m->log, flags);
+    }
+}
+
+bool stack_map_define_logged(struct stack_map *m, const uint8_t *log, size_t bytes)
+{
+    struct cursor c = cursor_at(log, bytes);
+    while (!cursor_done(&c)) {
+        uint64_t id = cursor_bounded(&c, UINT32_MAX), parent = cursor_bounded(&c, UINT32_MAX);
+        uint64_t pc = cursor_varint(&c);
+        uint8_t flags = cursor_u8(&c);
+        if (!c.bad)
+            stack_map_define(m, (uint32_t)id, (uint32_t)parent, pc, flags);
+    }
+    return !c.bad;
 }
 
 static uint64_t node_hash(uint32_t parent, uint64_t pc, uint8_t flags)

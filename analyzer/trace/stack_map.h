@@ -6,6 +6,7 @@
 #ifndef TRACE_STACK_MAP_H
 #define TRACE_STACK_MAP_H
 
+#include "trace/bytes.h"
 #include "trace/trace_writer.h"
 
 struct stack_definition {
@@ -35,7 +36,10 @@ struct stack_map {
      */
     bool (*more)(void *arg);
     void *more_arg;
-    uint64_t undefined; /* distinct ids nobody defined: rows that named them got stack 0 */
+    bool keep_log;
+    struct bytes log;      /* owned; definitions since it was emptied, where they are kept */
+    uint64_t logged_bytes; /* what its owner has put elsewhere */
+    uint64_t undefined;    /* distinct ids nobody defined: rows that named them got stack 0 */
 };
 
 void stack_map_init(struct stack_map *m);
@@ -44,6 +48,9 @@ void stack_map_release(struct stack_map *m);
 /* A definition was read. The first one of an id counts. */
 void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc,
                       uint8_t flags);
+
+/* Defines what a log holds. False: it is none. */
+bool stack_map_define_logged(struct stack_map *m, const uint8_t *log, size_t bytes);
 
 /* The trace's id of a node, `parent` being the trace's too; it is told where it is new. */
 uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags);

@@ -22,7 +22,6 @@ static bool rate_is_sane(double rate)
     return rate > 0.1 && rate < 100;
 }
 
-#if defined(__x86_64__)
 static uint64_t monotonic_ns(void)
 {
     struct timespec ts;
@@ -30,6 +29,7 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+#if defined(__x86_64__)
 /* Reads both clocks together: of several tries the one that was interrupted least. */
 static struct spool_clock_pair read_pair(void)
 {
@@ -46,11 +46,25 @@ static struct spool_clock_pair read_pair(void)
 }
 #endif
 
+bool stamp_clock_read_pair(uint32_t clock, struct spool_clock_pair *out)
+{
+#if defined(__x86_64__)
+    if (clock == SEEP_CLOCK_TSC) {
+        *out = read_pair();
+        return true;
+    }
+#endif
+    uint64_t ns = monotonic_ns();
+    *out = (struct spool_clock_pair){ns, ns};
+    return clock == SEEP_CLOCK_MONOTONIC;
+}
+
 /* ns per tick of this machine's counter, measured against the clock the recorder uses: the kernel
  * tells its own estimate to privileged readers only. Good to some 10 ppm. 0: there is none. */
 static double measure_rate(void)
 {
-    static double rate; /* once: children that live for a moment come by the thousands */
+    /* once: children that live for a moment come by the thousands. Two threads may both measure. */
+    static _Atomic double rate;
     if (rate != 0)
         return rate;
 #if defined(__x86_64__)
@@ -99,7 +113,8 @@ static double take_pairs(struct stamp_clock *c, const struct spool *spool)
     if (control->last_seq % 2 == 0 && control->last_ns != 0)
         all[count++] = (struct spool_clock_pair){control->last_stamp, control->last_ns};
     qsort(all, count, sizeof *all, compare_pairs);
-    c->pairs = mem_zalloc(count + 1, sizeof *c->pairs);
+    c->pair_capacity = count + 1;
+    c->pairs = mem_zalloc(c->pair_capacity, sizeof *c->pairs);
     c->pairs[c->pair_count++] = (struct spool_clock_pair){control->start_stamp, control->start_ns};
     for (size_t i = 0; i < count; i++) {
         const struct spool_clock_pair *last = &c->pairs[c->pair_count - 1], *p = &all[i];
@@ -122,6 +137,7 @@ void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t
     if (control->clock == SEEP_CLOCK_MONOTONIC) {
         c->basis = STAMP_CLOCK_EXACT;
         c->pairs = mem_alloc(sizeof *c->pairs);
+        c->pair_capacity = 1;
         c->pairs[c->pair_count++] =
             (struct spool_clock_pair){control->start_stamp, control->start_ns};
         return;
@@ -150,6 +166,19 @@ void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t
     }
     c->rate = 1;
     c->basis = STAMP_CLOCK_TICKS;
+}
+
+void stamp_clock_add(struct stamp_clock *c, const struct spool_clock_pair *pair)
+{
+    const struct spool_clock_pair *last = &c->pairs[c->pair_count - 1];
+    if (c->basis == STAMP_CLOCK_EXACT || !is_later(pair, last) ||
+        pair->ns - last->ns < PAIR_SPAN_NS)
+        return;
+    MEM_GROW(c->pairs, c->pair_capacity, c->pair_count + 1);
+    c->pairs[c->pair_count++] = *pair;
+    c->rate = rate_between(&c->pairs[0], pair);
+    c->basis = STAMP_CLOCK_PAIRS;
+    c->at_rate = 0;
 }
 
 void stamp_clock_release(struct stamp_clock *c)

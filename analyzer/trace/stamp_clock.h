@@ -17,7 +17,7 @@ enum stamp_clock_basis {
 
 struct stamp_clock {
     struct spool_clock_pair *pairs; /* owned; both rise; the first is the start */
-    size_t pair_count;
+    size_t pair_count, pair_capacity;
     double rate;    /* ns per tick behind the last pair */
     size_t at;      /* segment used last: the pair it begins with, */
     double at_rate; /* and its rate; 0: none was used */
@@ -29,6 +29,13 @@ struct stamp_clock {
 void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t newest_stamp,
                       uint64_t last_snapshot_ns);
 void stamp_clock_release(struct stamp_clock *c);
+
+/* Reads the recorder's clock, which runs on this machine, and the monotonic one together. False:
+ * that clock is not known here. */
+bool stamp_clock_read_pair(uint32_t clock, struct spool_clock_pair *out);
+
+/* Adds a pair, if it is later than those that are there. */
+void stamp_clock_add(struct stamp_clock *c, const struct spool_clock_pair *pair);
 
 /* Linear between pairs, on from the last one; 0 before the start. */
 uint64_t stamp_clock_ns(struct stamp_clock *c, uint64_t stamp);

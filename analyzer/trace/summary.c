@@ -13,6 +13,7 @@ static const struct summary_row {
     {SEEP_SUMMARY_LOST_STOPPED, COUNT, offsetof(struct trace_summary, lost_stopped)},
     {SEEP_SUMMARY_LOST_EARLY, COUNT, offsetof(struct trace_summary, lost_early)},
     {SEEP_SUMMARY_LOST_NO_LANE, COUNT, offsetof(struct trace_summary, lost_no_lane)},
+    {SEEP_SUMMARY_LOST_FULL, COUNT, offsetof(struct trace_summary, lost_full)},
     {SEEP_SUMMARY_LOST_DAMAGED, COUNT, offsetof(struct trace_summary, lost_damaged)},
     {SEEP_SUMMARY_REPAIRED, COUNT, offsetof(struct trace_summary, repaired)},
     {SEEP_SUMMARY_RACED, COUNT, offsetof(struct trace_summary, raced)},

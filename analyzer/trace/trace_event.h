@@ -214,7 +214,7 @@ static inline bool trace_facts_cut(const struct trace_facts *f)
 /* What the packer and the reader know of the whole. */
 struct trace_summary {
     uint64_t events; /* allocations + frees + reallocations */
-    uint64_t lost_nested, lost_stopped, lost_early, lost_no_lane; /* by the recorder */
+    uint64_t lost_nested, lost_stopped, lost_early, lost_no_lane, lost_full; /* by the recorder */
     uint64_t lost_damaged; /* in damaged or cut parts of spool or trace; a lower bound */
     uint64_t repaired;     /* places corrected by the alternation rule */
     uint64_t raced;        /* frees implied because none was recorded */
@@ -235,7 +235,8 @@ struct trace_summary {
 /* Complete: nothing lost and recording not stopped, however the program died. */
 static inline bool trace_summary_complete(const struct trace_summary *s)
 {
-    return s->lost_nested + s->lost_stopped + s->lost_early + s->lost_no_lane + s->lost_damaged ==
+    return s->lost_nested + s->lost_stopped + s->lost_early + s->lost_no_lane + s->lost_full +
+                   s->lost_damaged ==
                0 &&
            s->stop_reason == SEEP_STOP_NONE && !s->truncated && !s->damaged;
 }

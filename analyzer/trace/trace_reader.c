@@ -113,6 +113,8 @@ static void learn(struct trace_summary *s, const struct record *record)
             s->lost_early += count;
         else if (reason == SEEP_LOST_NO_LANE)
             s->lost_no_lane += count;
+        else if (reason == SEEP_LOST_FULL)
+            s->lost_full += count;
         break;
     }
     default: break;

@@ -56,6 +56,7 @@ struct trace_writer {
     bool in_group;
     bool resumed;     /* the live blocks are told by no event: a checkpoint is due */
     uint64_t number;  /* of the next event */
+    uint64_t records; /* beside the events, so far */
     uint64_t last_ns; /* of the last event or record */
     uint64_t last_event_ns;
     uint64_t group_first;      /* first event of the group */
@@ -268,12 +269,12 @@ enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
     struct trace_writer *w = mem_zalloc(1, sizeof *w);
     w->path = mem_strdup(path);
     w->fd = fd;
-    w->level = options && options->level ? options->level : DEFAULT_LEVEL;
+    w->level = options && options->coding.level ? options->coding.level : DEFAULT_LEVEL;
     w->group_events = options ? options->group_events : 0;
     w->part_events = options && options->part_events ? options->part_events : PART_EVENTS;
     if (w->part_events > SEEP_PART_EVENTS_MAX)
         w->part_events = SEEP_PART_EVENTS_MAX;
-    w->unit_us = options && options->unit_us ? options->unit_us : 1;
+    w->unit_us = options && options->coding.unit_us ? options->coding.unit_us : 1;
     live_init(&w->live);
     event_coder_init(&w->coder, &w->live, &w->columns);
     struct seep_file_header header = chunk_file_header();
@@ -348,6 +349,7 @@ static enum seep_err put_beside(struct trace_writer *w, struct trace_event *ev)
     ev->number = w->number;
     struct record record = {.beside = ev->beside, .number = w->number, .time_ns = ev->time_ns};
     records_put(&w->beside, &w->beside_place, &record);
+    w->records++;
     return w->failed;
 }
 
@@ -438,6 +440,23 @@ void trace_writer_lose_end(struct trace_writer *w, uint64_t number)
 {
     flush_part(w);
     w->number = number;
+}
+
+enum seep_err trace_writer_flush(struct trace_writer *w, struct err *err)
+{
+    if (!flush_part(w))
+        flush_dictionaries(w);
+    return report(w, err);
+}
+
+uint64_t trace_writer_event_count(const struct trace_writer *w)
+{
+    return w->number;
+}
+
+uint64_t trace_writer_record_count(const struct trace_writer *w)
+{
+    return w->records;
 }
 
 uint32_t trace_writer_slot_count(const struct trace_writer *w)

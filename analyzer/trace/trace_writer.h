@@ -11,11 +11,16 @@
 
 struct trace_writer;
 
+/* How a trace is stored. */
+struct trace_coding {
+    uint32_t unit_us; /* how far off its times may be; 0 = 1 us */
+    int level;        /* of zstd; 0 = the default */
+};
+
 struct trace_writer_options {
-    int level;             /* of zstd; 0 = the default */
+    struct trace_coding coding;
     uint64_t group_events; /* most events a group holds; 0 = the default. Tests make it small */
     uint64_t part_events; /* most events a part of a group holds; 0 = the default. For tests, too */
-    uint32_t unit_us;     /* how far off stored times may be; 0 = 1 us */
 };
 
 /* Creates the file `path`, mode 0600, which must not exist, and writes the file header. Owned by
@@ -64,6 +69,13 @@ enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
 
 /* Says that the events up to that number are lost, and that there are no others. */
 void trace_writer_lose_end(struct trace_writer *w, uint64_t number);
+
+/* Writes what is buffered: a process that dies after this has left it in the file. Errors: IO. */
+enum seep_err trace_writer_flush(struct trace_writer *w, struct err *err);
+
+/* Events and records beside them written so far. */
+uint64_t trace_writer_event_count(const struct trace_writer *w);
+uint64_t trace_writer_record_count(const struct trace_writer *w);
 
 /* Slots used so far, and the live block in `slot`; NULL if none. */
 uint32_t trace_writer_slot_count(const struct trace_writer *w);

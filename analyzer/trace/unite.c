@@ -582,7 +582,7 @@ static struct trace_summary sum_up(const struct unite *u)
 
 static enum seep_err write_trace(struct unite *u, const char *path, struct err *err)
 {
-    struct trace_writer_options options = {.unit_us = u->options->unit_us};
+    struct trace_writer_options options = {.coding = u->options->coding};
     enum seep_err code = trace_writer_open(&u->writer, path, &options, err);
     if (code)
         return code;

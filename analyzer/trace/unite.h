@@ -15,6 +15,7 @@
 #define TRACE_UNITE_H
 
 #include "trace/trace_reader.h"
+#include "trace/trace_writer.h"
 #include "util/err.h"
 
 struct unite_input {
@@ -24,7 +25,7 @@ struct unite_input {
 
 struct unite_options {
     bool align_starts; /* of other machines: let all begin at the same moment */
-    uint32_t unit_us;  /* how far off times may be; 0: 1 us */
+    struct trace_coding coding;
     /* called now and then with 0 .. 1; returns false to stop (INTERRUPTED). May be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;

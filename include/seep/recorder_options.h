@@ -19,6 +19,9 @@
       "processes recorded beside the first: all, none, or patterns of names of executables")       \
     X(QUIET, FLAG, "0", "no messages on standard error")                                           \
     X(RUN_ID, TEXT, "", "set by seep run: joins the processes of one run")                         \
+    X(SPOOL_LIMIT, BYTES, "0",                                                                     \
+      "set by seep run: bytes of a spool's rows that a packer lets come together; 0: any")         \
+    X(WHEN_FULL, TEXT, "wait", "set by seep run: wait or drop when there are more")                \
     X(FILTERS, NUMBER, "0", "set by seep run: the seccomp filters around it")                      \
     X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")                            \
     X(MAIN_NAMESPACE, NUMBER, "0", "set by seep run: the pid namespace of that process")

@@ -173,6 +173,7 @@ enum seep_lost {
     SEEP_LOST_STOPPED = 2, /* after recording stopped (disk full, cap, no descriptor, ...) */
     SEEP_LOST_EARLY = 3,   /* before the recorder could start */
     SEEP_LOST_NO_LANE = 4, /* no memory or lane for the thread */
+    SEEP_LOST_FULL = 5,    /* the spool was full, and the user chose to drop events then */
 };
 
 #define SEEP_FRAME_LIMIT 512u /* frames kept of a stack, leaf side; beyond it the stack is cut */
@@ -186,6 +187,10 @@ enum seep_lost {
  *   rows        full tails, written out: chunks at multiples of SEEP_ROWS_ALIGN
  *   snapshots   (u64 monotonic ns, u32 kind, u32 length, bytes) records, kind an enum seep_beside;
  *               appended by the parent (`seep run`), or by the recorder where there is none
+ *   trace.part  where a packer follows the process: the trace in the making; `trace` when complete.
+ *               Rows that it holds may be gone from `rows`, which then has holes
+ *   packed      with it: how far the packer has come, and
+ *   stacks      the stack definitions it has read; both are the packer's alone
  *
  * The recorder makes the directory with mode 0700, its files 0600, never through a link.
  */
@@ -221,7 +226,8 @@ enum seep_unseen {
     SEEP_UNSEEN_DIRECT = 4, /* functions of the allocator's own that are not recorded are called */
 };
 
-/* First 256 bytes of `control`. The recorder writes it, readers only read. */
+/* First 256 bytes of `control`. The recorder writes it; a packer that follows the process writes
+ * two fields of it, others only read. */
 struct seep_control {
     uint8_t magic[8]; /* SEEP_SPOOL_MAGIC */
     uint32_t version; /* SEEP_SPOOL_VERSION */
@@ -247,7 +253,10 @@ struct seep_control {
     uint64_t recorder_bytes; /* memory the recorder holds in the process */
     uint64_t stack_nodes;    /* ids handed out */
     uint32_t unseen;         /* enum seep_unseen, together */
-    uint8_t reserved[100];
+    uint32_t packer;         /* a packer follows and frees rows; written by it, like the next */
+    uint64_t rows_freed;     /* bytes of `rows` that were given back to the file system */
+    uint64_t lost_full;      /* see lost_nested */
+    uint8_t reserved[80];
 };
 
 /* A lane, 64 bytes, in an array that follows struct seep_control. `word` publishes the tail: its
@@ -571,6 +580,7 @@ enum seep_summary {
     SEEP_SUMMARY_TRUNCATED = 19,   /* 1: the spool was cut */
     SEEP_SUMMARY_DAMAGED = 20,     /* 1: the spool was damaged */
     SEEP_SUMMARY_UNSEEN = 21,      /* enum seep_unseen, together */
+    SEEP_SUMMARY_LOST_FULL = 22,
 };
 
 #endif

@@ -11,7 +11,7 @@ import support
 
 MAN = os.path.join(support.ROOT, "docs", "man")
 OPTIONS_HEADER = os.path.join(support.INCLUDE, "seep", "recorder_options.h")
-SET_BY_SEEP_RUN = {"RUN_ID", "FILTERS", "MAIN_PID", "MAIN_NAMESPACE"}  # not for people
+SET_BY_SEEP_RUN = {"SPOOL_LIMIT", "WHEN_FULL", "RUN_ID", "FILTERS", "MAIN_PID", "MAIN_NAMESPACE"}  # not for people
 
 
 def read(path):

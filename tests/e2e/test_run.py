@@ -577,17 +577,23 @@ class Packing(Run):
     """Packing, at the end of the run, may be interrupted."""
 
     def test_interrupted_and_resumed(self):
+        self.interrupt(4000000, "--spool-size=0")
+
+    def test_interrupted_and_resumed_where_it_was_packed_on_the_way(self):
+        self.interrupt(12000000)
+
+    def interrupt(self, blocks, *options):
         source = self.write("many.c", r"""
             #include <stdlib.h>
             int main(void)
             {
-                for (int i = 0; i < 4000000; i++)
+                for (int i = 0; i < BLOCKS; i++)
                     free(malloc((size_t)(i % 1000)));
                 return 8;
             }""")
-        program = self.build(source)
+        program = self.build(source, flags=(f"-DBLOCKS={blocks}",))
         process = subprocess.Popen(
-            [support.SEEP, "run", "-o", "x.seep", program], cwd=self.tmp, stdout=subprocess.PIPE,
+            [support.SEEP, "run", *options, "-o", "x.seep", program], cwd=self.tmp, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=support.environment())
         spools = []
         while not spools:
@@ -605,7 +611,7 @@ class Packing(Run):
         command = re.search(r"to go on with the trace: (.*)", said)[1]
         support.run(["sh", "-c", command], cwd=self.tmp, check=0)
         info = support.report("info", self.path("x.seep"))["result"]
-        self.assertEqual(info["frees"], 4000000)
+        self.assertEqual(info["frees"], blocks)
         self.assertEqual(info["exit"]["status"], 8)
         self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
 

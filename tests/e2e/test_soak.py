@@ -28,23 +28,23 @@ class Short(TestCase):
         self.assertGreater(passed, 2 * calls)
 
     def test_threads_on_glibc(self):
-        self.hold(("glibc", "-", "16k"))
+        self.hold(("glibc", "-", "16k", "256k"))
 
     @hazard(2, Fix("preload/hook.h", "        .stamp = change.start,", "        .stamp = rec_clock_stamp(),",
                    again=[UNREPAIRED]),
             Fix("preload/hooks.c", FREE, FREE_LATE, again=[UNREPAIRED]))
     def test_blocks_that_another_thread_gets_at_once(self):
-        self.hold(("slow", "-", "16k"))
+        self.hold(("slow", "-", "16k", "1M"))
 
     @hazard(16, Fix("preload/nested.c", "    else if (inside)\n", "    else if (inside && 0)\n"),
             Fix("preload/thread.c", "t->beside->number = t->number;", ";"))
     def test_threads_and_handlers(self):
-        self.hold(("allocator", "s", "16k"))
+        self.hold(("allocator", "s", "16k", "1M"))
 
     @hazard(11)
     def test_threads_killed(self):
-        self.hold(("allocator", "sk", "256k"))
-        self.hold(("glibc", "k", "16k"))
+        self.hold(("allocator", "sk", "256k", "256M"))
+        self.hold(("glibc", "k", "16k", "256k"))
 
 
 if __name__ == "__main__":

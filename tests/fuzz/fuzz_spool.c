@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     uint32_t bytes = (uint32_t)size - 2;
     uint32_t first = bytes * data[0] / 256, second = first + (bytes - first) * data[1] / 256;
-    struct spool_piece pieces[] = {
+    struct spool_piece one[] = {
         {.offset = 0, .lane = 0, .sequence = 0, .bytes = first, .thread = 1, .file = SPOOL_MEMORY},
         {.offset = first,
          .lane = 0,
@@ -24,17 +24,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          .bytes = second - first,
          .thread = 1,
          .file = SPOOL_MEMORY},
-        {.offset = second,
-         .lane = 1,
-         .sequence = 0,
-         .bytes = bytes - second,
-         .thread = 2,
-         .file = SPOOL_MEMORY},
     };
-    struct spool spool = {.pieces = pieces, .piece_count = 3, .newest_stamp = UINT64_MAX};
-    spool.memory = malloc(bytes + 1);
-    memcpy(spool.memory, data + 2, bytes);
-    spool.memory_bytes = bytes;
+    struct spool_piece other = {.offset = second,
+                                .lane = 1,
+                                .sequence = 0,
+                                .bytes = bytes - second,
+                                .thread = 2,
+                                .file = SPOOL_MEMORY};
+    uint8_t *rows = malloc(bytes + 1);
+    memcpy(rows, data + 2, bytes);
+    struct spool_lane lanes[] = {
+        {.pieces = one, .piece_count = 2, .tail = rows},
+        {.pieces = &other, .piece_count = 1, .tail = rows},
+    };
+    struct spool spool = {.lanes = lanes, .lane_count = 2, .newest_stamp = UINT64_MAX};
 
     struct stack_map stacks;
     struct merge merge;
@@ -42,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t last = 0, places = 0;
     stack_map_init(&stacks);
     merge_init(&merge, &spool, NULL, &stacks);
+    merge_renew(&merge);
     while (merge_next(&merge, &place)) {
         if (!place.late && place.stamp < last)
             abort();
@@ -56,6 +60,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ;
     merge_release(&merge);
     stack_map_release(&stacks);
-    free(spool.memory);
+    free(rows);
     return 0;
 }

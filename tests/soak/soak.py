@@ -4,6 +4,7 @@
 against the log of the program. A failure names the seed: with it the same calls are made again, though
 the threads may meet otherwise. Ends with status 1 at the first difference."""
 
+import glob
 import os
 import random
 import shutil
@@ -16,10 +17,11 @@ import check
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 
-# Who serves malloc, what the program is told (see soak.cpp), and the largest tail.
-WAYS = [("glibc", "-", "256k"), ("allocator", "s", "16k"), ("glibc", "k", "16k"),
-        ("allocator", "sk", "256k"), ("allocator", "s", "256k"), ("glibc", "-", "16k"),
-        ("slow", "-", "256k")]
+# Who serves malloc, what the program is told (see soak.cpp), the largest tail, and how large a spool
+# may grow: a small one is packed from its first moment on.
+WAYS = [("glibc", "-", "256k", "256M"), ("allocator", "s", "16k", "1M"), ("glibc", "k", "16k", "1M"),
+        ("allocator", "sk", "256k", "256M"), ("allocator", "s", "256k", "256M"),
+        ("glibc", "-", "16k", "256k"), ("slow", "-", "256k", "1M")]
 
 
 class Soak:
@@ -41,9 +43,10 @@ class Soak:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def run(self, seed, calls, way, timeout=120):
-        """One recording; returns how many events were as logged, or raises check.Wrong."""
-        allocator, how, tail_max = way
+    def run(self, seed, calls, way, timeout=120, orphan=False):
+        """One recording; returns how many events were as logged, or raises check.Wrong. `orphan`:
+        `seep run` is killed on the way."""
+        allocator, how, tail_max, spool = way
         traces = self.path("traces")
         shutil.rmtree(traces, ignore_errors=True)
         os.mkdir(traces)
@@ -51,13 +54,16 @@ class Soak:
         if allocator != "glibc":
             env["LD_PRELOAD"] = self.path(allocator + ".so")
         main = os.path.join(traces, "main.seep")
-        done = subprocess.run(
-            [self.seep, "run", "-o", main, "--", self.path("soak"), self.path("log"),
-             self.path("library.so"), str(seed), str(calls), how], env=env, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
         killed = "k" in how
-        if done.returncode != (-9 if killed else 0):
-            raise check.Wrong(f"exit status {done.returncode}\n{done.stdout}")
+        command = [self.seep, "run", "--spool-size", spool, "-o", main, "--", self.path("soak"),
+                   self.path("log"), self.path("library.so"), str(seed), str(calls), how]
+        if not orphan:
+            done = subprocess.run(command, env=env, check=False, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=timeout)
+            if done.returncode != (-9 if killed else 0):
+                raise check.Wrong(f"exit status {done.returncode}\n{done.stdout}")
+        else:
+            self.run_orphaned(command, env, traces, timeout)
         processes = check.read_log(self.path("log"))
         passed = 0
         for name in sorted(os.listdir(traces)):
@@ -74,6 +80,21 @@ class Soak:
                 raise check.Wrong(f"no trace of process {pid}")
             passed += check.check(self.seep, trace, threads, killed)
         return passed
+
+
+    def run_orphaned(self, command, env, traces, timeout):
+        """Kills `seep run` once it has given rows back, and packs what the program leaves."""
+        deadline = time.monotonic() + timeout
+        with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and not glob.glob(os.path.join(traces, "*", "packed")):
+                time.sleep(0.01)
+            process.kill()
+        while spools := glob.glob(os.path.join(traces, "*.spool")):
+            subprocess.run([self.seep, "pack", "-f", *spools], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=False, timeout=timeout)
+            if time.monotonic() > deadline:
+                raise check.Wrong(f"{spools} cannot be packed")
 
 
 def main():

@@ -98,8 +98,10 @@ static void decode(struct decoded *d, struct trace_reader *reader)
 static void cut(const char *from, const char *to, const struct window *window, uint32_t unit_us)
 {
     struct trace_reader *reader = open_reader(from);
-    struct cut_options options = {
-        .from = window->from, .to = window->to, .name = "whole.seep", .unit_us = unit_us};
+    struct cut_options options = {.from = window->from,
+                                  .to = window->to,
+                                  .name = "whole.seep",
+                                  .coding = {.unit_us = unit_us}};
     struct err err;
     unlink(to);
     if (cut_trace(reader, to, &options, &err) != SEEP_OK)

@@ -310,10 +310,9 @@ void stream_write(struct stream *s, const struct stream_profile *profile, uint64
     unlink(s->path);
     tolerance_ns = profile->unit_us ? profile->unit_us * UINT64_C(1000) : 1000;
     struct making m = {.s = s, .p = profile, .random = seed};
-    struct trace_writer_options options = {.level = profile->level,
+    struct trace_writer_options options = {.coding = {profile->unit_us, profile->level},
                                            .group_events = profile->group_events,
-                                           .part_events = profile->part_events,
-                                           .unit_us = profile->unit_us};
+                                           .part_events = profile->part_events};
     struct err err;
     check(!trace_writer_open(&m.w, s->path, &options, &err), err.message);
     tell_about_process(&m);
