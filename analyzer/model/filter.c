@@ -376,9 +376,9 @@ static bool process_is(const struct filter_thread *wanted, const struct trace_pr
 /* A process is all of its threads. */
 static void leave_out(struct filter *f, const struct trace_process *p)
 {
-    for (uint64_t n = p->first_thread; n < (uint64_t)p->first_thread + p->thread_count; n++)
-        if (n <= f->dict->thread_count)
-            f->thread_passes[n] = 0;
+    size_t count = f->dict->thread_count;
+    for (uint32_t n = p->first_thread; n <= count && n - p->first_thread < p->thread_count; n++)
+        f->thread_passes[n] = 0;
 }
 
 static enum seep_err bind_processes(struct filter *f, struct err *err)

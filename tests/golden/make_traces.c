@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * make_traces DIRECTORY: makes the golden traces (tests/golden/trace): a sound one with the list of
- * what was told in it, and bad ones. Run by hand when the format changes; what the bad ones must
- * read as stands in expected.txt, which is written by hand. */
+ * what was told in it, a window of it and one of two processes with what is read in them
+ * (test_trace_cut.c and test_unite.c hold that against what was told), and bad ones. Run by hand
+ * when the format changes; what the bad ones must read as stands in expected.txt, which is written
+ * by hand. */
 #include "trace_stream.h"
 #include "trace_text.h"
+
+#include "trace/cut.h"
+#include "trace/unite.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +140,59 @@ static void make_bad(void)
     put("bad-huge-chunk.seep", b, sound_length);
 }
 
+static struct trace_reader *open_or_die(const char *path)
+{
+    struct trace_reader *reader;
+    struct err err;
+    if (trace_reader_open(&reader, path, &err) != SEEP_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        exit(1);
+    }
+    return reader;
+}
+
+static void list(const char *trace, const char *name)
+{
+    struct trace_reader *reader = open_or_die(trace);
+    struct trace_event ev;
+    FILE *text = fopen(name, "w");
+    if (!text)
+        exit(1);
+    while (trace_reader_next(reader, &ev, NULL) == SEEP_OK)
+        trace_text_event(text, &ev);
+    fclose(text);
+    trace_reader_free(reader);
+}
+
+static void make_derived(void)
+{
+    struct trace_reader *reader = open_or_die(stream.path);
+    struct cut_options options = {
+        .from = {"#20", true, 20, 0}, .to = {"#60", true, 61, 0}, .name = "sound.seep"};
+    unlink("window.seep");
+    if (cut_trace(reader, "window.seep", &options, NULL) != SEEP_OK)
+        exit(1);
+    trace_reader_free(reader);
+    list("window.seep", "window.txt");
+
+    struct stream streams[2];
+    struct unite_input inputs[2];
+    for (unsigned i = 0; i < 2; i++) {
+        struct stream_profile own = profile;
+        own.pid = i + 1;
+        own.start_ns = 1000000000 + i * 10000;
+        stream_write(&streams[i], &own, 2 + i);
+        inputs[i] = (struct unite_input){open_or_die(streams[i].path), "stream"};
+    }
+    unlink("merged.seep");
+    struct unite_options none = {0};
+    if (unite_traces(inputs, 2, "merged.seep", &none, NULL) != SEEP_OK)
+        exit(1);
+    list("merged.seep", "merged.txt");
+    for (unsigned i = 0; i < 2; i++)
+        stream_release(&streams[i]);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2 || chdir(argv[1]) != 0) {
@@ -151,6 +209,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < stream.count; i++)
         trace_text_event(text, &stream.events[i]);
     fclose(text);
+    make_derived();
     make_bad();
     free(chunks);
     free(sound);
