@@ -64,7 +64,12 @@ __attribute__((noinline)) uint32_t rec_event_stack_at(struct rec_thread *t,
     }
     uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
     rec_verify_walk(t, *at, hash, t->last.cut, t->last.guessed);
-    uint32_t id = __builtin_expect(hash != 0, 1) ? rec_stacks_find(hash) : 0;
+    uint32_t id = 0;
+    if (__builtin_expect(hash != 0, 1)) {
+        id = rec_stacks_find_recent(&t->recent, hash);
+        if (__builtin_expect(id == 0, 0))
+            id = rec_stacks_define(t, &t->last);
+    }
     if (__builtin_expect(id == 0, 0))
         return stack_by_full_walk(t, *at);
     rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);

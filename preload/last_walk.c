@@ -70,7 +70,7 @@ keep_wide(struct remembering *r, const struct rec_new_frame *f, const struct ste
 static __attribute__((noinline, cold)) void deepen(struct rec_last_walk *last, uint32_t frames)
 {
     uint64_t frame_bytes =
-        sizeof *last->frames + sizeof *last->fresh + sizeof last->words / SEEP_FRAME_LIMIT;
+        sizeof *last->frames + sizeof *last->fresh + sizeof last->words / LAST_WALK_FRAMES;
     atomic_fetch_add_explicit(&rec_last_walk_bytes, (frames - last->deepest) * frame_bytes,
                               memory_order_relaxed);
     last->deepest = frames;
@@ -86,7 +86,7 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
     uint64_t hash = joined->hash;
     uint16_t guessed = joined->guessed;
     if (n == 0) {
-        hash = rec_stacks_root(last->generation, last->cut);
+        hash = rec_stacks_root(last->generation, last->ends_early);
         r.reach = 0;
     }
     /* Of a narrow step no word lies above the caller's stack pointer; a wide one's are looked at.
@@ -95,7 +95,7 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
         r.reach = c->sp;
     set_count(last, n);
     const struct step_word *end = last->words + sizeof last->words / sizeof *last->words;
-    if (n + fresh > SEEP_FRAME_LIMIT || end - r.w < (STEP_WORDS + 1) * (ptrdiff_t)fresh)
+    if (n + fresh > LAST_WALK_FRAMES || end - r.w < (STEP_WORDS + 1) * (ptrdiff_t)fresh)
         return NULL;
     struct rec_last_frame *to = &last->frames[n];
     for (const struct rec_new_frame *f = &last->fresh[fresh]; f-- > last->fresh; c = &f->at) {
@@ -128,7 +128,7 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
 static __attribute__((noinline)) void note_end(struct rec_last_walk *last, struct rec_new_frame *f)
 {
     struct step_notes *notes = &last->notes[f->rule & RULE_WIDE ? f->notes : LAST_WALK_NOTES];
-    if (last->cut) {
+    if (last->ends_early) {
         *notes = (struct step_notes){.unsure = true};
     } else if (!(f->rule & RULE_WIDE)) {
         uintptr_t base = f->rule & RULE_BASE_FP ? f->at.fp : f->at.sp;
@@ -143,6 +143,19 @@ static __attribute__((noinline)) void note_end(struct rec_last_walk *last, struc
     }
     f->rule |= RULE_WIDE;
     f->notes = (uint16_t)(notes - last->notes);
+}
+
+/* Of a stack that is deeper than those that are kept. */
+static __attribute__((noinline)) uint64_t hash_of_youngest(struct rec_last_walk *last)
+{
+    const struct rec_last_frame *leaf = &last->frames[last->leaf];
+    const struct rec_last_frame *f = leaf - SEEP_FRAME_LIMIT;
+    last->guessed = leaf->guessed - f->guessed;
+    last->cut = true;
+    uint64_t hash = rec_stacks_root(last->generation, true);
+    while (f < leaf)
+        hash = rec_stacks_mix(hash, (++f)->value);
+    return rec_stacks_hash_of(hash);
 }
 
 uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
@@ -172,7 +185,7 @@ uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
                 known--;
             while (known->words >= left - last->words);
         }
-        if (__builtin_expect(fresh == SEEP_FRAME_LIMIT, 0))
+        if (__builtin_expect(fresh == LAST_WALK_FRAMES, 0))
             return 0;
         struct rec_new_frame *f = &last->fresh[fresh++];
         uint64_t rule = rec_rules_find(c.pc);
@@ -187,7 +200,7 @@ uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
         enum step result = step(&c, rule, &s, &last->notes[f->notes]);
         if (__builtin_expect(result != STEP_CALLER, 0)) {
             set_count(last, 0);
-            last->cut = result == STEP_CUT;
+            last->ends_early = result == STEP_CUT;
             note_end(last, f);
             known = last->frames;
             break;
@@ -200,6 +213,9 @@ uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
     if (__builtin_expect(known == NULL, 0))
         return 0;
     last->leaf = (uint32_t)(known - last->frames);
+    if (__builtin_expect(last->leaf > SEEP_FRAME_LIMIT, 0))
+        return hash_of_youngest(last);
     last->guessed = known->guessed;
+    last->cut = last->ends_early;
     return rec_stacks_hash_of(known->hash);
 }

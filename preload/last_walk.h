@@ -42,8 +42,11 @@ struct rec_new_frame {
 };
 
 #define LAST_WALK_NOTES 64
+/* Frames that are remembered: more than a stack keeps, for compilers recurse deeply, and a walk
+ * that would not join there would go all the way. */
+#define LAST_WALK_FRAMES 1024
 
-/* All zeros: nothing is remembered. 60 KiB, of which only what walks reach is ever touched. */
+/* All zeros: nothing is remembered. 120 KiB, of which only what walks reach is ever touched. */
 struct rec_last_walk {
     uint32_t count; /* frames; a prefix of them is sound at every moment, also for a handler */
     uint32_t generation;
@@ -51,12 +54,13 @@ struct rec_last_walk {
     uint32_t deepest; /* frames that were ever remembered at once */
     uint32_t leaf;    /* index of the youngest frame of the stack asked for last, */
     uint32_t guessed; /* frames of it, */
-    bool cut;         /* and whether it goes on beyond the oldest known one */
+    bool cut;         /* and whether it goes on beyond the oldest of them */
+    bool ends_early;  /* the remembered walk does not reach the outermost frame */
     /* outermost first, from [1]; [0] stands below all of them, and is never joined */
-    struct rec_last_frame frames[SEEP_FRAME_LIMIT + 1];
-    struct step_word words[2 * SEEP_FRAME_LIMIT]; /* oldest first */
+    struct rec_last_frame frames[LAST_WALK_FRAMES + 1];
+    struct step_word words[2 * LAST_WALK_FRAMES]; /* oldest first */
     /* of the walk that is being made, young first */
-    struct rec_new_frame fresh[SEEP_FRAME_LIMIT];
+    struct rec_new_frame fresh[LAST_WALK_FRAMES];
     struct step_notes notes[LAST_WALK_NOTES + 1]; /* the last of them for the walk's end */
 };
 

@@ -51,6 +51,7 @@ struct known {
     const struct link_map *link_map; /* these two tell it from most others at the same place */
     const void *dynamic;
     uint64_t fingerprint; /* of its build ID, or else its program headers; 0: none */
+    uint64_t round;       /* in which it was last seen to be there, and noted */
     uint8_t state;        /* enum known_state */
 };
 
@@ -365,11 +366,20 @@ _Static_assert(sizeof payload >=
                    PATH_LIMIT + BUILD_ID_LIMIT + (SEGMENT_LIMIT * 4 + 8) * SEEP_VARINT_MAX,
                "every module fits");
 
+static uint64_t round_now;
+
+void rec_modules_note_begin(void)
+{
+    round_now++;
+}
+
 void rec_modules_note(struct rec_thread *t, uintptr_t pc)
 {
     /* A return address may lie just behind its module. */
     pc--;
     struct known *k = known_around(pc);
+    if (k && k->round == round_now)
+        return;
     if (by_maps()) {
         if (!k)
             k = learn_by_maps(pc);
@@ -384,7 +394,10 @@ void rec_modules_note(struct rec_thread *t, uintptr_t pc)
         now.fingerprint = found ? fingerprint(&now.module) : 0;
         k = found ? add(&now) : NULL;
     }
-    if (!k || k->state != KNOWN_FOUND)
+    if (!k)
+        return;
+    k->round = round_now;
+    if (k->state != KNOWN_FOUND)
         return;
     if (rec_row_beside(t, SEEP_BESIDE_MODULE, rec_clock_stamp(), payload, describe(k)))
         k->state = KNOWN_NOTED;

@@ -30,7 +30,9 @@ extern bool rec_modules_by_maps;
 bool rec_modules_find(uintptr_t pc, struct rec_module *out);
 
 /* Makes sure a SEEP_BESIDE_MODULE row for the module around `pc` is written, by the calling thread
- * and in the present generation. Called once per new pc, under the caller's cold-path lock. */
+ * and in the present generation. Called once per new pc, under the caller's cold-path lock, which
+ * is held since rec_modules_note_begin(): each module is looked at once. */
+void rec_modules_note_begin(void);
 void rec_modules_note(struct rec_thread *t, uintptr_t pc);
 
 /* Called by rec_modules_note() with an address in each module that it notes; NULL: nobody. Not with

@@ -16,6 +16,7 @@
 #include "stacks.h"
 
 #include "cold.h"
+#include "last_walk.h"
 #include "modules.h"
 #include "rows.h"
 #include "sys.h"
@@ -42,8 +43,14 @@ static struct table tables[BITS_MAX + 1];
 static struct table *_Atomic current;
 static uint64_t used;
 static _Atomic uint32_t nodes;
-/* Hash of the root ([0]) and of each frame's node, root to leaf. Under the lock. */
-static uint64_t path[SEEP_FRAME_LIMIT + 1];
+/* The stack that is being defined: of the root ([0]) and of each frame's node, outermost first, its
+ * hash and what it is chained of. Under the lock. */
+static struct {
+    uint32_t count; /* frames */
+    bool cut;
+    uint64_t hash[SEEP_FRAME_LIMIT + 1];
+    uint64_t value[SEEP_FRAME_LIMIT + 1]; /* rec_stacks_frame() */
+} path;
 
 /* Gives the pages back: they read as zeros. False where the program locked its memory. */
 static bool drop(const struct table *t)
@@ -128,61 +135,116 @@ static bool make_room(uint64_t more)
     return true;
 }
 
-/* Fills `path` and returns how many of its nodes are known, counted from the root; *id is that of
- * the last known one. */
-static uint32_t known_nodes(const struct rec_walk *walk, uint32_t generation, uint32_t *id)
+static void fill_path(const struct rec_walk *walk, uint32_t generation)
+{
+    uint64_t h = rec_stacks_root(generation, walk->cut);
+    path.count = walk->count;
+    path.cut = walk->cut;
+    path.hash[0] = rec_stacks_hash_of(h);
+    for (uint32_t i = 1; i <= walk->count; i++) {
+        path.value[i] = frame_value(walk, walk->count - i);
+        h = rec_stacks_mix(h, path.value[i]);
+        path.hash[i] = rec_stacks_hash_of(h);
+    }
+}
+
+static void fill_path_from_last(const struct rec_last_walk *last)
+{
+    path.count = last->leaf < SEEP_FRAME_LIMIT ? last->leaf : SEEP_FRAME_LIMIT;
+    path.cut = last->cut;
+    const struct rec_last_frame *frames = &last->frames[last->leaf - path.count];
+    uint64_t h = rec_stacks_root(last->generation, last->cut);
+    path.hash[0] = rec_stacks_hash_of(h);
+    for (uint32_t i = 1; i <= path.count; i++) {
+        path.value[i] = frames[i].value;
+        h = rec_stacks_mix(h, frames[i].value);
+        path.hash[i] = rec_stacks_hash_of(h);
+    }
+}
+
+/* How many nodes of `path` are known, counted from the root; *id is that of the last known one. */
+static uint32_t known_nodes(uint32_t *id)
 {
     const struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
-    uint64_t h = rec_stacks_root(generation, walk->cut);
-    path[0] = rec_stacks_hash_of(h);
-    for (uint32_t i = 0; i < walk->count; i++) {
-        h = rec_stacks_mix(h, frame_value(walk, walk->count - 1 - i));
-        path[i + 1] = rec_stacks_hash_of(h);
-    }
     /* A node is never known before its parent, and new stacks differ near the leaf. */
-    for (uint32_t known = walk->count + 1; known > 0; known--) {
-        *id = find(t, path[known - 1]);
+    for (uint32_t known = path.count + 1; known > 0; known--) {
+        *id = find(t, path.hash[known - 1]);
         if (*id)
             return known;
     }
     return 0;
 }
 
+static inline uintptr_t path_pc(uint32_t n)
+{
+    return path.value[n] & ((1ull << 48) - 1);
+}
+
+/* Defines what is not known of `path`, which was filled in that generation; *id becomes that of its
+ * leaf, 0 where it cannot be. False: a new generation began, and nothing was defined. */
+static bool define_path(struct rec_thread *t, uint32_t generation, uint32_t *id)
+{
+    *id = 0;
+    uint32_t known = known_nodes(id);
+    /* A module may turn out to stand where another one was: then a new generation begins. */
+    rec_modules_note_begin();
+    for (uint32_t n = known ? known : 1; n <= path.count; n++)
+        rec_modules_note(t, path_pc(n));
+    if (generation != rec_modules_generation())
+        return false;
+
+    uint32_t missing = path.count + 1 - known;
+    uint32_t last = atomic_load_explicit(&nodes, memory_order_relaxed);
+    if (missing == 0)
+        return true;
+    if (last > UINT32_MAX - missing || !make_room(missing)) {
+        *id = 0;
+        return true;
+    }
+    for (uint32_t n = known; n <= path.count; n++) {
+        uint32_t parent = *id;
+        *id = last + 1;
+        bool written =
+            n == 0 ? rec_row_root(t, *id, generation, path.cut ? SEEP_ROW_CUT : 0)
+                   : rec_row_stack(t, *id, parent, path_pc(n), (uint8_t)(path.value[n] >> 48));
+        if (!written) {
+            *id = 0;
+            break;
+        }
+        last = *id;
+        atomic_store_explicit(&nodes, last, memory_order_relaxed);
+        put(atomic_load_explicit(&current, memory_order_relaxed), path.hash[n], *id);
+        used++;
+    }
+    return true;
+}
+
 static __attribute__((noinline, cold)) uint32_t define(struct rec_thread *t,
                                                        const struct rec_walk *walk)
 {
-    uint32_t id = 0, known, generation;
     if (rec_rows_lead_nowhere(t))
         return 0; /* others of this process would use an id whose definition is lost */
     uint64_t mask = rec_cold_lock();
+    uint32_t id, generation;
     do {
         generation = rec_modules_generation();
-        known = known_nodes(walk, generation, &id);
-        /* A module may turn out to stand where another one was: then a new generation begins. */
-        for (uint32_t n = known ? known : 1; n <= walk->count; n++)
-            rec_modules_note(t, walk->pc[walk->count - n]);
-    } while (generation != rec_modules_generation());
+        fill_path(walk, generation);
+    } while (!define_path(t, generation, &id));
+    rec_cold_unlock(mask);
+    return id;
+}
 
-    uint32_t missing = walk->count + 1 - known;
-    uint32_t last = atomic_load_explicit(&nodes, memory_order_relaxed);
-    if (last > UINT32_MAX - missing || !make_room(missing))
-        id = known == walk->count + 1 ? id : 0;
-    else
-        for (uint32_t n = known; n <= walk->count; n++) {
-            uint32_t parent = id, frame = walk->count - n;
-            id = last + 1;
-            bool written = n == 0
-                               ? rec_row_root(t, id, generation, walk->cut ? SEEP_ROW_CUT : 0)
-                               : rec_row_stack(t, id, parent, walk->pc[frame], walk->flags[frame]);
-            if (!written) {
-                id = 0;
-                break;
-            }
-            last = id;
-            atomic_store_explicit(&nodes, last, memory_order_relaxed);
-            put(atomic_load_explicit(&current, memory_order_relaxed), path[n], id);
-            used++;
-        }
+uint32_t rec_stacks_define(struct rec_thread *t, const struct rec_last_walk *last)
+{
+    if (rec_rows_lead_nowhere(t))
+        return 0;
+    uint64_t mask = rec_cold_lock();
+    uint32_t id = 0;
+    if (last->generation == rec_modules_generation()) {
+        fill_path_from_last(last);
+        if (!define_path(t, last->generation, &id))
+            id = 0;
+    }
     rec_cold_unlock(mask);
     return id;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct rec_thread;
+struct rec_last_walk;
 
 bool rec_stacks_init(void);
 
@@ -22,6 +23,37 @@ uint32_t rec_stacks_id(struct rec_thread *t, const struct rec_walk *walk);
 /* The hash that the walked stack is known by, never 0; and its node id, 0 if it is not known. */
 uint64_t rec_stacks_hash(const struct rec_walk *walk);
 uint32_t rec_stacks_find(uint64_t hash);
+
+/* The same of the stack that rec_last_walk() just told, and whose hash is not known. 0 also where a
+ * full walk is due, because a new generation of modules began. */
+uint32_t rec_stacks_define(struct rec_thread *t, const struct rec_last_walk *last);
+
+/* The ids that a thread had lately, so that a table of all stacks, too large for any cache, need
+ * not be asked. All zeros: none. Hashes hold the generation, so none ever becomes wrong. */
+#define STACKS_RECENT 1024 /* a power of two */
+struct rec_stacks_recent {
+    struct {
+        uint64_t hash;
+        uint32_t id;
+    } entries[STACKS_RECENT];
+};
+
+/* rec_stacks_find(), by way of those. */
+static inline uint32_t rec_stacks_find_recent(struct rec_stacks_recent *recent, uint64_t hash)
+{
+    uint64_t i = hash >> 54 & (STACKS_RECENT - 1);
+    if (__builtin_expect(recent->entries[i].hash == hash, 1))
+        return recent->entries[i].id;
+    uint32_t id = rec_stacks_find(hash);
+    if (id) {
+        recent->entries[i].hash = 0; /* a handler that leaves for good finds no half of it */
+        __asm__ volatile("" ::: "memory");
+        recent->entries[i].id = id;
+        __asm__ volatile("" ::: "memory");
+        recent->entries[i].hash = hash;
+    }
+    return id;
+}
 
 /* What a hash is chained of: the root's, mixed with the value of each frame, outermost first; at
  * the end rec_stacks_hash_of() what comes out. */

@@ -248,6 +248,6 @@ void rec_threads_name_all(struct rec_thread *self)
 uint64_t rec_threads_bytes(void)
 {
     /* of a state's memory most is never touched */
-    return (uint64_t)made * offsetof(struct rec_thread, last) +
+    return (uint64_t)made * (offsetof(struct rec_thread, last) + sizeof all->recent) +
            atomic_load_explicit(&rec_last_walk_bytes, memory_order_relaxed);
 }

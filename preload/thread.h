@@ -9,6 +9,7 @@
 
 #include "rows.h"
 #include "stack_memo.h"
+#include "stacks.h"
 #include "unwind.h"
 
 #include <stdbool.h>
@@ -59,6 +60,7 @@ struct rec_thread {
     uint64_t fork_word; /* `word` at the fork */
     struct rec_last_walk last;
     struct rec_stack_memo memo;
+    struct rec_stacks_recent recent;
     struct rec_walk walk;
 };
 

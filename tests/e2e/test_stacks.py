@@ -16,8 +16,8 @@ NO_FRAME_POINTERS = ("-O2", "-g", "-fomit-frame-pointer", "-fno-optimize-sibling
 class Stacks(TestCase):
     @hazard(18, Fix("preload/unwind.c", "walk->cut = result != STEP_OUTERMOST;",
                     "walk->cut = false;",
-                    again=[("preload/last_walk.c", "last->cut = result == STEP_CUT;",
-                            "last->cut = false;")]),
+                    again=[("preload/last_walk.c", "last->ends_early = result == STEP_CUT;",
+                            "last->ends_early = false;")]),
             Fix("preload/unwind.c", "result == STEP_CALLER && count < SEEP_FRAME_LIMIT",
                 "result == STEP_CALLER"))
     def test_deep_recursion(self):

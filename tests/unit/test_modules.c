@@ -131,6 +131,7 @@ static unsigned find_module(uintptr_t pc, struct module_row *out)
 static void note(uintptr_t pc)
 {
     uint64_t mask = rec_cold_lock();
+    rec_modules_note_begin();
     rec_modules_note(NULL, pc);
     rec_cold_unlock(mask);
 }
