@@ -199,7 +199,8 @@ static void print_process(struct text *t, const struct result *r)
     strbuf_reset(&words);
     for (size_t i = 0; i < result_length(options); i++) {
         const char *option = result_at(options, i)->u.text;
-        if (strncmp(option, "SEEP_RUN_ID=", 12) == 0 || strncmp(option, "SEEP_MAIN_", 10) == 0)
+        if (strncmp(option, "SEEP_RUN_ID=", 12) == 0 || strncmp(option, "SEEP_MAIN_", 10) == 0 ||
+            strncmp(option, "SEEP_SPOOL_LIMIT=", 17) == 0)
             continue; /* set by `seep run`, and of no use to people */
         strbuf_adds(&words, words.length ? " " : "");
         text_words_foreign(&words, option);

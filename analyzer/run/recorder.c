@@ -28,8 +28,8 @@ static const struct {
 };
 
 /* What `seep run` sets by itself. */
-static const char *const own_options[] = {"OUT",     "QUIET",    "RUN_ID",
-                                          "FILTERS", "MAIN_PID", "MAIN_NAMESPACE"};
+static const char *const own_options[] = {"OUT",      "QUIET",          "RUN_ID",      "FILTERS",
+                                          "MAIN_PID", "MAIN_NAMESPACE", "SPOOL_LIMIT", "WHEN_FULL"};
 
 /* Relative to the directory of the seep executable. SEEP_LIBRARY_PATH is libdir/seep as seen from
  * bindir, so that an installed tree may be moved, or absolute where it has no place in the prefix.
