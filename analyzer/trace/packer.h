@@ -44,6 +44,10 @@ struct packer {
 bool packer_go_on(const struct packer *p, double fraction);
 enum seep_err packer_interrupted(struct err *err);
 
+/* Writes the trace of the spool into p->temporary, which must not exist. Errors: IO, EXISTS,
+ * INTERRUPTED, and those of pack_state.h. */
+enum seep_err packer_write_trace(struct packer *p, struct err *err);
+
 /* Prepares to follow the process until its end. What is packed goes into the spool's directory.
  * Errors: IO. */
 enum seep_err follow_begin(struct packer *p, struct err *err);
