@@ -15,8 +15,6 @@
 #include <string.h>
 #include <time.h>
 
-#define PROGRESS_EVENTS 65536 /* between two calls of progress */
-
 /* ------------------------------------------------------------------ the process */
 
 static void add_text(struct result *r, const char *name, const char *text)
@@ -114,28 +112,34 @@ static void add_process(struct result *parent, const struct trace_facts *f)
 
 /* ------------------------------------------------------------------ the events */
 
-static bool go_on(const struct info_options *options, double fraction)
+struct reading {
+    struct processes *processes;
+    const struct info_options *options;
+};
+
+static void take_event(void *arg, const struct trace_event *ev)
 {
-    return !options->progress || options->progress(options->progress_arg, fraction);
+    processes_apply(((struct reading *)arg)->processes, ev);
+}
+
+static bool tell_progress(void *arg, double fraction)
+{
+    const struct info_options *options = ((struct reading *)arg)->options;
+    return options->progress(options->progress_arg, fraction);
 }
 
 static enum seep_err read_events(struct heap *heap, struct processes *processes,
                                  struct trace_reader *reader, const struct info_options *options,
                                  struct err *err)
 {
-    struct trace_event ev;
-    enum seep_err code;
+    struct reading reading = {processes, options};
+    const struct heap_watch watch = {
+        .event = trace_reader_dict(reader)->process_count ? take_event : NULL,
+        .progress = options->progress ? tell_progress : NULL,
+        .arg = &reading,
+    };
     heap_begin_window(heap, reader);
-    for (uint64_t n = 1; !(code = trace_reader_next(reader, &ev, err)); n++) {
-        heap_apply(heap, &ev);
-        if (processes->dict->process_count)
-            processes_apply(processes, &ev);
-        if (ev.type == TRACE_GAP)
-            heap_resync(heap, reader);
-        if (n % PROGRESS_EVENTS == 0 && !go_on(options, trace_reader_progress(reader)))
-            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
-    }
-    return code == SEEP_END ? SEEP_OK : code;
+    return heap_read(heap, reader, &watch, err);
 }
 
 struct frame_counts {

@@ -48,6 +48,59 @@ static uint32_t node_of(const struct live_set *s, const struct trace_block *b)
     return b->stack <= trace_reader_dict(s->reader)->stack_count ? b->stack : 0;
 }
 
+/* ------------------------------------------------------------------ the whole trace */
+
+struct whole {
+    struct live_set *s;
+    bool (*progress)(void *arg, double fraction);
+    void *progress_arg;
+};
+
+static void count_kind(void *arg, const struct trace_block *like, uint64_t count)
+{
+    struct live_set *s = ((struct whole *)arg)->s;
+    if (!is_like(s, like))
+        return;
+    struct live_use *use = &s->nodes[node_of(s, like)];
+    use->made_blocks += count;
+    use->made_bytes += count * like->size;
+}
+
+static void take_maker(void *arg, const struct trace_beside *beside)
+{
+    makers_take(&((struct whole *)arg)->s->makers, beside);
+}
+
+static void count_anew(void *arg)
+{
+    struct live_set *s = ((struct whole *)arg)->s;
+    size_t nodes = (size_t)trace_reader_dict(s->reader)->stack_count + 1;
+    memset(s->nodes, 0, nodes * sizeof *s->nodes);
+    makers_release(&s->makers);
+}
+
+static bool tell_progress(void *arg, double fraction)
+{
+    struct whole *w = arg;
+    return w->progress(w->progress_arg, fraction);
+}
+
+/* Takes all events in, of which only sums and what is live at the end are of interest. */
+static enum seep_err read_whole(struct live_set *s, struct heap *heap,
+                                bool (*progress)(void *arg, double fraction), void *progress_arg,
+                                struct err *err)
+{
+    struct whole w = {s, progress, progress_arg};
+    const struct heap_watch watch = {.made = count_kind,
+                                     .beside = take_maker,
+                                     .restart = count_anew,
+                                     .progress = progress ? tell_progress : NULL,
+                                     .arg = &w};
+    return heap_read(heap, s->reader, &watch, err);
+}
+
+/* ------------------------------------------------------------------ a window, or a filter */
+
 /* By stack, so that the filter's names can be left for those that have live blocks. */
 static void count_made(struct live_set *s, const struct trace_event *ev)
 {
@@ -212,12 +265,15 @@ enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, str
     s->nodes = mem_zalloc((size_t)trace_reader_dict(reader)->stack_count + 1, sizeof *s->nodes);
     struct heap heap;
     heap_init(&heap);
+    /* of a window, the time of its first event is told, too */
+    bool whole = !s->filter && !(which & LIVE_SET_INHERITED) &&
+                 !trace_facts_cut(trace_reader_facts(reader));
     /* what pools were before a place that is sought, the trace does not tell */
     bool seek = s->filter && !(which & LIVE_SET_POOLS);
     enum seep_err code = seek ? filter_seek(s->filter, reader, err) : SEEP_OK;
     heap_begin(&heap, reader);
     if (!code)
-        code = read_events(s, &heap, progress, progress_arg, err);
+        code = (whole ? read_whole : read_events)(s, &heap, progress, progress_arg, err);
     if (code)
         goto done;
     s->totals = heap.totals;

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_EVENTS 65536
 #define NAMES_MAX 3 /* other traces that are named */
 
 /* The text as a shell takes it for one word. */
@@ -43,31 +42,29 @@ static char *beside(const char *file, const char *path)
     return strbuf_detach(&b);
 }
 
+static bool tell_reading(void *arg, double fraction)
+{
+    const struct collect_options *options = arg;
+    return options->progress(options->progress_arg, "reading the trace", fraction);
+}
+
 /* Reads the whole trace; false where that failed or was interrupted. */
 static bool read_totals(const char *path, const struct collect_options *options,
                         struct heap_totals *totals, struct trace_summary *summary)
 {
     struct trace_reader *reader;
-    struct trace_event ev;
     if (trace_reader_open(&reader, path, NULL) != SEEP_OK)
         return false;
     struct heap heap;
     heap_init(&heap);
-    enum seep_err e;
-    bool go_on = true;
-    for (uint64_t i = 1; go_on && (e = trace_reader_next(reader, &ev, NULL)) == SEEP_OK; i++) {
-        heap_apply(&heap, &ev);
-        if (ev.type == TRACE_GAP)
-            heap_resync(&heap, reader);
-        if (i % STEP_EVENTS == 0 && options->progress)
-            go_on = options->progress(options->progress_arg, "reading the trace",
-                                      trace_reader_progress(reader));
-    }
+    const struct heap_watch watch = {.progress = options->progress ? tell_reading : NULL,
+                                     .arg = (void *)options};
+    enum seep_err e = heap_read(&heap, reader, &watch, NULL);
     *totals = heap.totals;
     *summary = *trace_reader_summary(reader);
     heap_release(&heap);
     trace_reader_free(reader);
-    return go_on && e == SEEP_END;
+    return e == SEEP_OK;
 }
 
 static void print_content(const struct run_summary *s, const struct collect_options *options)

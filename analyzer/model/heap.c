@@ -3,6 +3,7 @@
 
 #include "model/calls.h"
 #include "trace/beside_read.h"
+#include "trace/event_sums.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -30,25 +31,25 @@ void heap_release(struct heap *h)
     memset(h, 0, sizeof *h);
 }
 
-static size_t last_index(const struct trace_event *ev)
+static size_t last_index(uint32_t thread, bool in_pool)
 {
-    return (size_t)ev->thread * 2 + trace_event_in_pool(ev);
+    return (size_t)thread * 2 + in_pool;
 }
 
 /* Remembers the thread's last call that handed out memory. */
-static void note_allocation(struct heap *h, const struct trace_event *ev)
+static void note_allocation(struct heap *h, uint32_t thread, bool in_pool, uint64_t number)
 {
-    size_t index = last_index(ev), old = h->last_capacity;
+    size_t index = last_index(thread, in_pool), old = h->last_capacity;
     if (index >= old) {
         MEM_GROW(h->last_allocation, h->last_capacity, index + 1);
         memset(h->last_allocation + old, 0, (h->last_capacity - old) * sizeof(uint64_t));
     }
-    h->last_allocation[index] = ev->number + 1;
+    h->last_allocation[index] = number + 1;
 }
 
 static bool is_temporary(const struct heap *h, const struct trace_event *ev)
 {
-    size_t index = last_index(ev);
+    size_t index = last_index(ev->thread, trace_event_in_pool(ev));
     return index < h->last_capacity && h->last_allocation[index] == ev->before.birth + 1;
 }
 
@@ -131,7 +132,7 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
         } else {
             t->allocations++;
             t->allocated_bytes += ev->after.size;
-            note_allocation(h, ev);
+            note_allocation(h, ev->thread, trace_event_in_pool(ev), ev->number);
         }
         enter(h, t, ev);
         break;
@@ -147,7 +148,7 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
     case TRACE_REALLOC_IN:
         t->reallocations++;
         t->allocated_bytes += ev->after.size;
-        note_allocation(h, ev);
+        note_allocation(h, ev->thread, trace_event_in_pool(ev), ev->number);
         enter(h, t, ev);
         break;
     case TRACE_FAILED: t->failed++; break;
@@ -224,6 +225,90 @@ void heap_begin_window(struct heap *h, const struct trace_reader *reader)
     }
 }
 
+/* ------------------------------------------------------------------ all at once */
+
+#define PROGRESS_EVENTS 65536
+
+static void take_total(struct heap_totals *t, const struct event_total *sum, uint64_t last_ns)
+{
+    t->allocations = sum->allocations;
+    t->frees = sum->frees;
+    t->reallocations = sum->reallocations;
+    t->failed = sum->failed;
+    t->temporary = sum->temporary;
+    t->inherited_blocks = sum->inherited_blocks;
+    t->inherited_bytes = sum->inherited_bytes;
+    t->inherited_frees = sum->inherited_frees;
+    t->allocated_bytes = sum->allocated_bytes;
+    t->peak_live_bytes = sum->peak.bytes;
+    t->peak_live_blocks = sum->peak.blocks;
+    t->peak_time_ns = sum->peak.time_ns;
+    t->peak_number = sum->peak.number;
+    t->last_time_ns = last_ns;
+}
+
+static void take_sums(struct heap *h, const struct event_sums *s, const struct trace_reader *reader)
+{
+    struct heap_live inherited[2];
+    take_total(&h->totals, &s->total[0], s->last_ns);
+    take_total(&h->pools, &s->total[1], s->last_ns);
+    for (unsigned made = 0; made < EVENT_CALLS; made++)
+        for (unsigned ended = 0; ended < EVENT_CALLS; ended++)
+            if (s->ended[made][ended] && call_mismatch((uint8_t)made, (uint8_t)ended))
+                h->totals.mismatched += s->ended[made][ended];
+    take_live(h, reader, inherited);
+}
+
+static void watch_event(const struct heap_watch *watch, const struct trace_event *ev)
+{
+    if (ev->type == TRACE_BESIDE && watch->beside)
+        watch->beside(watch->arg, &ev->beside);
+    bool makes = ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN ||
+                 (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
+    if (makes && watch->made)
+        watch->made(watch->arg, &ev->after, 1);
+}
+
+static enum seep_err read_one_by_one(struct heap *h, struct trace_reader *reader,
+                                     const struct heap_watch *watch, struct err *err)
+{
+    struct trace_event ev;
+    enum seep_err code;
+    for (uint64_t n = 1; !(code = trace_reader_next(reader, &ev, err)); n++) {
+        heap_apply(h, &ev);
+        if (ev.type == TRACE_GAP)
+            heap_resync(h, reader);
+        watch_event(watch, &ev);
+        if (watch->event)
+            watch->event(watch->arg, &ev);
+        if (n % PROGRESS_EVENTS == 0 && watch->progress &&
+            !watch->progress(watch->arg, trace_reader_progress(reader)))
+            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+    }
+    return code == SEEP_END ? SEEP_OK : code;
+}
+
+enum seep_err heap_read(struct heap *h, struct trace_reader *reader, const struct heap_watch *watch,
+                        struct err *err)
+{
+    const struct trace_play play = {.made = watch->made,
+                                    .beside = watch->beside,
+                                    .progress = watch->progress,
+                                    .arg = watch->arg};
+    struct event_sums *sums = mem_zalloc(1, sizeof *sums);
+    bool sound = false;
+    enum seep_err code =
+        watch->event ? SEEP_OK : trace_reader_play(reader, &play, sums, &sound, err);
+    if (!code && sound)
+        take_sums(h, sums, reader);
+    free(sums);
+    if (code || sound)
+        return code;
+    if (watch->restart)
+        watch->restart(watch->arg);
+    return read_one_by_one(h, reader, watch, err);
+}
+
 void heap_begin(struct heap *h, const struct trace_reader *reader)
 {
     struct heap_totals *t = &h->totals;
@@ -233,4 +318,10 @@ void heap_begin(struct heap *h, const struct trace_reader *reader)
     t->peak_live_blocks = peak->blocks;
     t->peak_time_ns = peak->time_ns;
     t->peak_number = peak->number;
+    uint32_t slots = trace_reader_slot_count(reader);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct trace_block *b = trace_reader_block(reader, slot);
+        if (b && trace_reader_last_made(reader, b))
+            note_allocation(h, b->thread, trace_block_in_pool(b), b->birth);
+    }
 }

@@ -72,6 +72,25 @@ void heap_begin(struct heap *h, const struct trace_reader *reader);
 /* The same, with the peak counted from there on, too: for what is said of a window alone. */
 void heap_begin_window(struct heap *h, const struct trace_reader *reader);
 
+/* Who watches the whole trace being taken into account. Each may be NULL. */
+struct heap_watch {
+    /* `count` blocks like this one were made or reallocated; of it, size, usable, stack, alignment
+     * and call are set. */
+    void (*made)(void *arg, const struct trace_block *like, uint64_t count);
+    void (*beside)(void *arg, const struct trace_beside *beside);
+    /* Each event, records and gaps too: all is slower then. */
+    void (*event)(void *arg, const struct trace_event *ev);
+    void (*restart)(void *arg);                   /* what was told so far does not count */
+    bool (*progress)(void *arg, double fraction); /* false: stop, INTERRUPTED */
+    void *arg;
+};
+
+/* Takes all events of the trace into account, not one by one where that is possible. The reader is
+ * at the start, for which heap_begin() or heap_begin_window() was called; it is at the end then.
+ * Errors: as reading. */
+enum seep_err heap_read(struct heap *h, struct trace_reader *reader, const struct heap_watch *watch,
+                        struct err *err);
+
 /* Whether there ever was such a block, as far as was read. */
 static inline bool heap_is_used(const struct heap_totals *t)
 {

@@ -4,13 +4,11 @@
  * stand together. So the list by age comes for nothing, too. */
 #include "trace/checkpoint.h"
 
-#include "trace/kinds.h"
-
 /* What each value is coded against. */
 struct previous {
     uint64_t address, time, birth; /* time: as stored */
     uint32_t slot, stack;
-    struct kinds kinds;
+    uint32_t kinds; /* told so far */
 };
 
 static void put_kind(struct columns *c, struct previous *p, const struct kind *k)
@@ -24,39 +22,41 @@ static void put_kind(struct columns *c, struct previous *p, const struct kind *k
     p->stack = k->stack;
 }
 
-static void put_block(struct columns *c, struct previous *p, const struct trace_block *b,
-                      uint32_t unit_us)
+static void put_block(struct columns *c, struct previous *p, const struct live *l,
+                      const struct live_slot *b, bool last_made, uint32_t unit_us)
 {
     struct bytes *column = c->column;
-    struct kind kind = kind_of_block(b);
-    uint32_t known = p->kinds.count, number = kinds_find(&p->kinds, &kind, true);
-    bytes_varint(&column[SEEP_COLUMN_CHECK_KIND], number == known ? 0 : number + UINT64_C(1));
-    if (number == known)
-        put_kind(c, p, &kind);
+    bool told = b->kind < p->kinds;
     uint64_t unit_ns = unit_us * UINT64_C(1000), time = (b->time_ns + unit_ns) / (2 * unit_ns);
+    uint64_t birth = LIVE_NUMBER(b->birth);
+    bytes_varint(&column[SEEP_COLUMN_CHECK_KIND], told ? b->kind + UINT64_C(1) : 0);
+    if (!told)
+        put_kind(c, p, &l->kinds.items[p->kinds++]);
     bytes_svarint(&column[SEEP_COLUMN_CHECK_ADDRESS], (int64_t)(b->address - p->address));
     bytes_varint(&column[SEEP_COLUMN_CHECK_THREAD], b->thread);
     bytes_svarint(&column[SEEP_COLUMN_CHECK_TIME], (int64_t)(time - p->time));
-    bytes_svarint(&column[SEEP_COLUMN_CHECK_BIRTH], (int64_t)(b->birth - p->birth));
-    bytes_u8(&column[SEEP_COLUMN_CHECK_FLAGS], b->flags);
+    bytes_svarint(&column[SEEP_COLUMN_CHECK_BIRTH], (int64_t)(birth - p->birth));
+    bytes_u8(&column[SEEP_COLUMN_CHECK_FLAGS],
+             (uint8_t)(b->birth >> LIVE_FLAGS_SHIFT | (last_made ? SEEP_CHECK_LAST_MADE : 0)));
     p->address = b->address;
     p->time = time;
-    p->birth = b->birth;
+    p->birth = birth;
 }
 
 void checkpoint_encode(struct columns *c, const struct live *l, const struct trace_peak *peak,
-                       uint32_t unit_us)
+                       struct last_made *last_made, uint32_t unit_us)
 {
     for (unsigned id = 0; id < CHECKPOINT_COLUMNS_END; id++)
         c->column[id].length = 0;
     struct previous p = {0};
-    for (uint32_t slot = l->oldest; slot != LIVE_NONE; slot = l->slots[slot].younger) {
+    for (uint32_t slot = live_oldest(l); slot; slot = l->links[slot].younger) {
         bytes_svarint(&c->column[SEEP_COLUMN_CHECK_SLOT], (int64_t)slot - p.slot);
         p.slot = slot;
-        put_block(c, &p, &l->slots[slot].block, unit_us);
+        const struct live_slot *b = &l->slots[slot];
+        put_block(c, &p, l, b, last_made_is(last_made, l, b), unit_us);
     }
     uint32_t previous = 0;
-    for (uint32_t slot = l->first_free; slot != LIVE_NONE; slot = l->slots[slot].younger) {
+    for (uint32_t slot = l->first_free; slot; slot = l->links[slot].younger) {
         bytes_svarint(&c->column[SEEP_COLUMN_CHECK_FREE_SLOTS], (int64_t)slot - previous);
         previous = slot;
     }
@@ -77,24 +77,26 @@ void checkpoint_encode(struct columns *c, const struct live *l, const struct tra
             bytes_varint(flights, l->free_flights[i]);
         for (uint32_t i = 0; i < l->flight_slots; i++)
             if (l->flights[i].link)
-                put_block(c, &p, &l->flights[i].before, unit_us);
+                put_block(c, &p, l, &l->flights[i].before, false, unit_us);
     }
-    kinds_release(&p.kinds);
 }
 
 struct take {
     struct cursor cursor[CHECKPOINT_COLUMNS_END];
     struct previous previous;
+    struct kinds *kinds;
+    struct last_made *last_made; /* NULL: not wanted */
+    uint32_t threads;
     uint64_t unit_ns, latest_ns;
 };
 
-static const struct kind *take_kind(struct take *t)
+static uint32_t take_kind(struct take *t)
 {
     struct cursor *cursor = t->cursor;
     struct previous *p = &t->previous;
-    uint64_t known = cursor_bounded(&cursor[SEEP_COLUMN_CHECK_KIND], p->kinds.count);
+    uint64_t known = cursor_bounded(&cursor[SEEP_COLUMN_CHECK_KIND], t->kinds->count);
     if (known)
-        return &p->kinds.items[known - 1];
+        return (uint32_t)(known - 1);
     struct kind k = {0};
     uint64_t stack = p->stack + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_STACK]);
     if (stack > UINT32_MAX)
@@ -103,30 +105,30 @@ static const struct kind *take_kind(struct take *t)
     k.size = cursor_varint(&cursor[SEEP_COLUMN_CHECK_SIZE]);
     k.usable =
         SEEP_USABLE_GLIBC(k.size) + (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_USABLE]);
+    k.ring = kind_ring(k.usable);
     k.call = cursor_u8(&cursor[SEEP_COLUMN_CHECK_CALL]);
     k.alignment = (uint32_t)cursor_bounded(&cursor[SEEP_COLUMN_CHECK_ALIGN], UINT32_MAX);
-    uint32_t number = kinds_add(&p->kinds, &k);
-    return &p->kinds.items[number];
+    return kinds_add(t->kinds, &k);
 }
 
-static struct trace_block take_block(struct take *t)
+static struct live_slot take_block(struct take *t)
 {
     struct cursor *cursor = t->cursor;
     struct previous *p = &t->previous;
-    const struct kind *k = take_kind(t);
-    struct trace_block b = {.size = k->size,
-                            .usable = k->usable,
-                            .stack = k->stack,
-                            .alignment = k->alignment,
-                            .call = k->call};
+    struct live_slot b = {.kind = take_kind(t)};
+    const struct kind *k = &t->kinds->items[b.kind];
     b.address = p->address += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_ADDRESS]);
     b.thread = (uint32_t)cursor_bounded(&cursor[SEEP_COLUMN_CHECK_THREAD], UINT32_MAX);
     p->time += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_TIME]);
     b.time_ns = p->time * 2 * t->unit_ns;
     if (b.time_ns > t->latest_ns)
         b.time_ns = t->latest_ns;
-    b.birth = p->birth += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_BIRTH]);
-    b.flags = cursor_u8(&cursor[SEEP_COLUMN_CHECK_FLAGS]);
+    p->birth += (uint64_t)cursor_svarint(&cursor[SEEP_COLUMN_CHECK_BIRTH]);
+    b.birth = LIVE_NUMBER(p->birth);
+    uint8_t flags = cursor_u8(&cursor[SEEP_COLUMN_CHECK_FLAGS]);
+    if (flags & SEEP_CHECK_LAST_MADE && t->last_made && b.thread <= t->threads)
+        last_made_by(t->last_made, b.thread)[k->call == SEEP_CALL_POOL] = b.birth + 1;
+    b.birth |= (uint64_t)(flags & ~SEEP_CHECK_LAST_MADE) << LIVE_FLAGS_SHIFT;
     return b;
 }
 
@@ -135,9 +137,9 @@ static bool take_blocks(struct take *t, const struct seep_group_header *header, 
     struct cursor *slots = &t->cursor[SEEP_COLUMN_CHECK_SLOT];
     for (uint32_t i = 0; i < header->live_count; i++) {
         int64_t slot = (int64_t)(t->previous.slot + (uint64_t)cursor_svarint(slots));
-        struct trace_block b = take_block(t);
-        if (slots->bad || slot < 0 || slot >= header->slot_count ||
-            l->slots[slot].older != LIVE_UNUSED)
+        struct live_slot b = take_block(t);
+        if (slots->bad || slot <= 0 || slot > header->slot_count ||
+            l->links[slot].older != LIVE_UNUSED)
             return false;
         t->previous.slot = (uint32_t)slot;
         live_put(l, (uint32_t)slot, &b);
@@ -149,10 +151,10 @@ static bool take_free_slots(struct take *t, const struct seep_group_header *head
 {
     struct cursor *c = &t->cursor[SEEP_COLUMN_CHECK_FREE_SLOTS];
     int64_t slot = 0;
-    uint32_t last = LIVE_NONE;
+    uint32_t last = 0;
     for (uint32_t left = header->slot_count - header->live_count; left; left--) {
         slot = (int64_t)((uint64_t)slot + (uint64_t)cursor_svarint(c));
-        if (c->bad || slot < 0 || slot >= header->slot_count || l->slots[slot].older != LIVE_UNUSED)
+        if (c->bad || slot <= 0 || slot > header->slot_count || l->links[slot].older != LIVE_UNUSED)
             return false;
         live_add_free(l, last, (uint32_t)slot);
         last = (uint32_t)slot;
@@ -192,9 +194,15 @@ static bool take_flights(struct take *t, const struct seep_group_header *header,
 
 bool checkpoint_decode(struct columns *c, const struct columns_table *table,
                        const struct seep_group_header *header, struct live *l,
-                       struct trace_peak *peak)
+                       struct trace_peak *peak, struct last_made *last_made, uint32_t threads)
 {
-    struct take t = {.unit_ns = header->unit_us * UINT64_C(1000), .latest_ns = header->start_ns};
+    struct take t = {.unit_ns = header->unit_us * UINT64_C(1000),
+                     .latest_ns = header->start_ns,
+                     .kinds = &l->kinds,
+                     .last_made = last_made,
+                     .threads = threads};
+    if (last_made && last_made->next)
+        memset(last_made->next, 0, last_made->capacity * sizeof *last_made->next);
     live_clear(l);
     uint64_t rows = (uint64_t)header->slot_count + 2 * (uint64_t)SEEP_FLIGHTS_MAX + 1;
     bool good = true;
@@ -207,7 +215,7 @@ bool checkpoint_decode(struct columns *c, const struct columns_table *table,
         good && c->column[SEEP_COLUMN_CHECK_SLOT].length >= header->live_count &&
         c->column[SEEP_COLUMN_CHECK_FREE_SLOTS].length >= header->slot_count - header->live_count;
     if (good && header->slot_count)
-        live_use(l, header->slot_count - 1);
+        live_use(l, header->slot_count);
     good = good && take_blocks(&t, header, l) && take_free_slots(&t, header, l) &&
            take_flights(&t, header, l);
     *peak = (struct trace_peak){0};
@@ -220,7 +228,6 @@ bool checkpoint_decode(struct columns *c, const struct columns_table *table,
     }
     for (unsigned id = 0; id < CHECKPOINT_COLUMNS_END; id++)
         good = good && !t.cursor[id].bad;
-    kinds_release(&t.previous.kinds);
     if (!good)
         live_clear(l);
     return good;

@@ -5,20 +5,21 @@
 #define TRACE_CHECKPOINT_H
 
 #include "trace/columns.h"
-#include "trace/live.h"
+#include "trace/event_sums.h"
 
 /* Columns of the checkpoint are those below this id. */
 #define CHECKPOINT_COLUMNS_END 32u
 
-/* Fills the checkpoint's columns from `l` and the peak so far. Times are stored `unit_us` off at
- * most. */
+/* Fills the checkpoint's columns from `l`, as live_renumber() left it, the peak so far and who last
+ * made what. Times are stored `unit_us` off at most. */
 void checkpoint_encode(struct columns *c, const struct live *l, const struct trace_peak *peak,
-                       uint32_t unit_us);
+                       struct last_made *last_made, uint32_t unit_us);
 
-/* Decodes the checkpoint's columns of `t` and replaces `l` and `peak` by them. `header` holds the
- * counts, which are taken as limits. False, with `l` empty, where anything contradicts. */
+/* Decodes the checkpoint's columns of `t` and replaces `l`, `peak` and `last_made` by them. Of
+ * threads above `threads` nothing is noted there, nor with NULL. `header` holds the counts, which
+ * are taken as limits. False, with `l` empty, where anything contradicts. */
 bool checkpoint_decode(struct columns *c, const struct columns_table *t,
                        const struct seep_group_header *header, struct live *l,
-                       struct trace_peak *peak);
+                       struct trace_peak *peak, struct last_made *last_made, uint32_t threads);
 
 #endif

@@ -86,6 +86,11 @@ enum seep_err chunk_check_file_header(const uint8_t *start, size_t length, const
     if (!chunk_crc_ok(h.checksum, &h, offsetof(struct seep_file_header, checksum)))
         return err_set(err, SEEP_ERR_DAMAGED, 0, "%s: the file header is damaged (bytes 0 to %zu)",
                        name, sizeof h - 1);
+    if (h.version == 0)
+        return err_set(err, SEEP_ERR_VERSION, offsetof(struct seep_file_header, version),
+                       "%s: trace format version 0, which was not meant to last: it was made by a "
+                       "seep before 1.0, record the program again",
+                       name);
     if (h.version > SEEP_TRACE_VERSION)
         return err_set(err, SEEP_ERR_VERSION, offsetof(struct seep_file_header, version),
                        "%s: trace format version %" PRIu32 ", this program knows up to version %u",
@@ -137,6 +142,7 @@ bool chunk_group_ok(const struct seep_group_header *h)
     return chunk_crc_ok(h->checksum, h, offsetof(struct seep_group_header, checksum)) &&
            h->event_count <= SEEP_PART_EVENTS_MAX && h->slot_count <= SEEP_LIVE_MAX &&
            h->live_count <= h->slot_count && h->flight_count <= SEEP_FLIGHTS_MAX &&
-           h->first_event <= INT64_MAX && h->unit_us && h->unit_us <= SEEP_UNIT_US_MAX &&
+           h->first_event < UINT64_C(1) << 55 && h->table_bits >= SEEP_TABLE_BITS_MIN &&
+           h->table_bits <= SEEP_TABLE_BITS_MAX && h->unit_us && h->unit_us <= SEEP_UNIT_US_MAX &&
            h->start_ns <= h->end_ns + h->unit_us * UINT64_C(1000) && h->end_ns <= INT64_MAX;
 }

@@ -186,12 +186,6 @@ static void tell_modules(struct cut *c, uint64_t until_ns)
     }
 }
 
-static void map_block(struct cut *c, struct trace_block *b)
-{
-    b->stack = map_stack(c, b->stack);
-    b->thread = map_thread(c, b->thread);
-}
-
 /* ------------------------------------------------------------------ the window */
 
 /* Has the writer go on with what the reader holds live. */
@@ -199,11 +193,14 @@ static enum seep_err take_state(struct cut *c, const struct trace_peak *peak, st
 {
     struct live live;
     live_copy(&live, trace_reader_live(c->reader));
-    for (uint32_t slot = live.oldest; slot != LIVE_NONE; slot = live.slots[slot].younger)
-        map_block(c, &live.slots[slot].block);
+    live_renumber(&live); /* leaves the kinds of live blocks only */
+    for (uint32_t i = 0; i < live.kinds.count; i++)
+        live.kinds.items[i].stack = map_stack(c, live.kinds.items[i].stack);
+    for (uint32_t slot = live_oldest(&live); slot; slot = live.links[slot].younger)
+        live.slots[slot].thread = map_thread(c, live.slots[slot].thread);
     for (uint32_t i = 0; i < live.flight_slots; i++)
         if (live.flights[i].link)
-            map_block(c, &live.flights[i].before);
+            live.flights[i].before.thread = map_thread(c, live.flights[i].before.thread);
     uint64_t number = trace_reader_number(c->reader);
     enum seep_err code =
         trace_writer_resume(c->writer, &live, peak, c->dict, number < c->first ? c->first : number,

@@ -1,45 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/event_clock.h"
 
-void event_clock_init(struct event_clock *c, struct columns *columns)
+void event_clock_reset(struct event_clock *c, struct columns *columns, uint64_t start_ns,
+                       uint32_t unit_us)
 {
-    *c = (struct event_clock){.columns = columns};
-    c->duration = mem_zalloc(1u << EVENT_CLOCK_BITS, sizeof *c->duration);
+    *c = (struct event_clock){
+        .columns = columns,
+        .base_ns = start_ns,
+        .least_ticks = -(int64_t)(start_ns / 1000 * EVENT_CLOCK_TICKS_PER_US),
+        .unit_ticks = (int64_t)unit_us * EVENT_CLOCK_TICKS_PER_US,
+    };
 }
 
-void event_clock_release(struct event_clock *c)
+static void learn(uint16_t *step, int ticks)
 {
-    free(c->duration);
-    *c = (struct event_clock){0};
-}
-
-void event_clock_reset(struct event_clock *c, uint64_t start_ns, uint32_t unit_us)
-{
-    if (c->lessons > EVENT_CLOCK_TAUGHT)
-        memset(c->duration, 0, sizeof *c->duration << EVENT_CLOCK_BITS);
-    else
-        while (c->lessons)
-            c->duration[c->taught[--c->lessons]] = 0;
-    c->lessons = 0;
-    c->base_ns = start_ns;
-    c->ticks = 0;
-    c->least_ticks = -(int64_t)(start_ns / 1000 * EVENT_CLOCK_TICKS_PER_US);
-    c->unit_ticks = (int64_t)unit_us * EVENT_CLOCK_TICKS_PER_US;
-    c->segment = (struct event_clock_segment){0};
-    c->learnt = 0;
-}
-
-static void learn(struct event_clock *c, uint32_t step, int ticks)
-{
-    int duration = c->duration[step] + ticks;
-    if (!ticks)
-        return;
-    if (c->lessons < EVENT_CLOCK_TAUGHT)
-        c->taught[c->lessons] = step;
-    if (c->lessons <= EVENT_CLOCK_TAUGHT)
-        c->lessons++;
-    if (duration >= 0 && duration <= UINT16_MAX)
-        c->duration[step] = (uint16_t)duration;
+    if (ticks > 0 ? *step < UINT16_MAX : ticks < 0 && *step > 0)
+        *step = (uint16_t)(*step + ticks);
 }
 
 /* In ticks, what a correction of so many units teaches. */
@@ -68,12 +44,12 @@ static void end_segment(struct event_clock *c)
     bytes_varint(&c->columns->column[SEEP_COLUMN_TIME_GAP], s->gap);
     bytes_svarint(&c->columns->column[SEEP_COLUMN_TIME], units);
     c->ticks = s->ticks + correction;
-    learn(c, s->step, lesson(units));
+    learn(s->step, lesson(units));
     s->gap = s->events - 1;
     s->events = 0;
 }
 
-void event_clock_put(struct event_clock *c, uint32_t step, uint64_t time_ns)
+void event_clock_put(struct event_clock *c, uint16_t *step, uint64_t time_ns)
 {
     struct event_clock_segment *s = &c->segment;
     double since_ns = (double)(int64_t)(time_ns - c->base_ns);
@@ -82,7 +58,7 @@ void event_clock_put(struct event_clock *c, uint32_t step, uint64_t time_ns)
     if (from < c->least_ticks)
         from = c->least_ticks;
     if (s->events) {
-        int64_t ticks = s->ticks + c->duration[step];
+        int64_t ticks = s->ticks + *step;
         int64_t low = from - ticks, high = to - ticks;
         low = low > s->low ? -round_down(c, -low) : s->low;
         high = high < s->high ? round_down(c, high) : s->high;
@@ -96,7 +72,7 @@ void event_clock_put(struct event_clock *c, uint32_t step, uint64_t time_ns)
         end_segment(c);
     }
     s->step = step;
-    s->ticks = c->ticks + c->duration[step];
+    s->ticks = c->ticks + *step;
     s->low = -round_down(c, -(from - s->ticks));
     s->high = round_down(c, to - s->ticks);
     s->events = 1;
@@ -123,16 +99,25 @@ void event_clock_begin(struct event_clock *c)
     read_gap(c);
 }
 
-bool event_clock_correct(struct event_clock *c, uint32_t step)
+bool event_clock_correct(struct event_clock *c, uint16_t *step)
 {
     int64_t units = cursor_svarint(&c->corrections);
     if (c->gaps.bad || c->corrections.bad || units > EVENT_CLOCK_TICKS_MAX / c->unit_ticks ||
         units < -EVENT_CLOCK_TICKS_MAX / c->unit_ticks)
         return false;
-    learn(c, c->at_step, c->learnt);
+    learn(c->at_step, c->learnt);
     c->at_step = step;
     c->learnt = lesson(units);
-    c->ticks += c->duration[step] + units * c->unit_ticks;
+    c->ticks += *step + units * c->unit_ticks;
     read_gap(c);
     return c->ticks >= c->least_ticks && c->ticks <= EVENT_CLOCK_TICKS_MAX;
+}
+
+int64_t event_clock_latest(const struct event_clock *c)
+{
+    struct cursor corrections = c->corrections;
+    int64_t units = c->gap ? 0 : cursor_svarint(&corrections);
+    if (units > EVENT_CLOCK_TICKS_MAX / c->unit_ticks)
+        return INT64_MAX;
+    return c->ticks + UINT16_MAX + (units > 0 ? units * c->unit_ticks : 0);
 }

@@ -13,8 +13,6 @@
 
 #include "trace/columns.h"
 
-#define EVENT_CLOCK_BITS 16
-#define EVENT_CLOCK_TAUGHT 256
 #define EVENT_CLOCK_OUTLIER 3 /* units; nothing is learnt from larger corrections */
 #define EVENT_CLOCK_TICKS_PER_US 32
 #define EVENT_CLOCK_TICKS_MAX (INT64_C(1) << 58)
@@ -23,7 +21,7 @@
 struct event_clock_segment {
     uint64_t events;   /* 0: there is none */
     uint64_t gap;      /* events before it, back to the correction before */
-    uint32_t step;     /* of its first event */
+    uint16_t *step;    /* of its first event */
     int64_t ticks;     /* of its last event, without the correction */
     int64_t low, high; /* the least and the largest correction that does for all: in ticks,
                           multiples of the unit */
@@ -31,27 +29,22 @@ struct event_clock_segment {
 
 struct event_clock {
     struct columns *columns; /* not owned */
-    uint16_t *duration;      /* ticks, by step; owned */
     uint64_t base_ns;        /* where ticks count from */
     int64_t ticks;           /* of the last event */
     int64_t least_ticks;     /* before it lies the start of recording */
     int64_t unit_ticks;      /* of a correction; times are off by that much at most */
-    uint32_t lessons;        /* learnt in this group; of the first ones the steps: */
-    uint32_t taught[EVENT_CLOCK_TAUGHT];
     struct event_clock_segment segment;
     /* reading */
     struct cursor gaps, corrections;
-    uint64_t gap;     /* events before the next correction */
-    uint32_t at_step; /* of the last correction: its duration is */
-    int learnt;       /* to be changed by so many ticks when the next one comes */
+    uint64_t gap;      /* events before the next correction */
+    uint16_t *at_step; /* of the last correction: its duration is */
+    int learnt;        /* to be changed by so many ticks when the next one comes */
 };
 
-/* `columns` must outlive the clock. event_clock_release(). */
-void event_clock_init(struct event_clock *c, struct columns *columns);
-void event_clock_release(struct event_clock *c);
-
-/* A group begins, with the clock at `start_ns`: all durations are forgotten. */
-void event_clock_reset(struct event_clock *c, uint64_t start_ns, uint32_t unit_us);
+/* A group begins, with the clock at `start_ns`. `columns` must outlive the clock. A step is where
+ * its duration stands, in ticks: the caller's, and forgotten by it when a group begins. */
+void event_clock_reset(struct event_clock *c, struct columns *columns, uint64_t start_ns,
+                       uint32_t unit_us);
 
 /* Time of the last event; while writing, only behind event_clock_flush(). */
 static inline uint64_t event_clock_ns(const struct event_clock *c)
@@ -59,29 +52,33 @@ static inline uint64_t event_clock_ns(const struct event_clock *c)
     return c->base_ns + (uint64_t)(c->ticks * 125 >> 2); /* 1000 ns are 32 ticks */
 }
 
-/* The step from an event of one symbol to one of another. */
-static inline uint32_t event_clock_step(uint32_t from, uint32_t to)
+/* The last moment of the clock from which on it shows `time_ns` or more, or about so much earlier
+ * that it makes no difference. */
+static inline int64_t event_clock_ticks(const struct event_clock *c, uint64_t time_ns)
 {
-    uint64_t step = (uint64_t)from << 32 | to;
-    step = (step ^ step >> 29) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(step >> (64 - EVENT_CLOCK_BITS));
+    if (time_ns >= c->base_ns + EVENT_CLOCK_TICKS_MAX)
+        return INT64_MAX;
+    return (int64_t)(time_ns - c->base_ns) / 125 * 4;
 }
 
+/* Reading: where the clock will be after the next event at most. */
+int64_t event_clock_latest(const struct event_clock *c);
+
 /* Writing: the next event happened at `time_ns`. */
-void event_clock_put(struct event_clock *c, uint32_t step, uint64_t time_ns);
+void event_clock_put(struct event_clock *c, uint16_t *step, uint64_t time_ns);
 /* A part ends: its columns are to be complete. */
 void event_clock_flush(struct event_clock *c);
 
 /* Reading: starts with the columns of a part. */
 void event_clock_begin(struct event_clock *c);
-bool event_clock_correct(struct event_clock *c, uint32_t step); /* private */
+bool event_clock_correct(struct event_clock *c, uint16_t *step); /* private */
 
 /* Moves on to the next event. False where the columns make no sense. */
-static inline bool event_clock_take(struct event_clock *c, uint32_t step)
+static inline bool event_clock_take(struct event_clock *c, uint16_t *step)
 {
     if (c->gap) {
         c->gap--;
-        c->ticks += c->duration[step];
+        c->ticks += *step;
         return true;
     }
     return event_clock_correct(c, step);

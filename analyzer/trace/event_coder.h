@@ -17,6 +17,7 @@
 
 struct event_model;
 struct event_history;
+struct event_sums;
 
 struct event_coder {
     struct live *live; /* not owned, like columns */
@@ -30,6 +31,7 @@ struct event_coder {
     struct cursor cursor[SEEP_COLUMNS_MAX]; /* reading: where each column stands */
     /* reading: highest ids that any event so far named, for those who look them up */
     uint32_t highest_stack, highest_thread;
+    uint32_t play_threads; /* playing: no number of a thread is higher */
 };
 
 /* Ids of the columns of events: EVENT_COLUMNS_BEGIN .. EVENT_COLUMNS_END - 1. */
@@ -40,8 +42,8 @@ struct event_coder {
 void event_coder_init(struct event_coder *c, struct live *live, struct columns *columns);
 void event_coder_release(struct event_coder *c);
 
-/* Forgets all that was learnt: a group begins. `time_ns` is the stored clock. */
-void event_coder_reset(struct event_coder *c, uint64_t time_ns, uint32_t unit_us);
+/* Forgets all that was learnt: the group begins whose first part has this head. */
+void event_coder_reset(struct event_coder *c, const struct seep_group_header *h);
 
 /* Appends the event to the columns and applies it to the live blocks, whose times are the true
  * ones. The event is as for trace_writer_event(), its number set. For REALLOC_IN `flight` is the
@@ -56,5 +58,11 @@ void event_coder_begin(struct event_coder *c);
 /* The next event, whose number is set already, applied to the live blocks. False where the columns
  * make no sense: nothing can be read from the group any more then. */
 bool event_coder_take(struct event_coder *c, struct trace_event *ev);
+
+/* Applies the events `*number` .. `end - 1`, which the part must have, to the live blocks and the
+ * sums; event_sums_harvest() completes those. Ends earlier where the next event might not be before
+ * `end_ns`; *number is the next one's then. False where the columns make no sense. */
+bool event_coder_play(struct event_coder *c, uint64_t *number, uint64_t end, uint64_t end_ns,
+                      struct event_sums *s);
 
 #endif

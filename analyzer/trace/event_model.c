@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/event_model.h"
 
+#include <sys/mman.h>
+
+/* The tables are visited all over: in one huge page they do not wait for addresses to be looked up,
+ * too. */
+#define HUGE_PAGE_BYTES (UINT64_C(2) << 20)
+#define MODEL_BYTES                                                                                \
+    ((sizeof(struct event_model) + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES)
+
 struct event_model *event_model_new(void)
 {
-    struct event_model *m = mem_zalloc(1, sizeof *m);
-    event_model_reset(m);
+    struct event_model *m = mem_aligned(HUGE_PAGE_BYTES, MODEL_BYTES);
+    m->bits = 0;
+    m->untouched = false;
+    event_model_reset(m, SEEP_TABLE_BITS_MIN);
     return m;
 }
 
 void event_model_free(struct event_model *m)
 {
-    if (!m)
-        return;
-    kinds_release(&m->kinds);
     free(m);
 }
 
@@ -29,41 +36,33 @@ static uint8_t end_of(unsigned call)
     }
 }
 
-void event_model_reset(struct event_model *m)
+void event_model_reset(struct event_model *m, unsigned bits)
 {
-    char *tables = (char *)&m->tables;
-    kinds_clear(&m->kinds);
-    if (m->events > EVENT_SHORT_GROUP)
-        memset(tables, 0, sizeof m->tables);
-    for (size_t unit = 0; unit < EVENT_UNITS && m->events <= EVENT_SHORT_GROUP; unit++) {
-        size_t from = unit * EVENT_UNIT_BYTES;
-        if (m->used[unit])
-            memset(tables + from, 0,
-                   from + EVENT_UNIT_BYTES <= sizeof m->tables ? EVENT_UNIT_BYTES
-                                                               : sizeof m->tables - from);
+    struct event_tables *t = &m->tables;
+    if (bits == SEEP_TABLE_BITS_MAX)
+        madvise(m, MODEL_BYTES, MADV_HUGEPAGE); /* only a wish */
+    if (!m->untouched || bits > m->bits) {
+        memset(t->recent, 0, sizeof *t->recent << bits);
+        memset(t->pair, 0, sizeof *t->pair << bits);
+        memset(t->last, 0, sizeof *t->last << bits);
+        memset(t->step, 0, sizeof *t->step << (bits - 1));
+        memset(t->near, 0, sizeof *t->near << (bits - 4));
+        memset(t->ring, 0, sizeof *t - offsetof(struct event_tables, ring));
     }
-    memset(m->used, 0, sizeof m->used);
-    memset(&m->events, 0, sizeof *m - offsetof(struct event_model, events));
+    m->bits = bits;
+    m->untouched = true;
+    memset(&m->end_call, 0, sizeof *m - offsetof(struct event_model, end_call));
     for (unsigned call = 0; call < sizeof m->end_call; call++)
         m->end_call[call] = end_of(call);
-    m->near_older = m->near_younger = LIVE_NONE;
-    event_model_prepare(m, event_model_history(m, 0));
 }
 
 /* ------------------------------------------------------------------ kinds */
-
-void event_model_forget_kinds(struct event_model *m)
-{
-    kinds_clear(&m->kinds);
-    struct event_tables *t = &m->tables;
-    memset(t, 0, offsetof(struct event_tables, rings));
-}
 
 uint32_t event_model_candidate(const struct event_context *x, unsigned code)
 {
     const uint32_t guesses[] = {*x->recent, *x->pair, *x->last};
     if (code >= SEEP_KIND_NEAR)
-        return code < SEEP_KIND_FAR ? (uint32_t)x->near[code - SEEP_KIND_NEAR] - 1 : UINT32_MAX;
+        return code < SEEP_KIND_FAR ? x->near[code - SEEP_KIND_NEAR] - 1 : UINT32_MAX;
     unsigned type = event_guess_type(guesses[code]);
     if (type != TRACE_ALLOC && type != TRACE_REALLOC)
         return UINT32_MAX;
@@ -80,11 +79,11 @@ unsigned event_model_kind_code(const struct event_context *x, uint32_t number)
 
 void event_model_followed(const struct event_context *x, uint32_t number)
 {
-    uint16_t carried = (uint16_t)(number + 1);
+    uint32_t carried = number + 1;
     for (unsigned i = 0; i < EVENT_NEAR; i++) {
-        uint16_t here = x->near[i];
+        uint32_t here = x->near[i];
         x->near[i] = carried;
-        if (here == (uint16_t)(number + 1))
+        if (here == number + 1)
             return;
         carried = here;
     }
@@ -92,50 +91,50 @@ void event_model_followed(const struct event_context *x, uint32_t number)
 
 /* ------------------------------------------------------------------ addresses */
 
-unsigned event_model_address_code(const struct event_model *m, const struct event_ring *ring,
-                                  uint64_t address, const struct trace_block *before)
+unsigned event_model_address_code(const struct event_model *m, uint32_t ring, uint64_t address,
+                                  uint64_t before)
 {
-    if (before && before->address == address)
+    if (before && before == address)
         return SEEP_ADDRESS_SAME;
     for (unsigned code = 0; code < SEEP_ADDRESS_SAME; code++)
-        if (event_model_address(m, ring, code, NULL) == address)
+        if (event_model_address(m, ring, code, 0) == address)
             return code;
     return (address - m->carve) % 16 == 0 ? SEEP_ADDRESS_FAR16 : SEEP_ADDRESS_FAR;
 }
 
 /* ------------------------------------------------------------------ blocks */
 
-/* The rank of `slot` on the way from `at`, LIVE_NONE beyond `steps`. The list is sorted by birth:
+/* The rank of `slot` on the way from `at`, UINT32_MAX beyond `steps`. The list is sorted by birth:
  * the search ends where it has passed the block. */
 static uint32_t rank_from(const struct live *l, uint32_t at, bool to_younger, unsigned steps,
                           uint32_t slot)
 {
-    uint64_t birth = l->slots[slot].block.birth;
-    for (uint32_t rank = 0; rank < steps && at != LIVE_NONE; rank++) {
-        const struct live_slot *s = &l->slots[at];
+    uint64_t birth = LIVE_NUMBER(l->slots[slot].birth);
+    for (uint32_t rank = 0; rank < steps && at; rank++) {
         if (at == slot)
             return rank;
-        if (to_younger ? s->block.birth > birth : s->block.birth < birth)
+        uint64_t here = LIVE_NUMBER(l->slots[at].birth);
+        if (to_younger ? here > birth : here < birth)
             break;
-        at = to_younger ? s->younger : s->older;
+        at = to_younger ? l->links[at].younger : l->links[at].older;
     }
-    return LIVE_NONE;
+    return UINT32_MAX;
 }
 
 unsigned event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot)
 {
     uint32_t rank;
-    if (slot == l->youngest)
+    if (slot == live_youngest(l))
         return SEEP_SLOT_YOUNG;
     rank = rank_from(l, m->near_younger, true, EVENT_NEIGHBOURS, slot);
-    if (rank != LIVE_NONE)
+    if (rank != UINT32_MAX)
         return SEEP_SLOT_YOUNGER + rank;
     rank = rank_from(l, m->near_older, false, EVENT_NEIGHBOURS, slot);
-    if (rank != LIVE_NONE)
+    if (rank != UINT32_MAX)
         return SEEP_SLOT_OLDER + rank;
-    rank = rank_from(l, l->youngest, false, EVENT_RANKS, slot);
-    if (rank != LIVE_NONE)
+    rank = rank_from(l, live_youngest(l), false, EVENT_RANKS, slot);
+    if (rank != UINT32_MAX)
         return SEEP_SLOT_YOUNG + rank;
-    rank = rank_from(l, l->oldest, true, EVENT_RANKS, slot);
-    return rank != LIVE_NONE ? SEEP_SLOT_OLD + rank : SEEP_SLOT_FAR;
+    rank = rank_from(l, live_oldest(l), true, EVENT_RANKS, slot);
+    return rank != UINT32_MAX ? SEEP_SLOT_OLD + rank : SEEP_SLOT_FAR;
 }

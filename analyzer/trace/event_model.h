@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * What writer and reader expect of the next event. Private to event_coder.c. Everything here is
- * defined in docs/trace-format.md: a change is a change of the format.
+ * What writer and reader expect of the next event. Private to the coder. Everything here is defined
+ * in docs/trace-format.md: a change is a change of the format.
  *
- * A guess is a whole event in 30 bits: its type, how it names the block that leaves, the kind of
- * the block that enters and how its address is named; and above them how often it was right of
- * late. It stands where the events before lead to, and is right if what it names is what happened.
+ * A guess is a whole event in 30 bits: its type, how it names the block that leaves, how the
+ * address of the block that enters is named, and the block's kind; and above them how often it was
+ * right of late. It stands where the events before lead to.
+ *
+ * The history that leads there is made of types and kinds only, and those stand in the guess. So a
+ * reader knows where the guess after a right one stands before it has looked at any block: the two
+ * chains of loads, through the guesses and through the blocks, run side by side in the processor.
  */
 #ifndef TRACE_EVENT_MODEL_H
 #define TRACE_EVENT_MODEL_H
 
-#include "trace/kinds.h"
 #include "trace/live.h"
 
-#define EVENT_GUESS_BITS 16
-#define EVENT_NEAR_BITS 12
+#define EVENT_SHIFT 11 /* of the recent keys, by each event: 64 / 11, rounded down, remain */
 #define EVENT_NEAR 4
 #define EVENT_RINGS 1024
 #define EVENT_RING_DEPTH 16
@@ -27,31 +29,67 @@
 
 #define EVENT_CONFIDENCE_ONE (1u << 30)
 #define EVENT_CONFIDENCE_MOST (3u << 30)
+#define EVENT_GUESS_MASK (EVENT_CONFIDENCE_ONE - 1)
+#define EVENT_KIND_SHIFT 11
+#define EVENT_KEY_MASK (EVENT_GUESS_MASK >> EVENT_KIND_SHIFT << EVENT_KIND_SHIFT | 3u)
+#define EVENT_NO_GUESS UINT32_MAX
 
-static inline uint32_t event_guess(unsigned type, unsigned slot, unsigned place, uint32_t kind)
-{
-    return type | slot << 3 | place << 9 | kind << 14;
-}
+/* `code` names the block that leaves, the address of the one that enters, or both: see
+ * event_guess_of(). */
 static inline unsigned event_guess_type(uint32_t guess)
 {
-    return guess & 7;
-}
-static inline unsigned event_guess_slot(uint32_t guess)
-{
-    return guess >> 3 & 63;
+    return guess & 3;
 }
 static inline unsigned event_guess_place(uint32_t guess)
 {
-    return guess >> 9 & 31;
+    return guess >> 2 & 31;
+}
+static inline unsigned event_guess_slot(uint32_t guess)
+{
+    return guess >> 2 & 63;
 }
 static inline uint32_t event_guess_kind(uint32_t guess)
 {
-    return guess >> 14 & 0xffff;
+    return (guess & EVENT_GUESS_MASK) >> EVENT_KIND_SHIFT;
+}
+/* Of a REALLOC, which has few bits for its address. */
+static inline unsigned event_guess_realloc_place(uint32_t guess)
+{
+    unsigned code = guess >> 8 & 7;
+    return code < 5 ? code : code + SEEP_ADDRESS_CARVE - 5;
 }
 
-/* The symbols of a thread's last events. */
+/* The event as a guess; EVENT_NO_GUESS where none can tell it. */
+static inline uint32_t event_guess_of(unsigned type, unsigned slot, unsigned place, uint32_t kind)
+{
+    uint32_t guess = type | kind << EVENT_KIND_SHIFT;
+    if (kind >= SEEP_KINDS_MAX || slot == SEEP_SLOT_FAR || place > SEEP_ADDRESS_SAME)
+        return EVENT_NO_GUESS;
+    if (type == TRACE_ALLOC)
+        return guess | place << 2;
+    if (type == TRACE_FREE)
+        return guess | slot << 2;
+    if (place >= 5 && place < SEEP_ADDRESS_CARVE)
+        return EVENT_NO_GUESS;
+    return guess | slot << 2 | (place < 5 ? place : place - SEEP_ADDRESS_CARVE + 5) << 8;
+}
+
+/* What of an event its followers depend on. */
+static inline uint32_t event_key(unsigned type, uint32_t kind)
+{
+    return kind % SEEP_KINDS_MAX << EVENT_KIND_SHIFT | type;
+}
+
+/* What followed the last five events, and how long that took. */
+struct event_recent {
+    uint32_t guess;
+    uint16_t ticks;
+    uint16_t unused;
+};
+
+/* The keys of a thread's last events. */
 struct event_history {
-    uint64_t recent; /* the last five, each shifted by 13 bits against the next */
+    uint64_t recent; /* of the last five: its upper bits say where the guess stands */
     uint32_t last, before_last;
 };
 
@@ -59,36 +97,30 @@ struct event_history {
  */
 struct event_context {
     uint32_t *recent, *pair, *last;
-    uint16_t *near; /* kinds that followed the last one; a number + 1 each, 0 where there is none */
-};
-
-/* The addresses that were freed last, of one thread and about one size. */
-struct event_ring {
-    uint64_t address[EVENT_RING_DEPTH]; /* 0: none */
-    uint32_t newest;                    /* index, modulo EVENT_RING_DEPTH */
+    uint32_t *near; /* kinds that followed the last one; a number + 1 each, 0 where there is none */
 };
 
 struct event_tables {
-    uint32_t recent[1u << EVENT_GUESS_BITS], pair[1u << EVENT_GUESS_BITS],
-        last[1u << EVENT_GUESS_BITS]; /* guesses; 0: none */
-    uint16_t near[1u << EVENT_NEAR_BITS][EVENT_NEAR];
-    struct event_ring rings[EVENT_RINGS];
+    /* of which a group uses the first 2^bits, 2^bits-1 of steps, 2^bits-4 of near */
+    struct event_recent recent[1u << SEEP_TABLE_BITS_MAX];
+    uint32_t pair[1u << SEEP_TABLE_BITS_MAX],
+        last[1u << SEEP_TABLE_BITS_MAX];            /* guesses; 0: none */
+    uint16_t step[1u << (SEEP_TABLE_BITS_MAX - 1)]; /* ticks from one event to another that was not
+                                                       guessed */
+    uint32_t near[1u << (SEEP_TABLE_BITS_MAX - 4)][EVENT_NEAR];
+    /* addresses that were freed last, of one thread and about one size; 0: none */
+    uint64_t ring[EVENT_RINGS][EVENT_RING_DEPTH];
+    uint8_t newest[EVENT_RINGS]; /* index, modulo EVENT_RING_DEPTH */
+    struct event_history history[EVENT_HISTORIES];
 };
 
-/* Of a short group only a little of the tables was used: what, is noted in these units. */
-#define EVENT_SHORT_GROUP 2048u
-#define EVENT_UNIT_BYTES 512u
-#define EVENT_UNITS (sizeof(struct event_tables) / EVENT_UNIT_BYTES + 2)
-
 struct event_model {
-    struct kinds kinds;
     struct event_tables tables;
-    uint8_t used[EVENT_UNITS]; /* units of the tables, in a short group */
+    unsigned bits;  /* of the tables that the group uses; 0: nothing of them is clear yet */
+    bool untouched; /* since the last reset */
     /* from here on all is cleared when a group begins */
-    uint64_t events; /* of the group so far */
-    struct event_history history[EVENT_HISTORIES];
     uint8_t end_call[258]; /* by the call that made the block, and EVENT_END_* */
-    uint32_t last_symbol;  /* of any thread */
+    uint32_t last_key;     /* of any thread */
     uint32_t last_link;
     uint32_t last_stack;               /* the highest one declared */
     uint32_t near_older, near_younger; /* neighbours of the block that last left its place */
@@ -99,16 +131,8 @@ struct event_model {
 
 struct event_model *event_model_new(void);
 void event_model_free(struct event_model *m);
-void event_model_reset(struct event_model *m);
-/* SEEP_KINDS_MAX kinds are known, and another one comes. */
-void event_model_forget_kinds(struct event_model *m);
-
-static inline void event_model_use(struct event_model *m, const void *at, size_t bytes)
-{
-    size_t first = (size_t)((const char *)at - (const char *)&m->tables);
-    m->used[first / EVENT_UNIT_BYTES] = 1;
-    m->used[(first + bytes - 1) / EVENT_UNIT_BYTES] = 1;
-}
+/* A group begins, whose tables have this size. */
+void event_model_reset(struct event_model *m, unsigned bits);
 
 static inline uint32_t event_hash(uint64_t v, unsigned bits)
 {
@@ -117,73 +141,66 @@ static inline uint32_t event_hash(uint64_t v, unsigned bits)
 
 static inline struct event_history *event_model_history(struct event_model *m, uint32_t thread)
 {
-    return &m->history[thread % EVENT_HISTORIES];
+    return &m->tables.history[thread % EVENT_HISTORIES];
 }
 
-static inline uint32_t *event_model_recent(struct event_model *m, const struct event_history *h)
+static inline struct event_recent *event_model_recent(struct event_model *m, uint64_t recent)
 {
-    return &m->tables.recent[event_hash(h->recent, EVENT_GUESS_BITS)];
+    return &m->tables.recent[recent >> (64 - m->bits)];
+}
+
+/* The last five events' keys after one more: older ones leave at the top. */
+static inline uint64_t event_recent_after(uint64_t recent, uint32_t key)
+{
+    return (recent + key) * (UINT64_C(0x9e3779b97f4a7c15) << EVENT_SHIFT);
 }
 
 static inline struct event_context event_model_context(struct event_model *m,
                                                        const struct event_history *h)
 {
     uint64_t pair = (uint64_t)h->before_last << 32 | h->last;
-    return (struct event_context){event_model_recent(m, h),
-                                  &m->tables.pair[event_hash(pair, EVENT_GUESS_BITS)],
-                                  &m->tables.last[event_hash(h->last, EVENT_GUESS_BITS)],
-                                  m->tables.near[event_hash(h->last, EVENT_NEAR_BITS)]};
+    return (struct event_context){&event_model_recent(m, h->recent)->guess,
+                                  &m->tables.pair[event_hash(pair, m->bits)],
+                                  &m->tables.last[event_hash(h->last, m->bits)],
+                                  m->tables.near[event_hash(h->last, m->bits - 4)]};
 }
 
-/* The next event will be guessed from this history. Fetches what it is guessed by: what is done
- * until then hides the time it takes. */
-static inline void event_model_prepare(struct event_model *m, const struct event_history *h)
+static inline void event_history_add(struct event_history *h, uint32_t key)
 {
-    struct event_context x = event_model_context(m, h);
-    if (m->events < EVENT_SHORT_GROUP) {
-        event_model_use(m, x.recent, sizeof *x.recent);
-        event_model_use(m, x.pair, sizeof *x.pair);
-        event_model_use(m, x.last, sizeof *x.last);
-        event_model_use(m, x.near, EVENT_NEAR * sizeof *x.near);
-    }
-    __builtin_prefetch(x.recent, 1);
-    __builtin_prefetch(x.pair, 1);
-    __builtin_prefetch(x.last, 1);
-}
-
-static inline void event_model_remember(struct event_model *m, struct event_history *h,
-                                        uint32_t symbol)
-{
-    h->recent = h->recent << 13 ^ symbol;
+    h->recent = event_recent_after(h->recent, key);
     h->before_last = h->last;
-    h->last = symbol;
-    m->last_symbol = symbol;
-    m->events++;
-    event_model_prepare(m, h);
+    h->last = key;
 }
 
-/* A guess was right. */
-static inline void event_confirm(uint32_t *guess)
+/* Field by field: what was just written in small pieces cannot be read in one without the processor
+ * waiting until it is in the cache. */
+static inline void event_history_copy(struct event_history *to, const struct event_history *from)
 {
-    if (*guess < EVENT_CONFIDENCE_MOST)
-        *guess += EVENT_CONFIDENCE_ONE;
+    to->recent = from->recent;
+    to->last = from->last;
+    to->before_last = from->before_last;
 }
 
-/* This was right there. */
+/* How long it takes from the last event, of any thread, to one that was not guessed rightly. */
+static inline uint16_t *event_model_step(struct event_model *m, uint32_t key)
+{
+    uint64_t step = (uint64_t)m->last_key << 32 | key;
+    return &m->tables.step[event_hash(step ^ step >> 29, m->bits - 1)];
+}
+
+/* A guess with its confidence, after it was right. */
+static inline uint32_t event_confirmed(uint32_t guess)
+{
+    return guess < EVENT_CONFIDENCE_MOST ? guess + EVENT_CONFIDENCE_ONE : guess;
+}
+
+/* This was right there, or EVENT_NO_GUESS. All ways are taken, for none could be foreseen. */
 static inline void event_teach(uint32_t *guess, uint32_t right)
 {
-    if ((*guess & (EVENT_CONFIDENCE_ONE - 1)) == right)
-        event_confirm(guess);
-    else if (*guess >= EVENT_CONFIDENCE_ONE)
-        *guess -= EVENT_CONFIDENCE_ONE;
-    else
-        *guess = right;
-}
-
-/* What event a symbol stands for: that of the kind made, or the block ended, and what was done. */
-static inline uint32_t event_symbol(uint32_t kind_symbol, unsigned type)
-{
-    return kind_symbol + type * UINT32_C(0x27d4eb2f);
+    uint32_t was = *guess;
+    uint32_t otherwise = right == EVENT_NO_GUESS ? was : right;
+    otherwise = was >= EVENT_CONFIDENCE_ONE ? was - EVENT_CONFIDENCE_ONE : otherwise;
+    *guess = (was & EVENT_GUESS_MASK) == right ? event_confirmed(was) : otherwise;
 }
 
 /* ---- kinds */
@@ -197,56 +214,48 @@ void event_model_followed(const struct event_context *x, uint32_t number);
 
 /* ---- addresses */
 
-/* The ring of addresses that the thread freed and that fit blocks of this size. */
-static inline struct event_ring *event_model_ring(struct event_model *m, uint32_t thread,
-                                                  uint64_t usable)
+/* The ring of addresses that the thread freed and that fit blocks of this kind. */
+static inline uint32_t event_ring(const struct kind *kind, uint32_t thread)
 {
-    uint64_t class = usable >> 4;
-    if (class >= 64) { /* eight classes per power of two */
-        unsigned shift = 60 - (unsigned)__builtin_clzll(class);
-        class = 64 + (uint64_t)shift * 8 + (class >> shift & 7);
-    }
-    return &m->tables.rings[(class + thread * UINT64_C(67)) % EVENT_RINGS];
+    return (kind->ring + thread * 67u) % EVENT_RINGS;
 }
 
-static inline uint64_t event_ring_at(const struct event_ring *ring, unsigned rank)
+static inline uint64_t event_ring_at(const struct event_model *m, uint32_t ring, unsigned rank)
 {
-    return ring->address[(ring->newest - rank) % EVENT_RING_DEPTH];
+    return m->tables.ring[ring][(m->tables.newest[ring] - rank) % EVENT_RING_DEPTH];
 }
 
-/* The address that a code up to SEEP_ADDRESS_SAME names, 0 for others. `before` is the block that
- * changes in one place, or NULL. */
-static inline uint64_t event_model_address(const struct event_model *m,
-                                           const struct event_ring *ring, unsigned code,
-                                           const struct trace_block *before)
+/* The address that a code up to SEEP_ADDRESS_SAME names, 0 for others. `before` is that of a block
+ * that changes in one place, or 0. */
+static inline uint64_t event_model_address(const struct event_model *m, uint32_t ring,
+                                           unsigned code, uint64_t before)
 {
     if (code < EVENT_RING_DEPTH)
-        return event_ring_at(ring, code);
+        return event_ring_at(m, ring, code);
     switch (code) {
     case SEEP_ADDRESS_CARVE: return m->carve;
     case SEEP_ADDRESS_BEHIND: return m->behind;
-    case SEEP_ADDRESS_SAME: return before ? before->address : 0;
+    case SEEP_ADDRESS_SAME: return before;
     default: return 0;
     }
 }
 
 /* Writer: how the address of a new block is named. */
-unsigned event_model_address_code(const struct event_model *m, const struct event_ring *ring,
-                                  uint64_t address, const struct trace_block *before);
+unsigned event_model_address_code(const struct event_model *m, uint32_t ring, uint64_t address,
+                                  uint64_t before);
 
 /* A block was made at the address, which was named by the code. */
-static inline void event_model_placed(struct event_model *m, struct event_ring *ring, unsigned code,
+static inline void event_model_placed(struct event_model *m, uint32_t ring, unsigned code,
                                       uint64_t address, uint64_t usable)
 {
     m->behind = address + usable + EVENT_CHUNK_HEADER_BYTES;
-    if (m->events <= EVENT_SHORT_GROUP)
-        event_model_use(m, ring, sizeof *ring);
     if (code < EVENT_RING_DEPTH) { /* taken out: those freed later move down by one rank */
-        uint32_t at = ring->newest - code;
-        for (; at != ring->newest; at++)
-            ring->address[at % EVENT_RING_DEPTH] = ring->address[(at + 1) % EVENT_RING_DEPTH];
-        ring->address[at % EVENT_RING_DEPTH] = 0;
-        ring->newest--;
+        uint64_t *of = m->tables.ring[ring];
+        uint8_t newest = m->tables.newest[ring];
+        for (unsigned at = newest - code; code--; at++)
+            of[at % EVENT_RING_DEPTH] = of[(at + 1) % EVENT_RING_DEPTH];
+        of[newest % EVENT_RING_DEPTH] = 0;
+        m->tables.newest[ring] = (uint8_t)(newest - 1);
     } else if (code != SEEP_ADDRESS_SAME) {
         m->carve = m->behind;
     }
@@ -255,18 +264,14 @@ static inline void event_model_placed(struct event_model *m, struct event_ring *
 /* The block in the slot ends, or changes and leaves its place in the list: to be called before. */
 static inline void event_model_left(struct event_model *m, const struct live *l, uint32_t slot)
 {
-    m->near_older = l->slots[slot].older;
-    m->near_younger = l->slots[slot].younger;
+    m->near_older = l->links[slot].older;
+    m->near_younger = l->links[slot].younger;
 }
 
-/* A thread gave a block's address back. */
-static inline void event_model_freed(struct event_model *m, uint32_t thread,
-                                     const struct trace_block *block)
+/* A thread gave an address back. */
+static inline void event_model_freed(struct event_model *m, uint32_t ring, uint64_t address)
 {
-    struct event_ring *ring = event_model_ring(m, thread, block->usable);
-    if (m->events <= EVENT_SHORT_GROUP)
-        event_model_use(m, ring, sizeof *ring);
-    ring->address[++ring->newest % EVENT_RING_DEPTH] = block->address;
+    m->tables.ring[ring][++m->tables.newest[ring] % EVENT_RING_DEPTH] = address;
 }
 
 /* ---- blocks */
@@ -281,7 +286,7 @@ static inline uint32_t event_model_slot_at(const struct event_model *m, const st
     uint32_t at;
     unsigned steps = code % 16;
     if (code < SEEP_SLOT_OLDER || (code >= SEEP_SLOT_OLD && code < SEEP_SLOT_FAR)) {
-        at = code < SEEP_SLOT_OLDER ? l->youngest : l->oldest;
+        at = code < SEEP_SLOT_OLDER ? live_youngest(l) : live_oldest(l);
     } else if (code < SEEP_SLOT_OLD) {
         at = code < SEEP_SLOT_YOUNGER ? m->near_older : m->near_younger;
         steps = code % EVENT_NEIGHBOURS;
@@ -289,11 +294,11 @@ static inline uint32_t event_model_slot_at(const struct event_model *m, const st
         return LIVE_NONE;
     }
     if (code < SEEP_SLOT_YOUNGER)
-        while (steps-- && at != LIVE_NONE)
-            at = l->slots[at].older;
+        while (at && steps--)
+            at = l->links[at].older;
     else
-        while (steps-- && at != LIVE_NONE)
-            at = l->slots[at].younger;
+        while (at && steps--)
+            at = l->links[at].younger;
     return at;
 }
 

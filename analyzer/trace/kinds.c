@@ -25,7 +25,7 @@ void kinds_clear(struct kinds *k)
 /* Where the kind stands in the map, or the free place where it would. */
 static uint32_t *place_of(const struct kinds *k, const struct kind *kind)
 {
-    uint64_t key = ((uint64_t)kind->stack << 32 | kind->symbol) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t key = ((uint64_t)kind->stack << 32 ^ kind->size) * UINT64_C(0x9e3779b97f4a7c15);
     key = (key ^ key >> 29 ^ kind->usable) * UINT64_C(0x9e3779b97f4a7c15);
     uint32_t mask = (1u << k->map_bits) - 1, at = (uint32_t)(key >> (64 - k->map_bits));
     while (k->map[at] && !kind_same(&k->items[k->map[at] - 1], kind))
@@ -42,10 +42,29 @@ static void make_map(struct kinds *k, unsigned bits)
         *place_of(k, &k->items[number]) = number + 1;
 }
 
+static unsigned bits_for(uint32_t count)
+{
+    unsigned bits = FIRST_BITS;
+    while (count > (1u << bits) / 2)
+        bits++;
+    return bits;
+}
+
+void kinds_replace(struct kinds *k, const struct kind *items, uint32_t count)
+{
+    kinds_clear(k);
+    MEM_GROW(k->items, k->capacity, count);
+    if (count)
+        memcpy(k->items, items, count * sizeof *items);
+    k->count = count;
+    if (k->map)
+        make_map(k, bits_for(count));
+}
+
 uint32_t kinds_find(struct kinds *k, const struct kind *kind, bool add)
 {
     if (!k->map)
-        make_map(k, FIRST_BITS);
+        make_map(k, bits_for(k->count));
     uint32_t *place = place_of(k, kind);
     if (*place || !add)
         return *place - 1;

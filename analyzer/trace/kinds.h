@@ -10,9 +10,11 @@
 struct kind {
     uint64_t size, usable;
     uint32_t stack, alignment;
-    uint32_t symbol; /* kind_symbol() */
+    uint32_t made; /* counted by who reads: blocks of the kind made or reallocated in the group */
+    uint16_t ring; /* kind_ring() of `usable` */
     uint8_t call;
 };
+_Static_assert(sizeof(struct kind) == 32, "two of them in a cache line");
 
 struct kinds {
     struct kind *items; /* by number; owned */
@@ -27,10 +29,15 @@ void kinds_release(struct kinds *k);
 /* Empties the table and keeps its memory. */
 void kinds_clear(struct kinds *k);
 
-/* What stands for a kind, and for the blocks of it, where the next event is predicted. */
-static inline uint32_t kind_symbol(uint32_t stack, uint64_t size)
+/* Which of the rings of freed addresses blocks of a kind come from: about its size. */
+static inline uint16_t kind_ring(uint64_t usable)
 {
-    return (stack * UINT32_C(0x9e3779b1)) ^ ((uint32_t)size * UINT32_C(0x85ebca77));
+    uint64_t class = usable >> 4;
+    if (class >= 64) { /* eight classes per power of two */
+        unsigned shift = 60 - (unsigned)__builtin_clzll(class);
+        class = 64 + (uint64_t)shift * 8 + (class >> shift & 7);
+    }
+    return (uint16_t) class;
 }
 
 static inline struct kind kind_of_block(const struct trace_block *b)
@@ -39,7 +46,7 @@ static inline struct kind kind_of_block(const struct trace_block *b)
                          .usable = b->usable,
                          .stack = b->stack,
                          .alignment = b->alignment,
-                         .symbol = kind_symbol(b->stack, b->size),
+                         .ring = kind_ring(b->usable),
                          .call = b->call};
 }
 
@@ -56,6 +63,9 @@ static inline uint32_t kinds_add(struct kinds *k, const struct kind *kind)
     k->items[k->count] = *kind;
     return k->count++;
 }
+
+/* Makes these all there are. */
+void kinds_replace(struct kinds *k, const struct kind *items, uint32_t count);
 
 /* The number of this kind, or UINT32_MAX; with `add` it is given one where it has none. A table
  * that is searched is only added to in this way. */

@@ -3,7 +3,10 @@
 
 void live_init(struct live *l)
 {
-    *l = (struct live){.oldest = LIVE_NONE, .youngest = LIVE_NONE, .first_free = LIVE_NONE};
+    *l = (struct live){0};
+    live_grow(l, 1);
+    l->slots[0] = (struct live_slot){0};
+    live_clear(l);
 }
 
 void live_release(struct live *l)
@@ -11,63 +14,106 @@ void live_release(struct live *l)
     if (!l)
         return;
     free(l->slots);
+    free(l->links);
+    kinds_release(&l->kinds);
     free(l->flights);
     free(l->free_flights);
-    live_init(l);
+    *l = (struct live){0};
 }
 
 void live_clear(struct live *l)
 {
-    l->slot_count = l->count = 0;
+    l->links[0] = (struct live_links){0, 0};
+    l->slot_count = 1;
+    l->count = l->first_free = 0;
+    kinds_clear(&l->kinds);
     l->flight_slots = l->flight_count = l->free_flight_count = 0;
-    l->oldest = l->youngest = l->first_free = LIVE_NONE;
 }
 
 void live_copy(struct live *to, const struct live *from)
 {
     *to = *from;
-    to->slots = mem_alloc(((size_t)from->slot_count + 1) * sizeof *to->slots);
-    to->flights = mem_alloc(((size_t)from->flight_slots + 1) * sizeof *to->flights);
-    to->free_flights = mem_alloc(((size_t)from->free_flight_count + 1) * sizeof *to->free_flights);
-    to->capacity = (size_t)from->slot_count + 1;
+    to->capacity = from->slot_count;
+    to->slots = mem_alloc(to->capacity * sizeof *to->slots);
+    to->links = mem_alloc(to->capacity * sizeof *to->links);
     to->flight_capacity = (size_t)from->flight_slots + 1;
+    to->flights = mem_alloc(to->flight_capacity * sizeof *to->flights);
     to->free_flight_capacity = (size_t)from->free_flight_count + 1;
-    if (from->slot_count)
-        memcpy(to->slots, from->slots, from->slot_count * sizeof *to->slots);
+    to->free_flights = mem_alloc(to->free_flight_capacity * sizeof *to->free_flights);
+    memcpy(to->slots, from->slots, to->capacity * sizeof *to->slots);
+    memcpy(to->links, from->links, to->capacity * sizeof *to->links);
     if (from->flight_slots)
         memcpy(to->flights, from->flights, from->flight_slots * sizeof *to->flights);
     if (from->free_flight_count)
         memcpy(to->free_flights, from->free_flights,
                from->free_flight_count * sizeof *to->free_flights);
+    to->kinds = (struct kinds){0};
+    kinds_replace(&to->kinds, from->kinds.items, from->kinds.count);
 }
 
-void live_grow(struct live *l)
+void live_grow(struct live *l, size_t slots)
 {
-    MEM_GROW(l->slots, l->capacity, (size_t)l->slot_count + 1);
+    size_t capacity = l->capacity;
+    MEM_GROW(l->slots, capacity, slots);
+    MEM_GROW(l->links, l->capacity, slots);
+}
+
+/* The numbers that kinds get anew. */
+struct renumbering {
+    const struct kind *old;
+    struct kind *items;
+    uint32_t *number; /* by the old one: the new one + 1; 0: none yet */
+    uint32_t count;
+};
+
+static void renumber(struct renumbering *r, uint32_t *kind)
+{
+    uint32_t *number = &r->number[*kind];
+    if (!*number) {
+        r->items[r->count] = r->old[*kind];
+        r->items[r->count].made = 0;
+        *number = ++r->count;
+    }
+    *kind = *number - 1;
+}
+
+void live_renumber(struct live *l)
+{
+    size_t room = (size_t)l->kinds.count + 1;
+    struct renumbering r = {.old = l->kinds.items,
+                            .items = mem_alloc(room * sizeof *r.items),
+                            .number = mem_zalloc(room, sizeof *r.number)};
+    for (uint32_t slot = live_oldest(l); slot; slot = l->links[slot].younger)
+        renumber(&r, &l->slots[slot].kind);
+    for (uint32_t i = 0; i < l->flight_slots; i++)
+        if (l->flights[i].link)
+            renumber(&r, &l->flights[i].before.kind);
+    kinds_replace(&l->kinds, r.items, r.count);
+    free(r.items);
+    free(r.number);
 }
 
 void live_use(struct live *l, uint32_t slot)
 {
-    MEM_GROW(l->slots, l->capacity, (size_t)slot + 1);
+    live_grow(l, (size_t)slot + 1);
     while (l->slot_count <= slot)
-        l->slots[l->slot_count++].older = LIVE_UNUSED;
+        l->links[l->slot_count++].older = LIVE_UNUSED;
 }
 
 void live_add_free(struct live *l, uint32_t last, uint32_t slot)
 {
-    l->slots[slot].older = LIVE_DEAD;
-    l->slots[slot].younger = LIVE_NONE;
-    *(last == LIVE_NONE ? &l->first_free : &l->slots[last].younger) = slot;
+    l->links[slot] = (struct live_links){LIVE_DEAD, 0};
+    *(last ? &l->links[last].younger : &l->first_free) = slot;
 }
 
-void live_put(struct live *l, uint32_t slot, const struct trace_block *block)
+void live_put(struct live *l, uint32_t slot, const struct live_slot *block)
 {
-    l->slots[slot].block = *block;
+    l->slots[slot] = *block;
     live_link_youngest(l, slot);
     l->count++;
 }
 
-uint32_t live_start_flight(struct live *l, const struct trace_block *before, uint32_t link)
+uint32_t live_start_flight(struct live *l, const struct live_slot *before, uint32_t link)
 {
     uint32_t flight =
         l->free_flight_count ? l->free_flights[--l->free_flight_count] : l->flight_slots++;
@@ -90,5 +136,5 @@ uint32_t live_find_flight(const struct live *l, uint32_t link)
     for (uint32_t i = 0; link && i < l->flight_slots; i++)
         if (l->flights[i].link == link)
             return i;
-    return LIVE_NONE;
+    return LIVE_NO_FLIGHT;
 }

@@ -56,10 +56,11 @@ void peak_restart(struct peak_follower *p, const struct live *live, const struct
     p->live = (struct peak_live){0};
     for (size_t i = 0; i < p->process_capacity; i++)
         p->processes[i] = (struct peak_live){0};
-    for (uint32_t slot = live->oldest; slot != LIVE_NONE; slot = live->slots[slot].younger) {
-        const struct trace_block *b = &live->slots[slot].block;
-        if (!trace_block_in_pool(b) && !has_ended(dict, trace_process_of(b->address), number))
-            enter(p, b);
+    for (uint32_t slot = live_oldest(live); slot; slot = live->links[slot].younger) {
+        struct trace_block b;
+        live_show(live, &live->slots[slot], &b);
+        if (!trace_block_in_pool(&b) && !has_ended(dict, trace_process_of(b.address), number))
+            enter(p, &b);
     }
     if (before->bytes > p->peak.bytes)
         p->peak = *before;

@@ -13,8 +13,11 @@
 #include "trace/dict.h"
 #include "trace/event_coder.h"
 #include "trace/facts.h"
+#include "trace/group_player.h"
 #include "trace/records.h"
 #include "trace/summary.h"
+
+#include <sched.h>
 
 /* What one pass over the events has shown. */
 struct pass {
@@ -44,14 +47,16 @@ struct trace_reader {
     uint64_t number;      /* of the next event */
     uint64_t plain_until; /* up to this one there are events of the part only */
     struct pass pass;
-    struct trace_peak peak;    /* before the checkpoint read last */
-    struct trace_block *shown; /* a live block without what is not defined; owned */
+    struct trace_peak peak;     /* before the checkpoint read last, */
+    struct last_made last_made; /* and who last made what then */
+    struct trace_block *shown;  /* the live block asked for last; owned */
 
     size_t beside_chunk;   /* first one not yet looked at */
     struct columns beside; /* of the chunk being read */
     struct records records;
     struct record record; /* the next one, if has_record */
     bool has_record;
+    uint64_t records_from; /* those before event `records_from` are not told */
 };
 
 static void note_damage(struct trace_reader *r)
@@ -264,6 +269,7 @@ void trace_reader_free(struct trace_reader *r)
     columns_release(&r->beside);
     event_coder_release(&r->coder);
     live_release(&r->live);
+    last_made_release(&r->last_made);
     free(r->shown);
     free(r);
 }
@@ -275,8 +281,8 @@ static enum seep_err peek_record(struct trace_reader *r, size_t limit, struct er
 {
     while (!r->has_record) {
         if (records_next(&r->records, &r->record)) {
-            r->has_record = true;
-            break;
+            r->has_record = r->record.number >= r->records_from;
+            continue;
         }
         while (r->beside_chunk < limit &&
                r->chunks.entries[r->beside_chunk].header.type != SEEP_CHUNK_BESIDE)
@@ -308,21 +314,22 @@ static void take_record(struct trace_reader *r, struct trace_event *ev)
 /* ------------------------------------------------------------------ groups */
 
 /* Which ids the blocks of a checkpoint refer to. */
-static void note_references(struct trace_reader *r)
+static void note_block(struct trace_reader *r, const struct live_slot *b)
 {
     struct event_coder *c = &r->coder;
-    for (uint32_t slot = r->live.oldest; slot != LIVE_NONE; slot = r->live.slots[slot].younger) {
-        const struct trace_block *b = &r->live.slots[slot].block;
-        c->highest_stack = b->stack > c->highest_stack ? b->stack : c->highest_stack;
-        c->highest_thread = b->thread > c->highest_thread ? b->thread : c->highest_thread;
-    }
-    for (uint32_t i = 0; i < r->live.flight_slots; i++) {
-        const struct trace_block *b = &r->live.flights[i].before;
-        if (!r->live.flights[i].link)
-            continue;
-        c->highest_stack = b->stack > c->highest_stack ? b->stack : c->highest_stack;
-        c->highest_thread = b->thread > c->highest_thread ? b->thread : c->highest_thread;
-    }
+    uint32_t stack = r->live.kinds.items[b->kind].stack;
+    c->highest_stack = stack > c->highest_stack ? stack : c->highest_stack;
+    c->highest_thread = b->thread > c->highest_thread ? b->thread : c->highest_thread;
+}
+
+static void note_references(struct trace_reader *r)
+{
+    const struct live *l = &r->live;
+    for (uint32_t slot = live_oldest(l); slot; slot = l->links[slot].younger)
+        note_block(r, &l->slots[slot]);
+    for (uint32_t i = 0; i < l->flight_slots; i++)
+        if (l->flights[i].link)
+            note_block(r, &l->flights[i].before);
 }
 
 /* Whether all ids that events and blocks refer to have their definitions. */
@@ -364,7 +371,7 @@ static bool same_state(const struct trace_reader *r, const struct seep_group_hea
     const struct live *l = &r->live;
     return r->in_step && h->first_event == r->number &&
            h->start_ns == event_clock_ns(&r->coder.clock) && l->count == h->live_count &&
-           l->slot_count == h->slot_count && l->flight_count == h->flight_count;
+           l->slot_count - 1 == h->slot_count && l->flight_count == h->flight_count;
 }
 
 /* Takes the state at a part's start over, from its checkpoint where ours is not it. */
@@ -378,13 +385,16 @@ static bool enter_part(struct trace_reader *r, const struct columns_table *table
         r->in_step = false;
         /* no more blocks than events could have made */
         if (h->first_event < r->number || h->slot_count > h->first_event ||
-            !checkpoint_decode(&r->columns, table, h, &r->live, &r->peak))
+            !checkpoint_decode(&r->columns, table, h, &r->live, &r->peak, &r->last_made,
+                               (uint32_t)r->dict.public.thread_count))
             return false;
         note_references(r);
         note_damage(r);
         open_gap(r, h->first_event);
+    } else {
+        live_renumber(&r->live);
     }
-    event_coder_reset(&r->coder, h->start_ns, h->unit_us);
+    event_coder_reset(&r->coder, h);
     return true;
 }
 
@@ -555,12 +565,21 @@ enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, 
 
 /* ------------------------------------------------------------------ moving */
 
+/* Before the first part, or behind the last: only the clock counts. */
+static void stand_still(struct trace_reader *r, uint64_t time_ns)
+{
+    const struct seep_group_header h = {
+        .start_ns = time_ns, .unit_us = 1, .table_bits = SEEP_TABLE_BITS_MIN};
+    event_coder_reset(&r->coder, &h);
+}
+
 static void go_to(struct trace_reader *r, size_t chunk)
 {
     r->next_chunk = r->beside_chunk = chunk;
     r->left = 0;
     r->plain_until = 0;
     r->gap = r->has_record = false;
+    r->records_from = 0;
     r->pass = (struct pass){0};
     columns_clear(&r->beside);
     records_begin(&r->records, &r->beside);
@@ -571,8 +590,9 @@ static void go_to_start(struct trace_reader *r)
 {
     go_to(r, 0);
     r->peak = (struct trace_peak){0};
+    last_made_release(&r->last_made);
     live_clear(&r->live);
-    event_coder_reset(&r->coder, 0, 1);
+    stand_still(r, 0);
     r->in_step = true;
     r->number = 0;
 }
@@ -588,7 +608,8 @@ static enum seep_err load_checkpoint(struct trace_reader *r, const struct chunk_
         return code;
     *good = h->slot_count <= h->first_event &&
             columns_parse(&table, r->payload.data + sizeof *h, r->payload.length - sizeof *h) &&
-            checkpoint_decode(&r->columns, &table, h, &r->live, &r->peak);
+            checkpoint_decode(&r->columns, &table, h, &r->live, &r->peak, &r->last_made,
+                              (uint32_t)r->dict.public.thread_count);
     if (*good)
         note_references(r);
     return SEEP_OK;
@@ -612,7 +633,7 @@ static enum seep_err go_to_window(struct trace_reader *r, struct err *err)
         if (!good)
             go_to_start(r);
         r->pass.last_ns = entry->group.start_ns;
-        event_coder_reset(&r->coder, entry->group.start_ns, entry->group.unit_us);
+        event_coder_reset(&r->coder, &entry->group);
     }
     r->number = first;
     return SEEP_OK;
@@ -638,6 +659,39 @@ static size_t records_of(const struct trace_reader *r, size_t chunk)
     return chunk;
 }
 
+/* Plays events of the group that has been entered as long as they are before what is sought. What
+ * cannot be read is left to be met by who reads on; so are the ends of processes, with which the
+ * peak changes. */
+static enum seep_err skip(struct trace_reader *r, uint64_t number, uint64_t time_ns,
+                          struct err *err)
+{
+    struct event_sums *sums = event_sums_new();
+    enum seep_err code = SEEP_OK;
+    event_sums_begin(sums, &r->live, &r->peak);
+    sums->last_made = r->last_made;
+    r->coder.play_threads = (uint32_t)r->dict.public.thread_count;
+    while (!code && !r->gap && r->number < number && !r->dict.public.process_count) {
+        if (!r->left)
+            code = next_part(r, err);
+        if (code || r->gap || !r->left)
+            break;
+        uint64_t at = r->number, end = at + r->left;
+        bool good =
+            event_coder_play(&r->coder, &r->number, end < number ? end : number, time_ns, sums);
+        r->left -= (uint32_t)(r->number - at);
+        if (!good)
+            fall_out(r);
+        if (!good || r->number == at || r->left)
+            break;
+    }
+    r->peak = sums->total[0].peak;
+    r->pass.last_ns = sums->last_ns;
+    r->last_made = sums->last_made;
+    sums->last_made = (struct last_made){0};
+    event_sums_free(sums);
+    return code;
+}
+
 static enum seep_err seek(struct trace_reader *r, uint64_t number, uint64_t time_ns,
                           struct err *err)
 {
@@ -655,10 +709,13 @@ static enum seep_err seek(struct trace_reader *r, uint64_t number, uint64_t time
             continue;
         go_to(r, records_of(r, i));
         r->number = entry->group.first_event;
-        r->pass.last_ns = entry->group.start_ns;
-        event_coder_reset(&r->coder, entry->group.start_ns, entry->group.unit_us);
+        event_coder_reset(&r->coder, &entry->group);
         r->in_step = true;
-        return SEEP_OK;
+        code = skip(r, number, time_ns, err);
+        r->records_from = r->number;
+        if (entry->group.start_ns > r->pass.last_ns)
+            r->pass.last_ns = entry->group.start_ns;
+        return code;
     }
     return trace_reader_rewind(r, err);
 }
@@ -673,9 +730,104 @@ enum seep_err trace_reader_seek_number(struct trace_reader *r, uint64_t number, 
     return seek(r, number, UINT64_MAX, err);
 }
 
+/* ------------------------------------------------------------------ playing */
+
+/* Memory for reading in several threads: a live heap each. */
+#define WORKERS_BYTES (UINT64_C(32) << 20)
+
+static unsigned workers_for(const struct trace_reader *r)
+{
+    uint64_t blocks = 1;
+    for (size_t i = 0; i < r->chunks.count; i++)
+        if (r->chunks.entries[i].group_ok && r->chunks.entries[i].group.slot_count > blocks)
+            blocks = r->chunks.entries[i].group.slot_count;
+    cpu_set_t set;
+    uint64_t room =
+        WORKERS_BYTES / (blocks * (sizeof(struct live_slot) + sizeof(struct live_links)));
+    int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return room < (uint64_t)processors ? (unsigned)room + 1 : (unsigned)processors;
+}
+
+static void tell_kind(void *arg, const struct kind *k)
+{
+    const struct trace_play *play = arg;
+    struct trace_block like = {.size = k->size,
+                               .usable = k->usable,
+                               .stack = k->stack,
+                               .alignment = k->alignment,
+                               .call = k->call};
+    play->made(play->arg, &like, k->made);
+}
+
+static bool tell_progress(void *arg, double fraction)
+{
+    const struct trace_play *play = arg;
+    return play->progress(play->arg, fraction);
+}
+
+/* Tells all records. */
+static enum seep_err play_records(struct trace_reader *r, const struct trace_play *play,
+                                  struct event_sums *sums, struct err *err)
+{
+    enum seep_err code = SEEP_OK;
+    while (!code) {
+        code = peek_record(r, r->chunks.count, err);
+        if (code || !r->has_record)
+            break;
+        r->has_record = false;
+        if (r->record.time_ns > sums->last_ns)
+            sums->last_ns = r->record.time_ns;
+        if (play->beside)
+            play->beside(play->arg, &r->record.beside);
+    }
+    return code;
+}
+
+enum seep_err trace_reader_play(struct trace_reader *r, const struct trace_play *play,
+                                struct event_sums *sums, bool *sound, struct err *err)
+{
+    struct group_player p = {
+        .chunks = &r->chunks,
+        .source = &r->source,
+        .events = r->known_events,
+        .stacks = r->dict.public.stack_count,
+        .threads = (uint32_t)r->dict.public.thread_count,
+        .workers = play->threads ? play->threads : workers_for(r),
+        .made = play->made ? tell_kind : NULL,
+        .progress = play->progress ? tell_progress : NULL,
+        .arg = (void *)play,
+        .sums = sums,
+    };
+    *sound = !trace_facts_cut(&r->facts) && !r->dict.public.process_count && r->has_summary &&
+             !r->summary.damaged && !r->summary.truncated && !r->dict.lost_nodes;
+    if (!*sound)
+        return SEEP_OK;
+    live_init(&p.live);
+    enum seep_err code = group_player_run(&p, sound, err);
+    if (!code && *sound)
+        code = play_records(r, play, sums, err);
+    if (!code && *sound) {
+        struct live live = r->live;
+        r->live = p.live;
+        p.live = live;
+        go_to(r, r->chunks.count);
+        r->number = r->known_events;
+        r->pass.last_ns = sums->last_ns;
+        stand_still(r, p.end_ns);
+    }
+    live_release(&p.live);
+    return code || *sound ? code : trace_reader_rewind(r, err);
+}
+
 const struct trace_peak *trace_reader_peak_before(const struct trace_reader *r)
 {
     return &r->peak;
+}
+
+bool trace_reader_last_made(const struct trace_reader *r, const struct trace_block *block)
+{
+    size_t index = (size_t)block->thread * 2 + trace_block_in_pool(block);
+    return index < r->last_made.capacity && r->last_made.next[index] == block->birth + 1;
 }
 
 /* ------------------------------------------------------------------ looking */
@@ -702,11 +854,11 @@ uint32_t trace_reader_slot_count(const struct trace_reader *r)
 
 const struct trace_block *trace_reader_block(const struct trace_reader *r, uint32_t slot)
 {
-    const struct trace_block *block = live_block(&r->live, slot);
-    if (!block || all_defined(r))
-        return block;
-    *r->shown = *block;
-    map_block(r, r->shown);
+    if (!live_has(&r->live, slot))
+        return NULL;
+    live_show(&r->live, &r->live.slots[slot], r->shown);
+    if (!all_defined(r))
+        map_block(r, r->shown);
     return r->shown;
 }
 

@@ -31,20 +31,43 @@ const struct trace_summary *trace_reader_summary(const struct trace_reader *r);
  * reader goes on at the next group and says so with TRACE_GAP. */
 enum seep_err trace_reader_next(struct trace_reader *r, struct trace_event *ev, struct err *err);
 
+/* What many events together did, where nobody asks for each of them. */
+struct event_sums;
+struct trace_play {
+    unsigned threads; /* that read at a time; 0: as many as there are processors and memory for */
+    /* Each may be NULL; they are called by one thread at a time, with `arg`. What is told where
+     * *sound becomes false does not count. */
+    /* `count` blocks with these sizes, stack, alignment and call were made or reallocated. */
+    void (*made)(void *arg, const struct trace_block *like, uint64_t count);
+    void (*beside)(void *arg, const struct trace_beside *beside);
+    bool (*progress)(void *arg, double fraction); /* false: stop, INTERRUPTED */
+    void *arg;
+};
+
+/* From the start, takes all events and records in without telling them one by one: adds what they
+ * did to *sums, all zero before, and goes to the end of the trace, so that the live blocks are
+ * those at the end. Where the trace is not whole, or of several processes, *sound is false, and the
+ * reader stands at the start: it is to be read event by event. Errors: IO, INTERRUPTED. */
+enum seep_err trace_reader_play(struct trace_reader *r, const struct trace_play *play,
+                                struct event_sums *sums, bool *sound, struct err *err);
+
 /* Starts again from the first event. A window begins with what was live before it. */
 enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err);
 
-/* Goes on at the last group that begins before `time_ns` (since the start), so that every event
- * from that time on is still to come, and live blocks are those at the group's start. Earlier
- * groups are not read: nothing is said of their losses. Errors: IO. */
+/* Goes on shortly before `time_ns` (since the start), so that every event from that time on is
+ * still to come, and live blocks are those of the place. It begins with the last group that begins
+ * before, and is quick over what can be left out of it. Earlier groups are not read, and records
+ * before the place not told: nothing is said of their losses. Errors: IO. */
 enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err);
 
 /* The same for the event of that number. */
 enum seep_err trace_reader_seek_number(struct trace_reader *r, uint64_t number, struct err *err);
 
-/* What the peak had been before the place that was sought; of the start, nothing. Valid until the
- * reader meets the next damage. */
+/* What the peak had been before the place that was sought, and whether a block is the last that its
+ * thread had made there, of its sort (pools, others); of the start, nothing. Valid until the reader
+ * meets the next damage. */
 const struct trace_peak *trace_reader_peak_before(const struct trace_reader *r);
+bool trace_reader_last_made(const struct trace_reader *r, const struct trace_block *block);
 
 /* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. Valid
  * until the next call. */

@@ -41,6 +41,7 @@ struct trace_writer {
     int fd;
     int level;
     uint32_t unit_us;
+    uint32_t table_bits;
     uint64_t group_events, part_events;
     enum seep_err failed; /* what stopped writing; sticky */
     struct err failure;
@@ -65,6 +66,9 @@ struct trace_writer {
     uint64_t checkpoint_count; /* of so many live blocks */
     uint64_t counted;          /* allocations, frees and reallocations */
     struct peak_follower peak;
+    struct last_made last_made;
+    uint32_t group_kinds;     /* at the group's start */
+    struct trace_block shown; /* the live block asked for last */
 
     struct columns other;           /* of the dictionary chunk in the making */
     struct trace_stack_node *nodes; /* not yet written; owned */
@@ -196,26 +200,36 @@ static bool is_heavy(const struct trace_writer *w)
     return (double)w->event_bytes >= GROUP_WEIGHT * block_bytes * w->live.count;
 }
 
+/* Whether new kinds can no longer be guessed. Where it is the live blocks that have so many, a new
+ * group would not help. */
+static bool has_many_kinds(const struct trace_writer *w)
+{
+    uint32_t limit = w->group_kinds < SEEP_KINDS_MAX / 2 ? SEEP_KINDS_MAX : 2 * w->group_kinds;
+    return w->live.kinds.count >= limit;
+}
+
 static void begin_part(struct trace_writer *w)
 {
     w->part = (struct seep_group_header){
         .first_event = w->number,
+        .start_ns = event_clock_ns(&w->coder.clock),
         .live_count = w->live.count,
-        .slot_count = w->live.slot_count,
+        .slot_count = w->live.slot_count - 1,
         .flight_count = w->live.flight_count,
         .unit_us = w->unit_us,
+        .table_bits = w->table_bits,
     };
     w->resumed = false;
-    uint64_t start_ns = event_clock_ns(&w->coder.clock);
-    if (!w->in_group) {
-        w->in_group = true;
-        w->group_first = w->number;
-        w->event_bytes = 0;
-        w->part.flags = SEEP_GROUP_CHECKPOINT;
-        checkpoint_encode(&w->columns, &w->live, &w->peak.peak, w->unit_us);
-        event_coder_reset(&w->coder, start_ns, w->unit_us);
-    }
-    w->part.start_ns = start_ns;
+    if (w->in_group)
+        return;
+    w->in_group = true;
+    w->group_first = w->number;
+    w->event_bytes = 0;
+    w->part.flags = SEEP_GROUP_CHECKPOINT;
+    live_renumber(&w->live);
+    w->group_kinds = w->live.kinds.count;
+    checkpoint_encode(&w->columns, &w->live, &w->peak.peak, &w->last_made, w->unit_us);
+    event_coder_reset(&w->coder, &w->part);
 }
 
 /* Ends the part in the making, and the group with it where it is heavy enough. */
@@ -244,8 +258,9 @@ static enum seep_err flush_part(struct trace_writer *w)
     write_chunk(w, SEEP_CHUNK_GROUP, &w->part);
     w->part.event_count = 0;
     uint64_t events = w->number - w->group_first;
-    w->in_group =
-        w->group_events ? events < w->group_events : events < GROUP_EVENTS_MIN || !is_heavy(w);
+    bool complete =
+        w->group_events ? events >= w->group_events : events >= GROUP_EVENTS_MIN && is_heavy(w);
+    w->in_group = !complete && !has_many_kinds(w);
     return w->failed;
 }
 
@@ -255,7 +270,19 @@ static bool is_full(const struct trace_writer *w)
     uint64_t events = w->part.event_count;
     if (events == w->part_events || w->number - w->group_first == w->group_events)
         return true;
-    return events % PART_CHECK_EVENTS == 0 && columns_raw_bytes(&w->columns) >= PART_BYTES;
+    return events % PART_CHECK_EVENTS == 0 &&
+           (columns_raw_bytes(&w->columns) >= PART_BYTES || has_many_kinds(w));
+}
+
+/* Small groups have small tables, which are soon cleared. */
+static uint32_t table_bits_for(uint64_t group_events)
+{
+    uint32_t bits = SEEP_TABLE_BITS_MIN;
+    if (!group_events)
+        return SEEP_TABLE_BITS_MAX;
+    while (bits < SEEP_TABLE_BITS_MAX && group_events >> (bits - 2))
+        bits++;
+    return bits;
 }
 
 enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
@@ -274,6 +301,7 @@ enum seep_err trace_writer_open(struct trace_writer **out, const char *path,
     w->part_events = options && options->part_events ? options->part_events : PART_EVENTS;
     if (w->part_events > SEEP_PART_EVENTS_MAX)
         w->part_events = SEEP_PART_EVENTS_MAX;
+    w->table_bits = table_bits_for(w->group_events);
     w->unit_us = options && options->coding.unit_us ? options->coding.unit_us : 1;
     live_init(&w->live);
     event_coder_init(&w->coder, &w->live, &w->columns);
@@ -359,13 +387,12 @@ static bool possible(const struct trace_writer *w, const struct trace_event *ev,
     *flight = 0;
     switch (ev->type) {
     case TRACE_FREE:
-    case TRACE_REALLOC: return live_block(&w->live, ev->slot) != NULL;
+    case TRACE_REALLOC: return live_has(&w->live, ev->slot);
     case TRACE_REALLOC_OUT:
-        return live_block(&w->live, ev->slot) != NULL && ev->link &&
-               w->live.flight_count < SEEP_FLIGHTS_MAX;
+        return live_has(&w->live, ev->slot) && ev->link && w->live.flight_count < SEEP_FLIGHTS_MAX;
     case TRACE_REALLOC_IN:
         *flight = live_find_flight(&w->live, ev->link);
-        return *flight != LIVE_NONE;
+        return *flight != LIVE_NO_FLIGHT;
     case TRACE_ALLOC: return w->live.count < SEEP_LIVE_MAX;
     case TRACE_FAILED:
     case TRACE_FREE_UNKNOWN: return true;
@@ -409,6 +436,8 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     ev->number = w->number++;
     event_coder_put(&w->coder, ev, flight);
     peak_apply(&w->peak, ev);
+    if (ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN)
+        last_made_by(&w->last_made, ev->thread)[trace_block_in_pool(&ev->after)] = ev->number + 1;
     w->counted += counts(ev);
     w->part.event_count++;
     if (is_full(w))
@@ -429,7 +458,10 @@ enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
     if (w->last_ns < time_ns)
         w->last_ns = time_ns;
     w->last_event_ns = w->last_ns;
-    event_coder_reset(&w->coder, w->last_ns, w->unit_us);
+    const struct seep_group_header clock = {
+        .start_ns = w->last_ns, .unit_us = w->unit_us, .table_bits = w->table_bits};
+    event_coder_reset(&w->coder, &clock);
+    last_made_release(&w->last_made);
     w->in_group = false;
     w->resumed = true;
     peak_restart(&w->peak, &w->live, peak, dict, number);
@@ -464,9 +496,12 @@ uint32_t trace_writer_slot_count(const struct trace_writer *w)
     return w->live.slot_count;
 }
 
-const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot)
+const struct trace_block *trace_writer_block(struct trace_writer *w, uint32_t slot)
 {
-    return live_block(&w->live, slot);
+    if (!live_has(&w->live, slot))
+        return NULL;
+    live_show(&w->live, &w->live.slots[slot], &w->shown);
+    return &w->shown;
 }
 
 static void free_writer(struct trace_writer *w)
@@ -474,6 +509,7 @@ static void free_writer(struct trace_writer *w)
     event_coder_release(&w->coder);
     live_release(&w->live);
     peak_release(&w->peak);
+    last_made_release(&w->last_made);
     columns_release(&w->columns);
     columns_release(&w->other);
     columns_release(&w->beside);

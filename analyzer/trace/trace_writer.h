@@ -78,8 +78,10 @@ uint64_t trace_writer_event_count(const struct trace_writer *w);
 uint64_t trace_writer_record_count(const struct trace_writer *w);
 
 /* Slots used so far, and the live block in `slot`; NULL if none. */
+/* Live blocks: slot < trace_writer_slot_count(); NULL if there is none. Valid until the next call.
+ */
 uint32_t trace_writer_slot_count(const struct trace_writer *w);
-const struct trace_block *trace_writer_block(const struct trace_writer *w, uint32_t slot);
+const struct trace_block *trace_writer_block(struct trace_writer *w, uint32_t slot);
 
 /* Writes what is buffered, the summary, index and trailer, syncs nothing, closes the file and frees
  * the writer, also on error. Sets summary->events and summary->trace_bytes. */

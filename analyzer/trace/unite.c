@@ -423,8 +423,7 @@ static enum seep_err take_gap(struct unite *u, struct process *p, struct err *er
                  !(b && same_block(p, trace_writer_block(u->writer, *united - 1), b)))
             code = end_lost(u, p, slot, err);
     }
-    for (uint32_t slot = live->oldest; slot != LIVE_NONE && !code;
-         slot = live->slots[slot].younger) {
+    for (uint32_t slot = live_oldest(live); slot && !code; slot = live->links[slot].younger) {
         const struct trace_block *b = trace_reader_block(p->input.reader, slot);
         if (*slot_of(p, slot))
             continue;

@@ -24,6 +24,11 @@ void *mem_zalloc(size_t count, size_t bytes)
     return checked(calloc(count ? count : 1, bytes ? bytes : 1), count * bytes);
 }
 
+void *mem_aligned(size_t alignment, size_t bytes)
+{
+    return checked(aligned_alloc(alignment, bytes), bytes);
+}
+
 void *mem_resize(void *p, size_t count, size_t bytes)
 {
     return checked(reallocarray(p, count ? count : 1, bytes ? bytes : 1), count * bytes);

@@ -13,6 +13,9 @@ void *mem_resize(void *p, size_t count, size_t bytes) __attribute__((returns_non
 char *mem_strdup(const char *s) __attribute__((returns_nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((returns_nonnull));
 
+/* `bytes` is a multiple of the alignment, a power of two. */
+void *mem_aligned(size_t alignment, size_t bytes) __attribute__((returns_nonnull));
+
 /* Makes room for `need` elements in the array `*p` of capacity `*capacity`, doubling it. */
 #define MEM_GROW(p, capacity, need)                                                                \
     do {                                                                                           \

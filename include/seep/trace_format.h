@@ -354,7 +354,7 @@ enum seep_row_flag {
  * header checksum holds.
  */
 #define SEEP_TRACE_MAGIC "SEEPTRC\n" /* 8 bytes */
-#define SEEP_TRACE_VERSION 0u        /* 0 may change until it is declared stable */
+#define SEEP_TRACE_VERSION 1u        /* all from 1 on are read; 0 was never stable */
 #define SEEP_TRACE_SUFFIX ".seep"
 #define SEEP_SPOOL_SUFFIX ".spool"
 
@@ -419,7 +419,8 @@ struct seep_group_header { /* 64 bytes */
     uint32_t slot_count;   /* slots ever used at the start, */
     uint32_t flight_count; /* and reallocations in flight; all three in every part */
     uint32_t unit_us;      /* of corrections of the clock; times are off by that much at most */
-    uint32_t reserved[3];  /* 0 */
+    uint32_t table_bits;   /* size of the tables of guesses; the same in all parts of a group */
+    uint32_t reserved[2];  /* 0 */
     uint32_t checksum;     /* CRC-32C of the 60 bytes before */
 };
 
@@ -433,11 +434,13 @@ struct seep_column_entry { /* 12 bytes */
 };
 
 /* Limits, checked before memory is allocated. */
-#define SEEP_COLUMNS_MAX 96u               /* columns of a chunk, and the first id never used */
-#define SEEP_PART_EVENTS_MAX (1u << 20)    /* events of a part */
-#define SEEP_LIVE_MAX (1u << 28)           /* slots */
-#define SEEP_FLIGHTS_MAX (1u << 16)        /* reallocations in flight */
-#define SEEP_KINDS_MAX 65535u              /* kinds of allocation a group declares */
+#define SEEP_COLUMNS_MAX 96u            /* columns of a chunk, and the first id never used */
+#define SEEP_PART_EVENTS_MAX (1u << 20) /* events of a part */
+#define SEEP_LIVE_MAX (1u << 28)        /* slots */
+#define SEEP_FLIGHTS_MAX (1u << 16)     /* reallocations in flight */
+#define SEEP_KINDS_MAX (1u << 19)       /* kinds of a group that can be guessed */
+#define SEEP_TABLE_BITS_MIN 6u          /* of the tables of guesses */
+#define SEEP_TABLE_BITS_MAX 16u
 #define SEEP_UNIT_US_MAX 1000000u          /* how far off times may be */
 #define SEEP_PROCESSES_MAX 65535u          /* processes of a trace */
 #define SEEP_STACKS_MAX 65536u             /* nodes a STACKS chunk defines */
@@ -493,6 +496,11 @@ enum seep_column {
     SEEP_COLUMN_NODE_PC_LOW = 69,
     SEEP_COLUMN_NODE_PC_HIGH = 70,
     SEEP_COLUMN_NODE_PC_NEW = 71,
+};
+
+/* CHECK_FLAGS holds enum seep_event_flag, and */
+enum seep_check_flag {
+    SEEP_CHECK_LAST_MADE = 0x80, /* its thread has made no other block, of its sort, since */
 };
 
 /* The NODE_PC column: how a return address is named. */

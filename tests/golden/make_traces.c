@@ -4,7 +4,10 @@
  * what was told in it, a window of it and one of two processes with what is read in them
  * (test_trace_cut.c and test_unite.c hold that against what was told), and bad ones. Run by hand
  * when the format changes; what the bad ones must read as stands in expected.txt, which is written
- * by hand. */
+ * by hand.
+ *
+ * In vN/ stand traces of version N with what they must read as for ever: where that directory is
+ * there already, nothing in it is made anew. */
 #include "trace_stream.h"
 #include "trace_text.h"
 
@@ -86,6 +89,9 @@ static void make_bad(void)
     put_field(b, offsetof(struct seep_file_header, version), 3, 4);
     stream_reseal(b, sound_length);
     put("bad-future.seep", b, sound_length);
+    put_field(b, offsetof(struct seep_file_header, version), 0, 4);
+    stream_reseal(b, sound_length);
+    put("bad-old.seep", b, sound_length);
 
     put("bad-cut-in-part.seep", copy(), nth(SEEP_CHUNK_GROUP, 4)->offset + 120);
     put("bad-cut-between.seep", copy(), nth(SEEP_CHUNK_GROUP, 4)->end);
@@ -193,6 +199,92 @@ static void make_derived(void)
         stream_release(&streams[i]);
 }
 
+/* A program that does the same again and again, so that guesses come to be right: blocks of three
+ * sizes at the addresses freed last, now and then one that stays or is changed, two threads. */
+struct steady {
+    struct trace_writer *w;
+    FILE *text;
+    uint64_t time_ns;
+    uint32_t thread;
+};
+
+static void tell(struct steady *s, struct trace_event *ev)
+{
+    ev->thread = s->thread;
+    ev->time_ns = s->time_ns += 130 + 20 * ev->type;
+    if (trace_writer_event(s->w, ev, NULL))
+        exit(1);
+    trace_text_event(s->text, ev);
+}
+
+static uint32_t make_block(struct steady *s, uint32_t stack, uint64_t address, uint64_t size)
+{
+    struct trace_event ev = {
+        .type = TRACE_ALLOC,
+        .stack = stack,
+        .after = {.address = address, .size = size, .usable = SEEP_USABLE_GLIBC(size)}};
+    tell(s, &ev);
+    return ev.slot;
+}
+
+static void change_block(struct steady *s, uint32_t slot, uint64_t address, uint64_t size)
+{
+    struct trace_event ev = {
+        .type = TRACE_REALLOC,
+        .call = SEEP_CALL_REALLOC,
+        .stack = 4,
+        .slot = slot,
+        .after = {.address = address, .size = size, .usable = SEEP_USABLE_GLIBC(size)}};
+    tell(s, &ev);
+}
+
+static void end_block(struct steady *s, uint32_t slot)
+{
+    struct trace_event ev = {.type = TRACE_FREE, .call = SEEP_CALL_FREE, .slot = slot};
+    tell(s, &ev);
+}
+
+static void run_steady(struct steady *s)
+{
+    uint64_t top = 0x555500010000;
+    uint32_t root = trace_writer_stack(s->w, 0, 0, SEEP_ROW_ROOT);
+    for (uint64_t pc = 0x1000; pc < 0x1040; pc += 16)
+        trace_writer_stack(s->w, root, pc, 0);
+    for (unsigned i = 0; i < 120; i++) {
+        s->thread = i / 40 % 2 + 1;
+        uint32_t outer = make_block(s, 2, i % 10 == 9 ? (top += 64) : 0x555500000010, 40);
+        uint32_t inner = make_block(s, 3, 0x555500000110, 200);
+        end_block(s, inner);
+        inner = make_block(s, 4, 0x555500000310, 1000);
+        if (i % 8 == 7)
+            change_block(s, inner, 0x555500000310, 1010);
+        if (i % 10 != 9)
+            end_block(s, outer);
+        end_block(s, inner);
+    }
+}
+
+/* Traces that stay: NAME.seep, and NAME.txt with what was told in it. */
+static void make_lasting(void)
+{
+    char name[64];
+    snprintf(name, sizeof name, "v%u", SEEP_TRACE_VERSION);
+    if (mkdir(name, 0777) != 0 || chdir(name) != 0)
+        return;
+    put("varied.seep", sound, sound_length);
+    FILE *text = fopen("varied.txt", "w");
+    for (size_t i = 0; i < stream.count; i++)
+        trace_text_event(text, &stream.events[i]);
+    fclose(text);
+    struct steady s = {.text = fopen("steady.txt", "w")};
+    struct trace_summary summary = {.wait_status = -1};
+    if (trace_writer_open(&s.w, "steady.seep", NULL, NULL))
+        exit(1);
+    run_steady(&s);
+    if (trace_writer_finish(s.w, &summary, NULL) || fclose(s.text) != 0)
+        exit(1);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2 || chdir(argv[1]) != 0) {
@@ -211,6 +303,7 @@ int main(int argc, char **argv)
     fclose(text);
     make_derived();
     make_bad();
+    make_lasting();
     free(chunks);
     free(sound);
     stream_release(&stream);

@@ -182,7 +182,7 @@ static const struct trace_event **replay(const struct stream *s, const struct tr
                                          uint32_t *slots)
 {
     const struct trace_event **live = mem_zalloc(s->count + 1, sizeof *live);
-    *slots = 0;
+    *slots = 1; /* the first one is no block's */
     for (const struct trace_event *ev = s->events; ev < end; ev++) {
         if (ev->type == TRACE_BESIDE || ev->type == TRACE_FAILED || ev->type == TRACE_FREE_UNKNOWN)
             continue;

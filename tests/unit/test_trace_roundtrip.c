@@ -4,6 +4,7 @@
  * was told, live blocks against a naive picture of them. */
 #include "trace_stream.h"
 
+#include "trace/event_sums.h"
 #include "util/mem.h"
 
 #include <setjmp.h>
@@ -278,9 +279,117 @@ static void roundtrip(void **state)
     }
 }
 
-/* The peak that the reader tells is that of the first `count` events of the stream, pools aside. */
+/* ---- all at once */
+
+struct made {
+    uint64_t blocks, bytes;
+};
+
+static void note_made(void *arg, const struct trace_block *like, uint64_t count)
+{
+    struct made *by_stack = arg;
+    by_stack[like->stack].blocks += count;
+    by_stack[like->stack].bytes += count * like->size;
+}
+
+/* The sums of what was told, by the rules of counting; `made` by stack. */
+static void add_up(const struct stream *s, struct event_sums *sums, struct made *made)
+{
+    struct last_made last_made = {0};
+    for (size_t i = 0; i < s->count; i++) {
+        const struct trace_event *ev = &s->events[i];
+        bool changes = ev->type == TRACE_REALLOC, inherited = ev->flags & TRACE_INHERITED;
+        bool enters = changes || ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC_IN;
+        bool leaves = changes || ev->type == TRACE_FREE || ev->type == TRACE_REALLOC_OUT;
+        struct event_total *t = &sums->total[trace_event_in_pool(ev)];
+        if (leaves) {
+            struct event_total *left = &sums->total[trace_block_in_pool(&ev->before)];
+            left->live_blocks--;
+            left->live_bytes -= ev->before.size;
+            sums->ended[ev->before.call][ev->call] += !(ev->flags & TRACE_IMPLIED);
+        }
+        t->frees += ev->type == TRACE_FREE;
+        if (ev->type == TRACE_FREE)
+            t->temporary +=
+                last_made_by(&last_made, ev->thread)[trace_block_in_pool(&ev->before)] ==
+                ev->before.birth + 1;
+        t->failed += ev->type == TRACE_FAILED;
+        t->inherited_frees += ev->type == TRACE_FREE_UNKNOWN && inherited;
+        if (!enters)
+            continue;
+        t->live_blocks++;
+        t->live_bytes += ev->after.size;
+        if (t->live_bytes > t->peak.bytes)
+            t->peak = (struct trace_peak){t->live_bytes, t->live_blocks, ev->time_ns, ev->number};
+        if (ev->type == TRACE_ALLOC && inherited) {
+            t->inherited_blocks++;
+            t->inherited_bytes += ev->after.size;
+            continue;
+        }
+        t->allocations += ev->type == TRACE_ALLOC;
+        t->reallocations += ev->type != TRACE_ALLOC;
+        t->allocated_bytes += ev->after.size;
+        last_made_by(&last_made, ev->thread)[trace_event_in_pool(ev)] = ev->number + 1;
+        made[ev->stack].blocks++;
+        made[ev->stack].bytes += ev->after.size;
+    }
+    last_made_release(&last_made);
+}
+
+static void assert_total(const struct event_total *got, const struct event_total *told,
+                         uint64_t unit_ns)
+{
+    assert_in_range(got->peak.time_ns + unit_ns, told->peak.time_ns,
+                    told->peak.time_ns + 2 * unit_ns);
+    struct event_total same = *got;
+    same.peak.time_ns = told->peak.time_ns;
+    assert_memory_equal(&same, told, sizeof same);
+}
+
+/* Groups played by any number of threads give the sums and the live blocks that the events give one
+ * by one. */
+static void play(void **state)
+{
+    const struct stream_profile *profile = *state;
+    const uint64_t unit_ns = (profile->unit_us ? profile->unit_us : 1) * UINT64_C(1000);
+    struct stream s;
+    stream_write(&s, profile, 7);
+    struct trace_reader *reader = open_stream(&s);
+    struct event_sums *told = event_sums_new();
+    struct made *told_made = mem_zalloc(s.node_count + 1, sizeof *told_made);
+    add_up(&s, told, told_made);
+    struct picture picture = {0};
+    for (size_t i = 0; i < s.count; i++)
+        picture_apply(&picture, &s.events[i]);
+    for (unsigned threads = 0; threads <= 3; threads++) {
+        struct event_sums *got = event_sums_new();
+        struct made *made = mem_zalloc(s.node_count + 1, sizeof *made);
+        struct trace_play how = {.threads = threads, .made = note_made, .arg = made};
+        struct trace_event ev;
+        bool sound;
+        assert_int_equal(trace_reader_play(reader, &how, got, &sound, NULL), SEEP_OK);
+        assert_true(sound);
+        for (int sort = 0; sort < 2; sort++)
+            assert_total(&got->total[sort], &told->total[sort], unit_ns);
+        assert_memory_equal(got->ended, told->ended, sizeof got->ended);
+        assert_memory_equal(made, told_made, (s.node_count + 1) * sizeof *made);
+        assert_live(&picture, reader);
+        assert_int_equal(trace_reader_next(reader, &ev, NULL), SEEP_END);
+        assert_int_equal(trace_reader_rewind(reader, NULL), SEEP_OK);
+        event_sums_free(got);
+        free(made);
+    }
+    free(picture.slots);
+    event_sums_free(told);
+    free(told_made);
+    trace_reader_free(reader);
+    stream_release(&s);
+}
+
+/* The peak that the reader tells is that of the first `count` events of the stream, pools aside,
+ * its time `unit_ns` off at most. */
 static void assert_peak_before(const struct trace_reader *reader, const struct stream *s,
-                               size_t count)
+                               size_t count, uint64_t unit_ns)
 {
     struct trace_peak peak = {0};
     uint64_t bytes = 0, blocks = 0;
@@ -296,7 +405,11 @@ static void assert_peak_before(const struct trace_reader *reader, const struct s
         if (bytes > peak.bytes && enters)
             peak = (struct trace_peak){bytes, blocks, ev->time_ns, ev->number};
     }
-    assert_memory_equal(trace_reader_peak_before(reader), &peak, sizeof peak);
+    const struct trace_peak *got = trace_reader_peak_before(reader);
+    assert_int_equal(got->number, peak.number);
+    assert_int_equal(got->bytes, peak.bytes);
+    assert_int_equal(got->blocks, peak.blocks);
+    assert_in_range(got->time_ns + unit_ns, peak.time_ns, peak.time_ns + 2 * unit_ns);
 }
 
 /* From any number on, the same as from a time. */
@@ -349,7 +462,8 @@ static void seek(void **state)
         }
         assert_live(&picture, reader);
         assert_memory_equal(&peak, trace_reader_peak_before(reader), sizeof peak);
-        assert_peak_before(reader, &s, code == SEEP_OK ? at - 1 : 0);
+        assert_peak_before(reader, &s, code == SEEP_OK ? at - 1 : 0,
+                           (profile->unit_us ? profile->unit_us : 1) * UINT64_C(1000));
         assert_reads(reader, &s, at, &picture);
         if (s.count)
             assert_seeks_number(reader, &s, s.events[s.count / 17 * i].number);
@@ -383,7 +497,7 @@ static void abandoned(void **state)
                                  .thread = 1,
                                  .after = {.address = 4096 + 64 * (uint64_t)i, .size = 40}};
         assert_int_equal(trace_writer_event(w, &ev, NULL), SEEP_OK);
-        assert_int_equal(ev.slot, i);
+        assert_int_equal(ev.slot, i + 1);
         assert_int_equal(trace_writer_block(w, ev.slot)->size, 40);
     }
     trace_writer_abort(w);
@@ -434,17 +548,21 @@ static void contradictions(void **state)
 int main(void)
 {
     const size_t count = sizeof profiles / sizeof *profiles;
-    struct CMUnitTest tests[2 * sizeof profiles / sizeof *profiles + 2];
-    char names[2 * sizeof profiles / sizeof *profiles][64];
-    for (size_t i = 0; i < count; i++) {
-        snprintf(names[2 * i], sizeof *names, "roundtrip: %s", profiles[i].name);
-        snprintf(names[2 * i + 1], sizeof *names, "seek: %s", profiles[i].name);
-        for (size_t j = 0; j < 2; j++)
-            tests[2 * i + j] = (struct CMUnitTest){.name = names[2 * i + j],
-                                                   .test_func = j ? seek : roundtrip,
-                                                   .initial_state = (void *)&profiles[i]};
-    }
-    tests[2 * count] = (struct CMUnitTest)cmocka_unit_test(abandoned);
-    tests[2 * count + 1] = (struct CMUnitTest)cmocka_unit_test(contradictions);
+    static const struct {
+        const char *name;
+        CMUnitTestFunction test;
+    } ways[] = {{"roundtrip", roundtrip}, {"seek", seek}, {"play", play}};
+    struct CMUnitTest tests[3 * sizeof profiles / sizeof *profiles + 2];
+    char names[3 * sizeof profiles / sizeof *profiles][64];
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < sizeof ways / sizeof *ways; j++, at++) {
+            snprintf(names[at], sizeof *names, "%s: %s", ways[j].name, profiles[i].name);
+            tests[at] = (struct CMUnitTest){.name = names[at],
+                                            .test_func = ways[j].test,
+                                            .initial_state = (void *)&profiles[i]};
+        }
+    tests[at++] = (struct CMUnitTest)cmocka_unit_test(abandoned);
+    tests[at++] = (struct CMUnitTest)cmocka_unit_test(contradictions);
     return cmocka_run_group_tests_name("trace_roundtrip", tests, NULL, NULL);
 }
