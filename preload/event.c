@@ -19,6 +19,8 @@
 #define CLOCK_DUE_MAX_TICKS (1u << 28)
 /* Marks that seem to be an outer hook's before one is looked at closely. */
 #define MARKS_BELIEVED 64
+/* Walks of a thread before it remembers whole stacks and ids. */
+#define WALKS_WARM 16
 
 enum seep_row rec_event_stackless = SEEP_ROW_FREE;
 
@@ -62,17 +64,20 @@ __attribute__((noinline)) uint32_t rec_event_stack_at(struct rec_thread *t,
         count_missing(known->cut, known->guessed);
         return known->id;
     }
+    /* Most threads of a program with many make few blocks: what serves for more takes memory. */
+    bool warm = t->walks == WALKS_WARM || ++t->walks == WALKS_WARM;
     uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
     rec_verify_walk(t, *at, hash, t->last.cut, t->last.guessed);
     uint32_t id = 0;
     if (__builtin_expect(hash != 0, 1)) {
-        id = rec_stacks_find_recent(&t->recent, hash);
+        id = warm ? rec_stacks_find_recent(&t->recent, hash) : rec_stacks_find(hash);
         if (__builtin_expect(id == 0, 0))
             id = rec_stacks_define(t, &t->last);
     }
     if (__builtin_expect(id == 0, 0))
         return stack_by_full_walk(t, *at);
-    rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);
+    if (__builtin_expect(warm, 1))
+        rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);
     count_missing(t->last.cut, t->last.guessed);
     return id;
 }

@@ -127,7 +127,7 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
  * return address of 0, or was cut. A walk that was cut may get further the next time. */
 static __attribute__((noinline)) void note_end(struct rec_last_walk *last, struct rec_new_frame *f)
 {
-    struct step_notes *notes = &last->notes[f->rule & RULE_WIDE ? f->notes : LAST_WALK_NOTES];
+    struct step_notes *notes = &last->notes[f->rule & RULE_WIDE ? f->notes : 0];
     if (last->ends_early) {
         *notes = (struct step_notes){.unsure = true};
     } else if (!(f->rule & RULE_WIDE)) {
@@ -171,7 +171,7 @@ uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
     /* The youngest remembered frame that may be joined: as old as c, or older. */
     last->frames[0].sp = UINTPTR_MAX;
     const struct rec_last_frame *known = &last->frames[last->count];
-    uint32_t fresh = 0, wide = 0;
+    uint32_t fresh = 0, wide = 1;
     for (;;) {
         while (known->sp < c.sp)
             known--;

@@ -56,12 +56,14 @@ struct rec_last_walk {
     uint32_t guessed; /* frames of it, */
     bool cut;         /* and whether it goes on beyond the oldest of them */
     bool ends_early;  /* the remembered walk does not reach the outermost frame */
+    /* of wide steps of the walk that is being made; [0] for the walk's end. Here, where it shares a
+     * page with what every event touches: most threads have few stacks. */
+    struct step_notes notes[LAST_WALK_NOTES];
     /* outermost first, from [1]; [0] stands below all of them, and is never joined */
     struct rec_last_frame frames[LAST_WALK_FRAMES + 1];
     struct step_word words[2 * LAST_WALK_FRAMES]; /* oldest first */
     /* of the walk that is being made, young first */
     struct rec_new_frame fresh[LAST_WALK_FRAMES];
-    struct step_notes notes[LAST_WALK_NOTES + 1]; /* the last of them for the walk's end */
 };
 
 /* Memory that remembered walks and stacks of all threads have touched, bytes; 0 in a new process.

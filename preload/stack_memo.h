@@ -17,7 +17,7 @@
 
 #include <emmintrin.h>
 
-#define STACK_MEMO_ENTRIES 32 /* a power of two */
+#define STACK_MEMO_ENTRIES 16 /* a power of two */
 #define STACK_MEMO_WORDS 120
 #define STACK_MEMO_STEP 8  /* words that are compared at once */
 #define STACK_MEMO_TRUST 2 /* from here on an entry holds words */
@@ -45,7 +45,7 @@ static inline struct rec_stack_memo_entry *stack_memo_entry(struct rec_stack_mem
                                                             const struct rec_context *at)
 {
     uint64_t hash = (at->pc ^ at->sp << 7) * 0x9e3779b97f4a7c15ull;
-    return &memo->entries[hash >> 59 & (STACK_MEMO_ENTRIES - 1)];
+    return &memo->entries[hash >> 60 & (STACK_MEMO_ENTRIES - 1)];
 }
 
 /* What differs of two words. */

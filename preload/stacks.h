@@ -30,7 +30,7 @@ uint32_t rec_stacks_define(struct rec_thread *t, const struct rec_last_walk *las
 
 /* The ids that a thread had lately, so that a table of all stacks, too large for any cache, need
  * not be asked. All zeros: none. Hashes hold the generation, so none ever becomes wrong. */
-#define STACKS_RECENT 1024 /* a power of two */
+#define STACKS_RECENT 512 /* a power of two */
 struct rec_stacks_recent {
     struct {
         uint64_t hash;
@@ -41,7 +41,7 @@ struct rec_stacks_recent {
 /* rec_stacks_find(), by way of those. */
 static inline uint32_t rec_stacks_find_recent(struct rec_stacks_recent *recent, uint64_t hash)
 {
-    uint64_t i = hash >> 54 & (STACKS_RECENT - 1);
+    uint64_t i = hash >> 55 & (STACKS_RECENT - 1);
     if (__builtin_expect(recent->entries[i].hash == hash, 1))
         return recent->entries[i].id;
     uint32_t id = rec_stacks_find(hash);

@@ -49,10 +49,11 @@ struct rec_thread {
     uint32_t lane_index;
     uint32_t number; /* thread number, from 1 */
     int tid;
-    bool ended;                /* its thread's destructors have run */
-    uint64_t dropped;          /* events, for want of space, since the last LOST row */
-    uint32_t marks_believed;   /* to be an outer hook's, without a closer look */
-    uint32_t end_rounds;       /* of the thread-specific data destructors, seen */
+    bool ended;              /* its thread's destructors have run */
+    uint64_t dropped;        /* events, for want of space, since the last LOST row */
+    uint32_t marks_believed; /* to be an outer hook's, without a closer look */
+    uint32_t walks;          /* of this state, up to those after which it remembers whole stacks */
+    uint32_t end_rounds;     /* of the thread-specific data destructors, seen */
     struct rec_thread *beside; /* owned; what rec_thread_beside() made */
     struct rec_thread *next;   /* in the list of ended threads */
     struct rec_thread *older;  /* in the list of all: the one made before */
