@@ -15,11 +15,9 @@
 #include "last_walk.h"
 #include "modules.h"
 
-#include <emmintrin.h>
-
 #define STACK_MEMO_ENTRIES 16 /* a power of two */
 #define STACK_MEMO_WORDS 120
-#define STACK_MEMO_STEP 8  /* words that are compared at once */
+#define STACK_MEMO_STEP 4  /* words that are compared in one turn */
 #define STACK_MEMO_TRUST 2 /* from here on an entry holds words */
 #define STACK_MEMO_TRUST_MAX 6
 
@@ -48,29 +46,16 @@ static inline struct rec_stack_memo_entry *stack_memo_entry(struct rec_stack_mem
     return &memo->entries[hash >> 60 & (STACK_MEMO_ENTRIES - 1)];
 }
 
-/* What differs of two words. */
-static inline __m128i stack_memo_changed(const uint64_t *sp, const uint16_t *place,
-                                         const uint64_t *value)
-{
-    __m128i two = _mm_loadl_epi64((const __m128i *)(sp + place[0]));
-    two = (__m128i)_mm_loadh_pd((__m128d)two, (const double *)(sp + place[1]));
-    return two ^ _mm_loadu_si128((const __m128i *)value);
-}
-
 /* Whether the words are as they were. All of them lie between sp and reach, so that they may be
  * read in any order. */
 static inline bool stack_memo_same_words(const struct rec_stack_memo_entry *e)
 {
     const uint64_t *sp = (const uint64_t *)e->sp, *value = e->value;
     const uint16_t *place = e->place, *end = place + e->words;
-    for (; place < end; place += STACK_MEMO_STEP, value += STACK_MEMO_STEP) {
-        __m128i changed = stack_memo_changed(sp, place, value) |
-                          stack_memo_changed(sp, place + 2, value + 2) |
-                          stack_memo_changed(sp, place + 4, value + 4) |
-                          stack_memo_changed(sp, place + 6, value + 6);
-        if (_mm_movemask_epi8(_mm_cmpeq_epi32(changed, _mm_setzero_si128())) != 0xffff)
+    for (; place < end; place += STACK_MEMO_STEP, value += STACK_MEMO_STEP)
+        if (sp[place[0]] != value[0] || sp[place[1]] != value[1] || sp[place[2]] != value[2] ||
+            sp[place[3]] != value[3])
             return false;
-    }
     return true;
 }
 
