@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The reader is brought to the first event of the window without taking it: its live blocks are
- * then those that the window begins with, slots and all, so that both sides of the copy go on with
- * the same slots. To know which event is the first one takes reading up to it, so events between
- * the checkpoint and a window given by time are read twice. */
+ * What is live before the window is followed beside the reader, slots and all: which event is the
+ * window's first is only known when the reader has applied it. */
 #include "trace/cut.h"
 
 #include "trace/beside_read.h"
@@ -30,9 +28,10 @@ struct cut {
     struct trace_writer *writer;
     uint64_t first; /* number of the window's first event */
     uint64_t start_ns, last_ns;
-    struct peak_follower peak; /* up to the window's start */
+    struct live before;        /* what is live before the window */
+    struct peak_follower peak; /* up to there */
     struct trace_event event;  /* read last on the way to the start; */
-    bool pending;              /* it is the window's */
+    bool pending;              /* it is not before the window */
     bool ends_early;           /* the trace goes on behind the window */
     uint32_t *stacks;          /* the window's node by that of the trace, 0: not told yet; owned */
     uint32_t threads;          /* told so far */
@@ -96,50 +95,45 @@ static enum seep_err keep_inherited(struct cut *c, struct err *err)
     return code == SEEP_END ? SEEP_OK : code;
 }
 
-static void restart_peak(struct cut *c)
+/* Takes the reader's state for that before the window. */
+static void restart(struct cut *c)
 {
-    peak_restart(&c->peak, trace_reader_live(c->reader), trace_reader_peak_before(c->reader),
-                 c->dict, trace_reader_number(c->reader));
+    live_release(&c->before);
+    live_copy(&c->before, trace_reader_live(c->reader));
+    c->start_ns = trace_reader_time(c->reader);
+    peak_restart(&c->peak, &c->before, trace_reader_peak_before(c->reader), c->dict,
+                 trace_reader_number(c->reader));
 }
 
-/* Finds c->first and brings the reader before it. Of a gap that reaches into the window, what lies
- * in the window is lost. */
+/* Reads up to the first thing that is not before the window, which is left in c->event, and finds
+ * c->first. Of a gap that reaches into the window, what lies in the window is lost. */
 static enum seep_err go_to_first(struct cut *c, struct err *err)
 {
     const struct cut_moment *from = &c->from;
-    struct trace_event ev = {0};
+    const struct trace_event *ev = &c->event;
     enum seep_err code = seek(c, err);
-    c->first = from->by_number && from->text ? from->number : trace_reader_number(c->reader);
-    if (from->text && !from->by_number) {
-        while (!code && !(code = next(c, &ev, err)))
-            if (ev.type != TRACE_BESIDE && ev.time_ns >= from->time_ns)
-                break;
-        if (!code)
-            c->first = ev.number - (ev.type == TRACE_GAP ? ev.lost_events : 0);
-        else if (code == SEEP_END)
-            c->first = trace_reader_number(c->reader);
-        if (!code || code == SEEP_END)
-            code = trace_reader_seek_number(c->reader, c->first, err);
-    }
-    restart_peak(c);
-    while (!code && !c->pending && trace_reader_number(c->reader) < c->first) {
-        code = next(c, &c->event, err);
-        if (code)
+    if (code)
+        return code;
+    restart(c);
+    while (!(code = next(c, &c->event, err))) {
+        c->pending = place_of(c, ev->number, ev->time_ns) != BEFORE;
+        if (c->pending)
             break;
-        if (c->event.type == TRACE_GAP)
-            restart_peak(c);
-        else
-            peak_apply(&c->peak, &c->event);
-        /* where the events before it are lost at the end of the trace */
-        c->pending = c->event.type == TRACE_BESIDE &&
-                     place_of(c, c->event.number, c->event.time_ns) == INSIDE;
+        if (ev->type == TRACE_GAP) {
+            restart(c);
+            continue;
+        }
+        live_apply(&c->before, ev);
+        peak_apply(&c->peak, ev);
+        c->start_ns = ev->time_ns;
     }
-    if (code == SEEP_END) { /* the window begins where the trace ends, or later */
-        c->first = trace_reader_number(c->reader);
-        code = SEEP_OK;
-    }
-    c->start_ns = c->last_ns = trace_reader_time(c->reader);
-    return code;
+    c->first = trace_reader_number(c->reader); /* where the trace ends before the window begins */
+    if (c->pending)
+        c->first = ev->number - (ev->type == TRACE_GAP ? ev->lost_events : 0);
+    if (c->pending && from->text && from->by_number)
+        c->first = from->number;
+    c->last_ns = c->start_ns;
+    return code == SEEP_END ? SEEP_OK : code;
 }
 
 /* ------------------------------------------------------------------ dictionaries */
@@ -188,23 +182,28 @@ static void tell_modules(struct cut *c, uint64_t until_ns)
 
 /* ------------------------------------------------------------------ the window */
 
-/* Has the writer go on with what the reader holds live. */
-static enum seep_err take_state(struct cut *c, const struct trace_peak *peak, struct err *err)
+/* Has the writer go on with those blocks, which it takes over. */
+static enum seep_err take_state(struct cut *c, struct live *live, const struct trace_peak *peak,
+                                uint64_t number, uint64_t time_ns, struct err *err)
+{
+    live_renumber(live); /* leaves the kinds of live blocks only */
+    for (uint32_t i = 0; i < live->kinds.count; i++)
+        live->kinds.items[i].stack = map_stack(c, live->kinds.items[i].stack);
+    for (uint32_t slot = live_oldest(live); slot; slot = live->links[slot].younger)
+        live->slots[slot].thread = map_thread(c, live->slots[slot].thread);
+    for (uint32_t i = 0; i < live->flight_slots; i++)
+        if (live->flights[i].link)
+            live->flights[i].before.thread = map_thread(c, live->flights[i].before.thread);
+    return trace_writer_resume(c->writer, live, peak, c->dict, number, time_ns, err);
+}
+
+/* The same behind a gap, with what the reader holds live. */
+static enum seep_err take_gap(struct cut *c, const struct trace_event *ev, struct err *err)
 {
     struct live live;
     live_copy(&live, trace_reader_live(c->reader));
-    live_renumber(&live); /* leaves the kinds of live blocks only */
-    for (uint32_t i = 0; i < live.kinds.count; i++)
-        live.kinds.items[i].stack = map_stack(c, live.kinds.items[i].stack);
-    for (uint32_t slot = live_oldest(&live); slot; slot = live.links[slot].younger)
-        live.slots[slot].thread = map_thread(c, live.slots[slot].thread);
-    for (uint32_t i = 0; i < live.flight_slots; i++)
-        if (live.flights[i].link)
-            live.flights[i].before.thread = map_thread(c, live.flights[i].before.thread);
-    uint64_t number = trace_reader_number(c->reader);
     enum seep_err code =
-        trace_writer_resume(c->writer, &live, peak, c->dict, number < c->first ? c->first : number,
-                            trace_reader_time(c->reader), err);
+        take_state(c, &live, trace_reader_peak_before(c->reader), ev->number, ev->time_ns, err);
     live_release(&live);
     return code;
 }
@@ -262,7 +261,7 @@ static enum seep_err copy_events(struct cut *c, struct err *err)
         }
         c->last_ns = ev.time_ns;
         if (ev.type == TRACE_GAP) {
-            code = take_state(c, trace_reader_peak_before(c->reader), err);
+            code = take_gap(c, &ev, err);
         } else {
             learn(c, &ev);
             ev.stack = map_stack(c, ev.stack);
@@ -366,7 +365,7 @@ static enum seep_err write_window(struct cut *c, const char *path, struct err *e
         trace_writer_processes(c->writer, &processes);
     bytes_release(&processes);
     tell_modules(c, c->start_ns);
-    code = take_state(c, &c->peak.peak, err);
+    code = take_state(c, &c->before, &c->peak.peak, c->first, c->start_ns, err);
     if (!code)
         code = write_inherited(c, err);
     if (!code)
@@ -388,6 +387,7 @@ enum seep_err cut_trace(struct trace_reader *reader, const char *path,
         .stacks = mem_zalloc((size_t)dict->stack_count + 1, sizeof *c.stacks),
         .modules = mem_zalloc(dict->module_count + 1, sizeof *c.modules),
     };
+    live_init(&c.before);
     c.ends_early = ends_early(&c);
     c.summary.lost_damaged = trace_reader_summary(reader)->lost_damaged;
     c.summary.damaged = trace_reader_summary(reader)->damaged;
@@ -402,6 +402,7 @@ enum seep_err cut_trace(struct trace_reader *reader, const char *path,
         code = write_window(&c, path, err);
     trace_writer_abort(c.writer);
     peak_release(&c.peak);
+    live_release(&c.before);
     bytes_release(&c.inherited);
     free(c.ends);
     free(c.stacks);

@@ -138,3 +138,44 @@ uint32_t live_find_flight(const struct live *l, uint32_t link)
             return i;
     return LIVE_NO_FLIGHT;
 }
+
+static struct live_slot slot_of(struct live *l, const struct trace_block *b)
+{
+    struct kind kind = kind_of_block(b);
+    return (struct live_slot){.address = b->address,
+                              .time_ns = b->time_ns,
+                              .birth = b->birth | (uint64_t)b->flags << LIVE_FLAGS_SHIFT,
+                              .kind = kinds_find(&l->kinds, &kind, true),
+                              .thread = b->thread};
+}
+
+void live_apply(struct live *l, const struct trace_event *ev)
+{
+    uint32_t slot, flight;
+    switch (ev->type) {
+    case TRACE_ALLOC:
+        slot = live_enter(l);
+        l->slots[slot] = slot_of(l, &ev->after);
+        break;
+    case TRACE_FREE: live_leave(l, ev->slot); break;
+    case TRACE_REALLOC:
+        live_touch(l, ev->slot);
+        l->slots[ev->slot] = slot_of(l, &ev->after);
+        break;
+    case TRACE_REALLOC_OUT:
+        live_leave(l, ev->slot);
+        live_start_flight(l, &l->slots[ev->slot], ev->link);
+        break;
+    case TRACE_REALLOC_IN:
+        flight = live_find_flight(l, ev->link);
+        if (flight != LIVE_NO_FLIGHT)
+            live_end_flight(l, flight);
+        slot = live_enter(l);
+        l->slots[slot] = slot_of(l, &ev->after);
+        break;
+    case TRACE_FAILED:
+    case TRACE_FREE_UNKNOWN:
+    case TRACE_BESIDE:
+    case TRACE_GAP: break;
+    }
+}

@@ -178,6 +178,9 @@ uint32_t live_start_flight(struct live *l, const struct live_slot *before, uint3
 /* It has come to the second: `flight` is one that is on its way. */
 void live_end_flight(struct live *l, uint32_t flight);
 
+/* Does to the blocks what the reader's did at the event. */
+void live_apply(struct live *l, const struct trace_event *ev);
+
 /* The flight of `link`, LIVE_NO_FLIGHT if there is none. */
 uint32_t live_find_flight(const struct live *l, uint32_t link);
 
