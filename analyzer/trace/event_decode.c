@@ -366,7 +366,8 @@ static void tell(struct event_coder *c, const struct told *t, struct trace_event
         event_end(m, l, c->thread, t->slot);
         break;
     case TRACE_REALLOC:
-        tell_ended(c, t, ev);
+        live_show(l, &l->slots[t->slot], &ev->before);
+        ev->slot = t->slot;
         tell_made(c, t, ev, &b);
         event_change(m, l, t->slot, &b, t->place);
         break;

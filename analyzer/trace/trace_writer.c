@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define DEFAULT_LEVEL 3
-#define PART_EVENTS SEEP_PART_EVENTS_MAX
+#define PART_EVENTS (256u << 10)
 #define PART_BYTES                                                                                 \
     (1u << 20) /* a part ends where its columns are larger; zstd gains little then                 \
                 */

@@ -2,12 +2,15 @@
  *
  * Speed and size of the trace format: bench_trace [--events=N] [TRACE...]
  *
- * Each trace is read, read and written again, and a hundredth of its time is read, the best of
- * three times; and a table printed: events a second, memory of reading, and bytes an event by
- * column. Without a trace, a made-up program of N events (3 million) stands in: a few hundred call
- * sites with sizes of their own, mostly short-lived blocks, addresses as a simple allocator with
- * size classes gives them. Its live blocks come and go but do not grow with N. */
+ * Each trace is played (all events taken in for what is live at the end, as seep leaks does), read
+ * event by event, read and written again, and a hundredth of its time is read, the best of three
+ * times, of long traces once; and a table printed: events a second, memory of playing, and bytes an
+ * event by column. Without a trace, a made-up program of N events (3 million) stands in: a few
+ * hundred call sites with sizes of their own, mostly short-lived blocks, in a pattern that is often
+ * disturbed, addresses as a simple allocator with size classes gives them. Its live blocks come and
+ * go but do not grow with N. */
 #include "trace/columns.h"
+#include "trace/event_sums.h"
 #include "trace/trace_reader.h"
 #include "trace/trace_writer.h"
 #include "util/mem.h"
@@ -22,6 +25,7 @@
 #include <unistd.h>
 
 #define SYNTHETIC_EVENTS 3000000
+#define LONG_EVENTS 50000000 /* measured once, and not written again */
 
 /* Of the processor, so that what else runs makes less difference. */
 static double now_s(void)
@@ -50,8 +54,12 @@ static uint64_t next_random(uint64_t *state)
 #define SITES 400
 #define CLASSES 64
 
+#define PATTERN 1024
+#define LIVE_MOST 20000
+
 struct program {
-    uint64_t random, top, time_ns;
+    uint64_t random, top, time_ns, position;
+    uint64_t pattern[PATTERN];
     uint64_t *freed[CLASSES]; /* LIFO per class */
     size_t freed_count[CLASSES], freed_capacity[CLASSES];
     uint32_t *live;
@@ -73,12 +81,18 @@ static void program_step(struct program *p, uint64_t number)
 {
     struct trace_event ev = {.thread = 1};
     struct err err;
-    uint64_t roll = next_random(&p->random);
+    /* mostly the same again and again, now and then something else, and on from elsewhere */
+    uint64_t roll = p->pattern[p->position++ % PATTERN];
+    if (next_random(&p->random) % 64 == 0) {
+        roll = next_random(&p->random);
+        p->position += roll % 4 == 0 ? roll >> 8 : 0;
+    }
     p->time_ns += 40 + roll % 64 + (roll % 512 == 0 ? 3000 : 0);
     ev.time_ns = p->time_ns;
     /* phases: the live blocks grow and shrink */
     bool grow = number / 200000 % 3 != 2;
-    if (p->live_count < 100 || (roll >> 8) % 100 < (grow ? 51 : 47)) {
+    bool make = (roll >> 8) % 100 < (grow ? 51 : 47);
+    if (p->live_count < 100 || (make && p->live_count < LIVE_MOST)) {
         /* sites follow each other in runs of the same order, with a jump now and then */
         static uint64_t site;
         site = roll >> 20 & 15 ? (site * 5 + 1) % SITES : roll >> 24;
@@ -93,7 +107,7 @@ static void program_step(struct program *p, uint64_t number)
         p->live[p->live_count++] = ev.slot;
     } else {
         size_t at = p->live_count - 1;
-        if ((roll >> 32) % 3 == 0)
+        if ((roll >> 32) % 40 == 0)
             at = (roll >> 40) % p->live_count;
         else if ((roll >> 32) % 3 == 1)
             at -= (roll >> 40) % 4;
@@ -114,6 +128,8 @@ static void make_program(const char *path, uint64_t events)
 {
     struct program p = {.random = 88172645463325252u, .top = 0x555555560010};
     struct err err;
+    for (unsigned i = 0; i < PATTERN; i++)
+        p.pattern[i] = next_random(&p.random);
     if (trace_writer_open(&p.w, path, NULL, &err))
         die(&err);
     uint32_t root = trace_writer_stack(p.w, 0, 0, SEEP_ROW_ROOT);
@@ -168,20 +184,48 @@ static struct pass pass(const char *path, const char *copy, uint64_t from_ns, ui
     return p;
 }
 
+static double wall_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Plays the trace; its time is that of the clock on the wall, or else of the processors. */
+static struct pass play(const char *path, unsigned threads, bool wall)
+{
+    struct trace_reader *reader;
+    struct trace_play how = {.threads = threads};
+    struct event_sums *sums = event_sums_new();
+    struct err err;
+    bool sound;
+    if (trace_reader_open(&reader, path, &err))
+        die(&err);
+    double start = wall ? wall_s() : now_s();
+    if (trace_reader_play(reader, &how, sums, &sound, &err))
+        die(&err);
+    struct pass p = {.events = sound ? trace_reader_end(reader) : 0,
+                     .last_ns = sums->last_ns,
+                     .seconds = (wall ? wall_s() : now_s()) - start};
+    trace_reader_free(reader);
+    event_sums_free(sums);
+    return p;
+}
+
 static void keep_best(struct pass *best, struct pass p)
 {
     if (!best->events || p.seconds < best->seconds)
         *best = p;
 }
 
-/* Memory of a process that does nothing but read the trace. */
-static double read_mib(const char *path)
+/* Memory of a process that does nothing but play the trace. */
+static double play_mib(const char *path)
 {
     struct rusage usage = {0};
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        pass(path, NULL, 0, UINT64_MAX);
+        play(path, 0, false);
         _exit(0);
     }
     if (child < 0 || wait4(child, NULL, 0, &usage) < 0)
@@ -262,19 +306,34 @@ static void print_columns(const char *path, uint64_t events)
         print_share(chunk_names[type], chunks[type], events);
 }
 
+static double rate(struct pass p)
+{
+    return (double)p.events / p.seconds / 1e6;
+}
+
 static void measure(const char *name, const char *path, const char *copy)
 {
-    struct pass read = {0}, copied = {0}, window = {0};
-    double mib = read_mib(path);
-    for (int round = 0; round < 3; round++) {
+    struct pass read = {0}, copied = {0}, window = {0}, played = {0}, one = {0}, all = {0};
+    double mib = play_mib(path);
+    int rounds = 3;
+    for (int round = 0; round < rounds; round++) {
+        keep_best(&played, play(path, 1, false));
+        keep_best(&one, play(path, 1, true));
+        keep_best(&all, play(path, 0, true));
+        if (played.events > LONG_EVENTS)
+            rounds = 1;
         keep_best(&read, pass(path, NULL, 0, UINT64_MAX));
-        keep_best(&copied, pass(path, copy, 0, UINT64_MAX));
+        if (rounds > 1)
+            keep_best(&copied, pass(path, copy, 0, UINT64_MAX));
         keep_best(&window, pass(path, NULL, read.last_ns / 100 * 50, read.last_ns / 100 * 51));
     }
-    printf("%s: %" PRIu64 " events, encoded %.1f M/s, decoded %.1f M/s in %.0f MiB; a hundredth of "
-           "the time in %.1f %%\n",
-           name, read.events, (double)read.events / (copied.seconds - read.seconds) / 1e6,
-           (double)read.events / read.seconds / 1e6, mib, 100 * window.seconds / read.seconds);
+    printf("%s: %" PRIu64 " events; M/s: played %.1f, by all processors %.2f times as fast, told "
+           "%.1f",
+           name, read.events, rate(played), one.seconds / all.seconds, rate(read));
+    if (copied.events)
+        printf(", written %.1f", (double)read.events / (copied.seconds - read.seconds) / 1e6);
+    printf("; %.0f MiB; a hundredth of the time in %.1f %% of telling\n", mib,
+           100 * window.seconds / read.seconds);
     print_columns(path, read.events);
 }
 
