@@ -218,7 +218,7 @@ class Orphans(TestCase):
     @hazard(11, Fix("analyzer/trace/pack_state.c", "bytes_add(b, &r->state, sizeof r->state);",
                     "struct row_state none = {0}; bytes_add(b, &none, sizeof none);", tries=4))
     def test_handlers(self):
-        self.hold(("allocator", "s", "16k", "256k"))
+        self.hold(("allocator", "s", "256k", "64k"))
 
 
 if __name__ == "__main__":
