@@ -266,8 +266,8 @@ enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, str
     struct heap heap;
     heap_init(&heap);
     /* of a window, the time of its first event is told, too */
-    bool whole = !s->filter && !(which & LIVE_SET_INHERITED) &&
-                 !trace_facts_cut(trace_reader_facts(reader));
+    bool whole =
+        !s->filter && !(which & LIVE_SET_INHERITED) && !trace_facts_cut(trace_reader_facts(reader));
     /* what pools were before a place that is sought, the trace does not tell */
     bool seek = s->filter && !(which & LIVE_SET_POOLS);
     enum seep_err code = seek ? filter_seek(s->filter, reader, err) : SEEP_OK;

@@ -77,7 +77,7 @@ static enum seep_err seek(struct cut *c, struct err *err)
 /* What a forked child has from its parent is told at the start of the trace. */
 static enum seep_err keep_inherited(struct cut *c, struct err *err)
 {
-    struct trace_event ev;
+    struct trace_event ev = {0};
     if (!c->facts->fork_parent_pid)
         return SEEP_OK;
     enum seep_err code = trace_reader_rewind(c->reader, err);

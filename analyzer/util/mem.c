@@ -26,7 +26,8 @@ void *mem_zalloc(size_t count, size_t bytes)
 
 void *mem_aligned(size_t alignment, size_t bytes)
 {
-    return checked(aligned_alloc(alignment, bytes), bytes);
+    void *p = aligned_alloc(alignment, bytes);
+    return p ? p : mem_alloc(bytes); /* some allocators that are preloaded align no further */
 }
 
 void *mem_resize(void *p, size_t count, size_t bytes)

@@ -19,8 +19,9 @@
 #include <sys/prctl.h>
 
 enum { MALLOC, CALLOC, REALLOC, REALLOCARRAY, ALIGNED, FREE, NEW, DELETE, MARK, POOL, CALLS };
-static const char *const names[CALLS] = {"malloc", "calloc", "realloc", "reallocarray",
-                                         "aligned_alloc", "free", "new", "delete", "mark", "pool"};
+static const char *const names[CALLS] = {"malloc",        "calloc", "realloc", "reallocarray",
+                                         "aligned_alloc", "free",   "new",     "delete",
+                                         "mark",          "pool"};
 #define ROUNDS 4 /* of all calls: from a stack that is not known yet, and from one that is */
 #define STAMPS_MAX 64
 
