@@ -13,8 +13,7 @@ void *mem_resize(void *p, size_t count, size_t bytes) __attribute__((returns_non
 char *mem_strdup(const char *s) __attribute__((returns_nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((returns_nonnull));
 
-/* `bytes` is a multiple of the alignment, a power of two. */
-/* Aligned where the allocator can do that. */
+/* `bytes` is a multiple of the alignment, a power of two; aligned so where the allocator can. */
 void *mem_aligned(size_t alignment, size_t bytes) __attribute__((returns_nonnull));
 
 /* Makes room for `need` elements in the array `*p` of capacity `*capacity`, doubling it. */
