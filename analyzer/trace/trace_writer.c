@@ -26,7 +26,7 @@
                 */
 #define PART_CHECK_EVENTS 4096
 #define GROUP_EVENTS_MIN (256u << 10) /* a group is not closed earlier by its weight */
-#define GROUP_WEIGHT 10               /* events weigh so many times a checkpoint */
+#define GROUP_WEIGHT 12               /* events weigh so many times a checkpoint */
 #define CHECKPOINT_BLOCK_BYTES 3      /* of a live block, until the first one has shown it */
 #define PENDING_BYTES_MAX (1u << 20)  /* records are written out from here on */
 
