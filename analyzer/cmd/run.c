@@ -12,6 +12,7 @@
 #include "run/streams.h"
 #include "run/supervise.h"
 #include "run/target.h"
+#include "trace/stamp_clock.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
 
@@ -352,6 +353,7 @@ static int run(struct cli *cli)
         return cli_usage_error(cli, "which program is to be recorded?");
     struct run r = {.cli = cli};
     fill_standard_descriptors();
+    stamp_clock_prepare();
     int status = start(&r);
     if (status != CLI_OK) {
         if (r.supervise.signals_fd > 0)

@@ -46,6 +46,13 @@ static struct spool_clock_pair read_pair(void)
 }
 #endif
 
+static struct spool_clock_pair prepared; /* by stamp_clock_prepare(); 0: it was not called */
+
+void stamp_clock_prepare(void)
+{
+    stamp_clock_read_pair(SEEP_CLOCK_TSC, &prepared);
+}
+
 bool stamp_clock_read_pair(uint32_t clock, struct spool_clock_pair *out)
 {
 #if defined(__x86_64__)
@@ -68,8 +75,10 @@ static double measure_rate(void)
     if (rate != 0)
         return rate;
 #if defined(__x86_64__)
-    struct spool_clock_pair a = read_pair();
-    nanosleep(&(struct timespec){.tv_nsec = MEASURE_NS}, NULL);
+    struct spool_clock_pair a = prepared.stamp ? prepared : read_pair();
+    uint64_t since = monotonic_ns() - a.ns;
+    if (since < MEASURE_NS)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(MEASURE_NS - since)}, NULL);
     struct spool_clock_pair b = read_pair();
     if (b.stamp > a.stamp && b.ns > a.ns)
         rate = (double)(b.ns - a.ns) / (double)(b.stamp - a.stamp);

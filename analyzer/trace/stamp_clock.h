@@ -30,6 +30,10 @@ void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t
                       uint64_t last_snapshot_ns);
 void stamp_clock_release(struct stamp_clock *c);
 
+/* To be called by who will pack recordings that begin from now on: their clock's rate is then
+ * measured over the time until they are packed, rather than in a while of its own. */
+void stamp_clock_prepare(void);
+
 /* Reads the recorder's clock, which runs on this machine, and the monotonic one together. False:
  * that clock is not known here. */
 bool stamp_clock_read_pair(uint32_t clock, struct spool_clock_pair *out);
