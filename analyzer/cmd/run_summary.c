@@ -109,6 +109,20 @@ static void print_others(const struct run_summary *s)
     fprintf(stderr, "%s\n", c->other_count > NAMES_MAX ? ", ..." : "");
 }
 
+/* Its name is none that the pattern for the others matches: so the line can be used again. */
+static void print_merge(const struct run_summary *s)
+{
+    if (!s->collected->main || s->collected->other_count == 0)
+        return;
+    char *stem = mem_strndup(s->file, output_name_stem(s->file));
+    char *word = quoted(stem), *file = quoted(s->file);
+    fprintf(stderr, "seep: as one: %s merge -o %s-all%s %s %s.*%s\n", s->seep, word,
+            SEEP_TRACE_SUFFIX, file, word, SEEP_TRACE_SUFFIX);
+    free(stem);
+    free(word);
+    free(file);
+}
+
 /* "STEM.*.spool" for a shell: what is left of the run */
 static void print_left_pattern(const struct run_summary *s)
 {
@@ -167,6 +181,7 @@ void run_summary_print(const struct run_summary *s, const struct collect_options
         next = quoted(name);
         free(name);
     }
+    print_merge(s);
     if (next)
         fprintf(stderr, "seep: next: %s leaks %s\n", s->seep, next);
     free(next);

@@ -187,8 +187,11 @@ static void print_context(struct text *t, const struct result *r)
         text_plural(&words, text_number(total, "blocks"), "block", "blocks");
         strbuf_addc(&words, ':');
     }
-    strbuf_addf(&words, " %s of the peak, %s at %s." TEXT_OFF,
-                human_percent(text_real(total, "share_of_peak_percent")).text,
+    /* what several processes left is more than there ever was at once */
+    double share = text_real(total, "share_of_peak_percent");
+    strbuf_addf(&words, " %s%s the peak%s %s at %s." TEXT_OFF,
+                share > 100 ? "more than" : human_percent(share).text, share > 100 ? "" : " of",
+                share > 100 ? " of all processes together," : ",",
                 human_bytes(text_number(total, "peak_live_bytes")).text,
                 human_ns(text_number(total, "peak_time_ns")).text);
     text_paragraph(t, words.text, 0, 0);
