@@ -492,6 +492,9 @@ EVENT_INLINE bool play_hits(struct event_coder *c, struct run *r, uint64_t count
                               .birth = r->number++,
                               .kind = event_guess_kind(guess),
                               .thread = thread};
+        /* a guess that was never made names the first kind, before there is any */
+        if (UNLIKELY(b.kind >= l->kinds.count))
+            return false;
         uint32_t ring = event_ring(&l->kinds.items[b.kind], thread);
         unsigned place = event_guess_place(guess);
         if (type == TRACE_ALLOC) {

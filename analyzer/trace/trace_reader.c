@@ -671,8 +671,11 @@ static enum seep_err skip(struct trace_reader *r, uint64_t number, uint64_t time
     sums->last_made = r->last_made;
     r->coder.play_threads = (uint32_t)r->dict.public.thread_count;
     while (!code && !r->gap && r->number < number && !r->dict.public.process_count) {
-        if (!r->left)
+        if (!r->left) {
+            r->last_made = sums->last_made; /* a checkpoint may make it anew */
             code = next_part(r, err);
+            sums->last_made = r->last_made;
+        }
         if (code || r->gap || !r->left)
             break;
         uint64_t at = r->number, end = at + r->left;

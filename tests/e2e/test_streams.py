@@ -38,10 +38,11 @@ class Churn(TestCase):
         self.book = self.path("book")
 
     @contextlib.contextmanager
-    def running(self, calls, *options):
+    def running(self, calls, *options, rest_ms=0):
         """The Popen of a `seep run`; the program has made its first blocks."""
         command = [self.seep_path, "run", "-o", self.path("out.seep"), f"--spool-size={LIMIT}",
-                   "--set=TAIL_MAX=16k", *options, "--", self.program("churn"), str(THREADS), str(calls), self.book]
+                   "--set=TAIL_MAX=16k", *options, "--", self.program("churn"), str(THREADS),
+                   str(calls), self.book, str(rest_ms)]
         with subprocess.Popen(command, env=support.environment(), stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, text=True) as process:
             try:
@@ -151,22 +152,23 @@ class Churn(TestCase):
     @hazard(19, Fix("preload/rows.c", "t->dropped++;", "", fails="lost"),
             Fix("preload/event.c", "tell_dropped(t, e->stamp);", ";", fails="gap"))
     def test_drops_and_counts(self):
-        with self.running(CALLS, "--when-full=drop") as process:
+        calls = 2 * CALLS
+        with self.running(calls, "--when-full=drop", rest_ms=20) as process:
             self.wait_until(lambda: os.path.exists(os.path.join(self.spool(), "packed")))
             process.send_signal(signal.SIGSTOP)
-            # no wait: about half of it while nothing is packed, the rest while it is again
-            self.wait_until(lambda: self.made() > THREADS * CALLS // 2)
+            # no wait: half of it while nothing is packed, the rest while there is space now and then
+            self.wait_until(lambda: self.made() > THREADS * calls // 2)
             process.send_signal(signal.SIGCONT)
             recording = self.finish(process)
         lost = support.report("info", recording.trace)["completeness"]["lost"]["full"]
         events = recording.info["allocations"] + recording.info["frees"]
-        truth = THREADS * (2 * CALLS - KEPT)
+        truth = THREADS * (2 * calls - KEPT)
         self.assertGreater(lost, 0, "lost")
+        dump = support.run([support.SEEP, "dump", "--format=json", recording.trace], check=0).stdout
         # the loader's and libc's own are some dozens; a free put in for a lost one is an event
-        dump = recording.dump()
-        implied = sum(1 for event in dump if event.get("implied"))
+        implied = dump.count('"implied":true')
         self.assertLess(abs(events - implied + lost - truth), 200, "lost")
-        self.assertTrue(any(event["op"] == "lost" for event in dump), "gap")
+        self.assertTrue('"op":"lost"' in dump, "gap")
 
     def test_reads_what_is_packed_so_far(self):
         with self.running(100 * CALLS) as process:

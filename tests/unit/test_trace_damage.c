@@ -424,7 +424,7 @@ static void other_files(void **state)
     assert_int_equal(trace_reader_open_bytes(&reader, t.bytes, t.length, "new.seep", &err),
                      SEEP_ERR_VERSION);
     assert_string_equal(err.message,
-                        "new.seep: trace format version 7, this program knows up to version 0");
+                        "new.seep: trace format version 7, this program knows up to version 1");
     assert_int_equal(err.offset, 8);
     trace_free(&t);
 }

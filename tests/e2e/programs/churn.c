@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Allocates and frees for as long as it is told, and keeps books.
  *
- * churn THREADS CALLS BOOK: each thread makes CALLS blocks and frees all but the last 100 of them.
+ * churn THREADS CALLS BOOK [MS]: each thread makes CALLS blocks and frees all but the last 100 of
+ * them; it rests MS milliseconds after each 10,000.
  * BOOK, a file of 8-byte counters, one for each thread, tells at any moment how many a thread has
  * made. Sizes are those of no library's own blocks: 10,007 and up. */
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 enum { KEPT = 100, SIZE = 10007, THREADS_MAX = 64 };
 
 static volatile uint64_t *book;
-static long calls;
+static long calls, rest_ms;
 
 static void *work(void *arg)
 {
@@ -25,15 +26,17 @@ static void *work(void *arg)
         free(kept[i % KEPT]);
         kept[i % KEPT] = malloc(SIZE + (size_t)(i % 50));
         book[thread]++;
+        if (rest_ms && i % 10000 == 9999)
+            usleep((useconds_t)rest_ms * 1000);
     }
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    (void)argc;
     long threads = atol(argv[1]);
     calls = atol(argv[2]);
+    rest_ms = argc > 4 ? atol(argv[4]) : 0;
     int fd = open(argv[3], O_RDWR | O_CREAT, 0600);
     if (threads > THREADS_MAX || fd < 0 || ftruncate(fd, THREADS_MAX * 8) != 0)
         return 2;
