@@ -92,7 +92,6 @@ static void put_all(struct bytes *b, const struct packer *p)
     bytes_varint(b, p->stacks.logged_bytes);
     bytes_varint(b, s->missing_pieces);
     bytes_varint(b, s->damaged_pieces);
-    bytes_varint(b, s->passed_marks);
     bytes_varint(b, p->merge.lane_count);
     for (size_t i = 0; i < p->merge.lane_count; i++) {
         size_t done = lane_reader_done_pieces(&p->merge.lanes[i]);
@@ -264,7 +263,6 @@ enum seep_err pack_state_open(struct pack_state *state, struct packer *p, struct
     state->stack_bytes = cursor_varint(c);
     p->spool.missing_pieces = cursor_varint(c);
     p->spool.damaged_pieces = cursor_varint(c);
-    p->spool.passed_marks = cursor_varint(c);
     state->lanes = cursor_bounded(c, SEEP_LANE_LIMIT);
     for (uint32_t i = 0; i < state->lanes && !c->bad; i++)
         spool_lane(&p->spool, i)->first_sequence = (uint32_t)cursor_varint(c);

@@ -89,7 +89,6 @@ struct spool {
         newest_stamp; /* rows stamped later are not part of this picture; UINT64_MAX: none is */
     struct spool_clock_pair looked_at; /* when the last look at a running process began */
     bool pressed;                      /* the program waits for space: long marks are passed */
-    uint64_t passed_marks;             /* looks that did not wait for a row in progress */
 };
 
 /* Told once for each loss, with a text that says which; a NULL `note` is allowed. */

@@ -98,8 +98,7 @@ static void take_mark(struct spool *s, uint32_t number, const struct seep_lane *
     if (l->mark == 0 || (l->marked_looks >= MARK_LOOKS && holder_is_gone(s, lane))) {
         l->bound = now;
     } else if (l->marked_looks >= MARK_LOOKS_LONG && s->pressed) {
-        l->bound = now;
-        s->passed_marks++;
+        l->bound = now; /* a row that comes after all is counted as repaired: merge_next() */
     } else if (l->mark > l->bound) {
         l->bound = l->mark;
     }
