@@ -8,6 +8,7 @@
 #include "cmd/progress.h"
 #include "model/filter.h"
 #include "trace/cut.h"
+#include "util/human.h"
 
 #include <string.h>
 
@@ -55,6 +56,18 @@ static const char *name_of(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* A window behind the trace's end is one all the same: what was live then is in it. */
+static void warn_of_nothing(const struct cli *cli, const struct trace_reader *reader,
+                            const struct filter_moment *from)
+{
+    uint64_t end_ns = trace_reader_summary(reader)->duration_ns;
+    bool behind =
+        from->by_number ? from->number >= trace_reader_end(reader) : from->time_ns > end_ns;
+    if (from->text && behind)
+        cli_error(cli, "--from=%s: the trace ends at %s; the window holds what was live then alone",
+                  from->text, human_ns(end_ns).text);
+}
+
 static int cut(const struct cli *cli, struct trace_reader *reader, struct filter *f,
                const char *output, struct trace_coding coding)
 {
@@ -63,6 +76,7 @@ static int cut(const struct cli *cli, struct trace_reader *reader, struct filter
     enum seep_err code = filter_bind(f, trace_reader_dict(reader), NULL, &err);
     if (code)
         return open_failed(cli, code, &err);
+    warn_of_nothing(cli, reader, &f->from);
     progress_begin(&progress, "cutting");
     struct job job = {.reader = reader,
                       .options = {.from = moment_of(&f->from),

@@ -213,6 +213,12 @@ class Refused(Cutting):
         done = self.cut(self.made(), "--to=1ms", output="none/window.seep", check=2)
         self.assertIn("No such file", done.stderr)
 
+    def test_a_window_behind_the_end(self):
+        for moment in ("1000s", "#1000000000"):
+            done = self.cut(self.made(), f"--from={moment}")
+            self.assertIn("the trace ends at", done.stderr)
+        self.assertNotIn("the trace ends at", self.cut(self.made(), "--from=0s").stderr)
+
     def test_a_cut_off_trace(self):
         trace = self.made()
         os.truncate(trace, os.path.getsize(trace) - 200)
