@@ -214,8 +214,9 @@ class Refused(Cutting):
         self.assertIn("No such file", done.stderr)
 
     def test_a_window_behind_the_end(self):
+        made = self.made()
         for moment, said in (("1000s", True), ("#1000000000", True), ("0s", False)):
-            done = support.run([support.SEEP, "cut", self.made(), f"--from={moment}", "-f", "-o",
+            done = support.run([support.SEEP, "cut", made, f"--from={moment}", "-f", "-o",
                                 self.path("window.seep")], check=0)
             self.assertEqual("the trace ends at" in done.stderr, said, moment)
 
