@@ -95,13 +95,13 @@ static void take_mark(struct spool *s, uint32_t number, const struct seep_lane *
     struct spool_lane *l = spool_lane(s, number);
     l->marked_looks = lane->mark != 0 && lane->mark == l->mark ? l->marked_looks + 1 : 0;
     l->mark = lane->mark;
-    if (l->mark == 0 || (l->marked_looks >= MARK_LOOKS && holder_is_gone(s, lane))) {
+    bool gone = l->marked_looks >= MARK_LOOKS && holder_is_gone(s, lane);
+    /* A row that comes after all is counted as repaired: merge_next(). */
+    bool waited_enough = l->marked_looks >= MARK_LOOKS_LONG && s->pressed;
+    if (l->mark == 0 || gone || waited_enough)
         l->bound = now;
-    } else if (l->marked_looks >= MARK_LOOKS_LONG && s->pressed) {
-        l->bound = now; /* a row that comes after all is counted as repaired: merge_next() */
-    } else if (l->mark > l->bound) {
+    else if (l->mark > l->bound)
         l->bound = l->mark;
-    }
 }
 
 static void index_marks(struct indexer *x)
