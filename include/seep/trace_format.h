@@ -118,7 +118,7 @@ enum seep_beside {
     SEEP_BESIDE_MAPPINGS = 9,  /* mappings and run-length residency: layout below */
     SEEP_BESIDE_LOST = 10,     /* varint count, varint reason (enum seep_lost) */
     SEEP_BESIDE_EXIT = 11,     /* svarint wait status as from waitpid; written by the parent */
-    SEEP_BESIDE_MAP_CALL = 12, /* reserved: direct mmap/munmap/mremap/brk by the program */
+    SEEP_BESIDE_MAP_CALL = 12, /* the program maps memory itself: layout below */
     SEEP_BESIDE_ALLOCATOR_CALL = 13,  /* reserved: malloc_trim, mallopt, mallctl, ... */
     SEEP_BESIDE_RECORDER = 14,        /* varint bytes of memory the recorder itself holds */
     SEEP_BESIDE_FREED_RESIDENCY = 15, /* reserved: sampled residency of freed large blocks */
@@ -128,6 +128,10 @@ enum seep_beside {
                                          bytes of a record that is about that process alone */
     SEEP_BESIDE_PROCESS_END = 18,     /* the same: varint process, which has ended, or runs another
                                          program from here on */
+    SEEP_BESIDE_GRAPH = 19,           /* a heap graph snapshot was asked for: layout below */
+    SEEP_BESIDE_IGNORE = 20,          /* varint address: the block there is on purpose, no leak */
+    SEEP_BESIDE_IGNORE_THREAD = 21,   /* varint thread, varint 1: what it makes from here on is on
+                                         purpose; 0: no more */
 };
 
 /* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of
@@ -151,6 +155,38 @@ enum seep_residency {
     SEEP_PAGE_RESIDENT = 1, /* anonymous, or a private copy of a file's page */
     SEEP_PAGE_SWAPPED = 2,
     SEEP_PAGE_FILE = 3, /* resident, still the file's own page */
+};
+
+/* SEEP_BESIDE_MAP_CALL: varint enum seep_map_call, varint 1 if the allocator called, else 0; varint
+ * address, varint bytes; MMAP: varint PROT_ bits, varint MAP_ bits; MREMAP: varint new address,
+ * varint new bytes. Calls that failed are not told. Readers ignore what follows.
+ *
+ * SEEP_BESIDE_GRAPH: varint number, from 1, of the snapshot, varint enum seep_graph_state, varint
+ * enum seep_graph_trigger; varint threads stopped, varint threads that did not answer in time;
+ * varint ns that threads were held, varint ns of them that the fork took. Its stamp is the moment
+ * of the snapshot, while all threads stood. */
+enum seep_map_call { SEEP_MAP_MMAP = 1, SEEP_MAP_MUNMAP = 2, SEEP_MAP_MREMAP = 3 };
+
+enum seep_graph_state { /* why there is no graph, where it is not TAKEN */
+                        SEEP_GRAPH_TAKEN = 0,
+                        SEEP_GRAPH_NO_FORK =
+                            1, /* the kernel refused: memory, processes, or a limit */
+                        SEEP_GRAPH_SANDBOX =
+                            2, /* the program forbade itself system calls that are needed */
+                        SEEP_GRAPH_NO_FILE =
+                            3, /* the spool cannot be written, or reached any more */
+                        SEEP_GRAPH_STOPPED =
+                            4,               /* recording had stopped: what is live is not known */
+                        SEEP_GRAPH_BUSY = 5, /* another snapshot was under way */
+                        SEEP_GRAPH_THREADS = 6, /* threads could not be listed or stopped */
+};
+
+enum seep_graph_trigger { /* what asked for it */
+                          SEEP_GRAPH_AT_EXIT = 1,
+                          SEEP_GRAPH_AT_CALL =
+                              2, /* seep_snapshot(), or LeakSanitizer's functions */
+                          SEEP_GRAPH_AT_SIGNAL = 3,
+                          SEEP_GRAPH_AT_MARK = 4,
 };
 
 /* SEEP_BESIDE_MEMORY is a varint count n, then n varints in this order, bytes. One at the time of
@@ -187,6 +223,7 @@ enum seep_lost {
  *   rows        full tails, written out: chunks at multiples of SEEP_ROWS_ALIGN
  *   snapshots   (u64 monotonic ns, u32 kind, u32 length, bytes) records, kind an enum seep_beside;
  *               appended by the parent (`seep run`), or by the recorder where there is none
+ *   graph.N     heap graph snapshot N: struct seep_graph_header, then what memory held
  *   trace.part  where a packer follows the process: the trace in the making; `trace` when complete.
  *               Rows that it holds may be gone from `rows`, which then has holes
  *   packed      with it: how far the packer has come, and
@@ -284,6 +321,50 @@ struct seep_lane {
     uint32_t holder_thread;  /* number of that thread */
     uint64_t mark;           /* 0, or a row is in progress: of its stamps none is earlier */
     uint8_t reserved[8];
+};
+
+/* Header of a `graph.N` file. A process that was forked for it writes the file, and holds an
+ * exclusive flock on it meanwhile; one that is not locked and not complete was cut short.
+ *
+ * What follows are words that may be pointers, without a judgement on what they point to: whoever
+ * packs knows which blocks are live at `stamp`. Regions, and an end:
+ *
+ *   region  varint enum seep_graph_region (0: end of the file); svarint start - end of the region
+ *           before; varint bytes; varint thread (STACK .. ALTERNATE, else 0); then its words, and
+ *           varint 0
+ *   word    varint words from the word told before to this one (of the first: from the region's
+ *           start, plus 1); svarint value - value of the word told before in the file
+ *
+ * A word is told if its value lies in a HEAP region of the file, or, in HEAP regions, in memory of
+ * a module that cannot be written (such names a C++ class). Regions do not overlap; what is in none
+ * was not looked at. REGISTERS regions have no address: start is 0, end that of the region before.
+ */
+#define SEEP_GRAPH_MAGIC "SEEPGRF\n"
+#define SEEP_GRAPH_VERSION 0u
+struct seep_graph_header {
+    uint8_t magic[8]; /* SEEP_GRAPH_MAGIC */
+    uint32_t version; /* SEEP_GRAPH_VERSION */
+    uint32_t number;  /* as in SEEP_BESIDE_GRAPH */
+    uint64_t stamp;
+    uint32_t complete; /* 1: all is written */
+    uint32_t reserved;
+    uint64_t bytes;         /* that follow the header */
+    uint64_t scanned_bytes; /* of memory */
+    uint64_t scan_ns;       /* that it took */
+    uint64_t words;         /* told */
+};
+
+enum seep_graph_region {
+    SEEP_GRAPH_END = 0,
+    SEEP_GRAPH_HEAP = 1,        /* the brk heap, and private writable mappings of no file that are
+                                   none of the others: blocks, free memory, the program's mappings */
+    SEEP_GRAPH_DATA = 2,        /* writable memory of a module */
+    SEEP_GRAPH_STACK = 3,       /* from the stack pointer on */
+    SEEP_GRAPH_WHOLE_STACK = 4, /* of a thread that did not answer: all of it */
+    SEEP_GRAPH_REGISTERS = 5,
+    SEEP_GRAPH_TLS = 6,        /* thread-local variables and the thread's control block */
+    SEEP_GRAPH_ALTERNATE = 7,  /* stack of signal handlers */
+    SEEP_GRAPH_REGISTERED = 8, /* what the program said to be a root */
 };
 
 /* Header of a chunk of the `rows` file, 32 bytes, followed by `bytes` bytes of rows. Chunks stand
