@@ -123,9 +123,13 @@ static enum seep_err read_events(struct live_set *s, struct heap *heap,
         if (n % PROGRESS_EVENTS == 0 && progress &&
             !progress(progress_arg, trace_reader_progress(s->reader)))
             return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+        enum filter_place place =
+            s->filter ? filter_window(s->filter, ev.number, ev.time_ns) : FILTER_INSIDE;
         if (ev.type == TRACE_BESIDE) {
-            heap_apply(heap, &ev);
-            makers_take(&s->makers, &ev.beside);
+            if (place != FILTER_AFTER) {
+                heap_apply(heap, &ev);
+                makers_take(&s->makers, &ev.beside);
+            }
             continue;
         }
         if (ev.type == TRACE_GAP) {
@@ -133,8 +137,6 @@ static enum seep_err read_events(struct live_set *s, struct heap *heap,
             heap_resync(heap, s->reader);
             continue;
         }
-        enum filter_place place =
-            s->filter ? filter_window(s->filter, ev.number, ev.time_ns) : FILTER_INSIDE;
         if (place == FILTER_AFTER) {
             step_back(s, &ev);
             s->at_exit = false;

@@ -94,6 +94,17 @@ class Windows(Cutting):
                        ("--from=3000100ns", "--to=3000200ns")):
             self.assert_window(trace, *window)
 
+    def test_records_between_the_last_event_and_the_next(self):
+        # what is told only after the window has ended does not make it longer
+        script = SCRIPT.replace("mark 3000000 middle", "mark 2990000 middle")
+        trace = self.made(script)
+        number = 150 + 50  # b0 .. b149 made, b0 .. b49 freed
+        cut = self.assert_window(trace, "--from=#50", f"--to=#{number - 1}")
+        last = self.events(cut)[-1]["time_ns"]
+        told = support.report("leaks", trace, "--from=#50", f"--to=#{number - 1}")["result"]
+        self.assertEqual(told["end_ns"], last)
+        self.assertLess(last, 2990000)
+
     def test_info(self):
         cut = self.cut(self.made(), "--from=middle", "--to=late")
         info = support.report("info", cut)["result"]
