@@ -11,6 +11,7 @@
 #include "util/strbuf.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define THREADS_SHOWN 8
 
@@ -86,6 +87,7 @@ static void add_frame(struct result *frames, const struct symbol_frame *f, uint6
 {
     struct result *r = result_object(frames, NULL);
     result_text(r, "function", f->function);
+    result_text(r, "symbol", f->symbol && strcmp(f->symbol, f->function) ? f->symbol : NULL);
     result_text(r, "file", f->file);
     if (f->line)
         result_integer(r, "line", f->line);

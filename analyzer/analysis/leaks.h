@@ -117,7 +117,7 @@ struct leaks_options {
  *     hidden_frames [count] frames not shown because of `depth`; what was inlined into the
  *                   addresses behind the last shown one is not looked up and not counted
  *     frames        array, innermost first, of the site's heaviest stack:
- *       function    text
+ *       function    text;  symbol  text or null: the linker's, where that is another
  *       file        text or null;  line  integer or null
  *       module      text (path) or null
  *       address     [address]

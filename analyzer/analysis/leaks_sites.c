@@ -172,7 +172,8 @@ enum seep_err leaks_sites_group(struct leaks_sites *s, const struct live_set *se
         if (!use->blocks)
             continue;
         struct suppression *rule =
-            options->suppressions ? suppressions_match(options->suppressions, node) : NULL;
+            options->suppressions ? suppressions_match(options->suppressions, node, SUPPRESSION_ALL)
+                                  : NULL;
         if (suppress(s, options, rule, use))
             continue;
         struct leaks_site *site;

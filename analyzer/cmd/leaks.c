@@ -27,7 +27,8 @@ static const struct cli_option own_options[] = {
     {"full-names", 0, NULL,
      "Print functions with all their parameters and template arguments, in lines of any length."},
     {"suppressions", 's', "FILE",
-     "Leave out what the LeakSanitizer suppressions in FILE match. May be given again."},
+     "Leave out what the suppressions in FILE match, LeakSanitizer's or valgrind's. May be given "
+     "again."},
     {"show-suppressed", 0, NULL, "List what suppression files match, marked as such."},
     {"show-builtin", 0, NULL, "List what libc, the loader and libstdc++ are known to keep."},
     {"inherited", 0, NULL,

@@ -128,12 +128,15 @@ static uint32_t name_frames(struct code_file *f, uint64_t place, struct symbol_f
     struct debug_frame *outer = &found[count - 1];
     if (!outer->linkage) {
         const char *symbol = symbol_at(f, place);
-        if (symbol && (outer->function == NULL || is_mangled(symbol)))
+        if (symbol && (outer->function == NULL || is_mangled(symbol))) {
             outer->function = text_pool_demangled(f->pool, symbol);
+            outer->linkage = text_pool_add(f->pool, symbol);
+        }
     }
     for (uint32_t i = 0; i < count; i++)
         frames[i] = (struct symbol_frame){
             .function = found[i].function,
+            .symbol = found[i].linkage,
             .file = found[i].file,
             .line = found[i].line,
             .module = f->path,

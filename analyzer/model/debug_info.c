@@ -20,17 +20,17 @@ struct inlined {
     uint32_t parent; /* index of the inlined call around it, or NOT_INLINED */
     uint32_t call_line;
     const char *call_file;
-    const char *name; /* once named */
-    bool named, linkage;
+    const char *name, *linkage; /* once named */
+    bool named;
 };
 
 struct function {
     Dwarf_Off die;
-    const char *name;     /* once named */
-    struct ranges scopes; /* value: index in inlined */
+    const char *name, *linkage; /* once named */
+    struct ranges scopes;       /* value: index in inlined */
     struct inlined *inlined;
     size_t inlined_count, inlined_capacity;
-    bool named, linkage, scoped;
+    bool named, scoped;
 };
 
 enum unit_state { UNIT_UNREAD = 0, UNIT_QUICK, UNIT_DEEP };
@@ -321,10 +321,10 @@ static void read_scopes(struct debug_info *d, struct unit *u, struct function *f
 }
 
 static const char *name_at(struct debug_info *d, const struct unit *u, Dwarf_Off offset,
-                           bool *linkage)
+                           const char **linkage)
 {
     Dwarf_Die root, die;
-    *linkage = false;
+    *linkage = NULL;
     Dwarf *dwarf = unit_root(d, u, &root);
     if (dwarf == NULL || dwarf_offdie(dwarf, offset, &die) == NULL)
         return NULL;

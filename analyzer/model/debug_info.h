@@ -19,7 +19,7 @@ struct debug_frame {
     const char *function; /* pooled; NULL: not known */
     const char *file;     /* pooled; NULL: not known */
     uint32_t line;        /* 0: not known */
-    bool linkage;         /* `function` comes from a linker symbol, so it is complete */
+    const char *linkage;  /* pooled: the linker symbol that `function` is made of; or NULL */
 };
 
 struct debug_info;

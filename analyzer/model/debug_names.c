@@ -73,17 +73,17 @@ static const char *qualified(Dwarf_Die *die, const char *name, struct text_pool 
     return out;
 }
 
-const char *debug_name(Dwarf_Die *die, struct text_pool *pool, bool *linkage)
+const char *debug_name(Dwarf_Die *die, struct text_pool *pool, const char **linkage)
 {
     Dwarf_Die at = *die;
     const char *name = NULL;
-    *linkage = false;
+    *linkage = NULL;
     for (int hop = 0; hop < HOP_LIMIT; hop++) {
         const char *symbol = string_of(&at, DW_AT_linkage_name);
         if (symbol == NULL)
             symbol = string_of(&at, DW_AT_MIPS_linkage_name);
         if (symbol && *symbol) {
-            *linkage = true;
+            *linkage = text_pool_add(pool, symbol);
             return text_pool_demangled(pool, symbol);
         }
         if (name == NULL)

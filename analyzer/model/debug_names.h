@@ -9,9 +9,10 @@
 #include <elfutils/libdw.h>
 #include <stdbool.h>
 
-/* The name of a subprogram or inlined call: its linker symbol demangled (`*linkage` is set then),
- * else its source name with the namespaces and classes around it. Follows abstract origins and
- * specifications, into supplementary files too. Pooled; NULL if it has none. */
-const char *debug_name(Dwarf_Die *die, struct text_pool *pool, bool *linkage);
+/* The name of a subprogram or inlined call: its linker symbol demangled (`*linkage` is that symbol
+ * then, pooled, else NULL), else its source name with the namespaces and classes around it. Follows
+ * abstract origins and specifications, into supplementary files too. Pooled; NULL if it has none.
+ */
+const char *debug_name(Dwarf_Die *die, struct text_pool *pool, const char **linkage);
 
 #endif

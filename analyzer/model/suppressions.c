@@ -6,12 +6,9 @@
 
 #include "model/pattern.h"
 #include "model/suppressions_builtin.h"
+#include "model/suppressions_file.h"
 #include "util/mem.h"
-#include "util/strbuf.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,14 +20,15 @@ struct address_memo {
     uint32_t memo;
 };
 
-#define FILE_LIMIT (16u << 20)
-
 struct suppressions {
     struct suppression **rules; /* files' rules, then built-in ones; each owned */
     size_t count, capacity;
     size_t file_rules; /* how many of them are files' */
     char **texts;      /* patterns and file names; owned */
     size_t text_count, text_capacity;
+    bool patterns;                      /* some rule of a file is no block in braces */
+    const struct symbol_frame **frames; /* of the stack looked at; owned */
+    size_t frame_capacity;
     const struct trace_dict *dict;  /* not owned */
     struct symbols *symbols;        /* not owned */
     uint32_t *node_memo;            /* per stack node: the files' rule its own frames match */
@@ -75,94 +73,48 @@ void suppressions_free(struct suppressions *s)
     if (!s)
         return;
     unbind(s);
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
+        struct valgrind_rule *frames = (struct valgrind_rule *)s->rules[i]->frames;
+        if (frames)
+            valgrind_rule_release(frames);
+        free(frames);
         free(s->rules[i]);
+    }
     for (size_t i = 0; i < s->text_count; i++)
         free(s->texts[i]);
     free(s->rules);
     free(s->texts);
+    free(s->frames);
     free(s);
 }
 
-/* ------------------------------------------------------------------ reading files */
+/* ------------------------------------------------------------------ what files hold */
 
-/* Keeps `text` (owned) for the set's life. */
-static const char *keep(struct suppressions *s, char *text)
+const char *suppressions_keep(struct suppressions *s, char *text)
 {
     MEM_GROW(s->texts, s->text_capacity, s->text_count + 1);
     s->texts[s->text_count++] = text;
     return text;
 }
 
-static enum seep_err parse_line(struct suppressions *s, const char *line, size_t length,
-                                const char *file, uint32_t number, uint64_t offset, struct err *err)
+void suppressions_add_pattern(struct suppressions *s, const char *text, size_t length,
+                              const char *file, uint32_t line)
 {
-    while (length && isspace((unsigned char)*line)) {
-        line++;
-        length--;
-    }
-    while (length && isspace((unsigned char)line[length - 1]))
-        length--;
-    if (!length || *line == '#')
-        return SEEP_OK;
-    static const char prefix[] = "leak:";
-    size_t skip = sizeof prefix - 1;
-    if (length < skip || memcmp(line, prefix, skip) != 0 || memchr(line, '\0', length))
-        return err_set(err, SEEP_ERR_USAGE, offset, "%s:%u: not of the form leak:PATTERN: %.*s",
-                       file, number, (int)(length > 200 ? 200 : length), line);
-    if (length == skip) /* LeakSanitizer would hide every leak */
-        return err_set(err, SEEP_ERR_USAGE, offset,
-                       "%s:%u: a pattern is missing after leak: (leak:* stands for everything)",
-                       file, number);
     add_rule(s, s->file_rules++,
-             (struct suppression){.pattern = keep(s, mem_strndup(line + skip, length - skip)),
+             (struct suppression){.pattern = suppressions_keep(s, mem_strndup(text, length)),
                                   .file = file,
-                                  .line = number});
-    return SEEP_OK;
+                                  .line = line});
+    s->patterns = true;
 }
 
-enum seep_err suppressions_parse(struct suppressions *s, const char *text, size_t length,
-                                 const char *name, struct err *err)
+void suppressions_add_block(struct suppressions *s, struct valgrind_rule *block, const char *file,
+                            uint32_t line)
 {
-    const char *file = keep(s, mem_strdup(name));
-    uint32_t number = 0;
-    for (size_t at = 0; at < length;) {
-        const char *end = memchr(text + at, '\n', length - at);
-        size_t line = end ? (size_t)(end - (text + at)) : length - at;
-        enum seep_err code = parse_line(s, text + at, line, file, ++number, at, err);
-        if (code)
-            return code;
-        at += line + 1;
-    }
-    return SEEP_OK;
-}
-
-enum seep_err suppressions_load(struct suppressions *s, const char *path, struct err *err)
-{
-    struct strbuf text = {0};
-    enum seep_err code = SEEP_OK;
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", path, strerror(errno));
-    char buffer[16384];
-    size_t n;
-    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0) {
-        strbuf_add(&text, buffer, n);
-        if (text.length > FILE_LIMIT) {
-            code = err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
-                           "%s: too large for a suppressions file", path);
-            goto done;
-        }
-    }
-    if (ferror(f)) {
-        code = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", path, strerror(errno));
-        goto done;
-    }
-    code = suppressions_parse(s, text.text ? text.text : "", text.length, path, err);
-done:
-    fclose(f);
-    strbuf_release(&text);
-    return code;
+    struct valgrind_rule *frames = mem_alloc(sizeof *frames);
+    *frames = *block;
+    add_rule(s, s->file_rules++,
+             (struct suppression){
+                 .pattern = frames->name, .file = file, .line = line, .frames = frames});
 }
 
 /* ------------------------------------------------------------------ matching */
@@ -189,12 +141,13 @@ static uint32_t match_names(const struct suppressions *s, const struct symbol_ad
     /* as LeakSanitizer: the module first, then each function and source file, inline ones too */
     const char *module = a->frames[a->count - 1].module;
     for (size_t i = 0; i < s->file_rules; i++)
-        if (pattern_matches(s->rules[i]->pattern, module))
+        if (!s->rules[i]->frames && pattern_matches(s->rules[i]->pattern, module))
             return MEMO_RULE + (uint32_t)i;
     for (uint32_t k = 0; k < a->count; k++)
         for (size_t i = 0; i < s->file_rules; i++)
-            if (pattern_matches(s->rules[i]->pattern, a->frames[k].function) ||
-                pattern_matches(s->rules[i]->pattern, a->frames[k].file))
+            if (!s->rules[i]->frames &&
+                (pattern_matches(s->rules[i]->pattern, a->frames[k].function) ||
+                 pattern_matches(s->rules[i]->pattern, a->frames[k].file)))
                 return MEMO_RULE + (uint32_t)i;
     return MEMO_NONE;
 }
@@ -230,7 +183,7 @@ static uint32_t match_address(struct suppressions *s, const struct symbol_addres
     return m->memo;
 }
 
-static struct suppression *match_files(struct suppressions *s, uint32_t stack)
+static struct suppression *match_patterns(struct suppressions *s, uint32_t stack)
 {
     const struct trace_stack_node *nodes = s->dict->stacks;
     for (uint32_t node = stack; node && !(nodes[node].flags & SEEP_ROW_ROOT);
@@ -241,6 +194,38 @@ static struct suppression *match_files(struct suppressions *s, uint32_t stack)
             return s->rules[s->node_memo[node] - MEMO_RULE];
     }
     return NULL;
+}
+
+/* The frames of a stack, inlined ones too, in s->frames; returns how many. */
+static size_t list_frames(struct suppressions *s, uint32_t stack)
+{
+    const struct trace_stack_node *nodes = s->dict->stacks;
+    size_t count = 0;
+    for (uint32_t node = stack; node && !(nodes[node].flags & SEEP_ROW_ROOT);
+         node = nodes[node].parent) {
+        const struct symbol_address *a = symbols_of_node(s->symbols, node);
+        MEM_GROW(s->frames, s->frame_capacity, count + a->count);
+        for (uint32_t k = 0; k < a->count; k++)
+            s->frames[count++] = &a->frames[k];
+    }
+    return count;
+}
+
+static struct suppression *match_blocks(struct suppressions *s, uint32_t stack, unsigned kinds)
+{
+    size_t count = list_frames(s, stack);
+    for (size_t i = 0; i < s->file_rules; i++) {
+        const struct valgrind_rule *frames = s->rules[i]->frames;
+        if (frames && frames->kinds & kinds && valgrind_rule_matches(frames, s->frames, count))
+            return s->rules[i];
+    }
+    return NULL;
+}
+
+static struct suppression *match_files(struct suppressions *s, uint32_t stack, unsigned kinds)
+{
+    struct suppression *rule = s->patterns ? match_patterns(s, stack) : NULL;
+    return rule ? rule : match_blocks(s, stack, kinds);
 }
 
 static enum module_kind kind_of_node(const struct suppressions *s, uint32_t node)
@@ -291,11 +276,11 @@ static uint32_t match_builtin(struct suppressions *s, uint32_t stack)
     return MEMO_NONE;
 }
 
-struct suppression *suppressions_match(struct suppressions *s, uint32_t stack)
+struct suppression *suppressions_match(struct suppressions *s, uint32_t stack, unsigned kinds)
 {
     if (!stack || stack > s->dict->stack_count)
         return NULL;
-    struct suppression *rule = s->file_rules ? match_files(s, stack) : NULL;
+    struct suppression *rule = s->file_rules ? match_files(s, stack, kinds) : NULL;
     if (rule)
         return rule;
     if (s->builtin_memo[stack] == MEMO_UNKNOWN)

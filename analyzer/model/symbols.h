@@ -10,6 +10,7 @@
 /* One function at one place. Texts are owned by the symboliser and live as long as it does. */
 struct symbol_frame {
     const char *function; /* demangled; "module+0x1234" or "0x1234" where nothing is known */
+    const char *symbol;   /* the linker's, which `function` was made of; or NULL */
     const char *file;     /* source path, or NULL */
     uint32_t line;        /* 0 = unknown */
     const char *module;   /* path of the module, or NULL */

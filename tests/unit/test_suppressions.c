@@ -47,6 +47,20 @@ static void reads_lines(void **state)
         {"leak:foo\nrace:bar\n", NULL, 2},
         {"foo\n", NULL, 1},
         {"Leak:foo\n", NULL, 1},
+        {"{\n a name\n Memcheck:Leak\n fun:malloc\n}\nleak:foo", "a name|foo", 0},
+        {"{\n x\n Addrcheck,Memcheck:Leak\n ...\n}", "x", 0},
+        {"{\n x\n Memcheck:Leak\n match-leak-kinds: definite, possible\n fun:f\n}\n", "x", 0},
+        {"{\n x\n Memcheck:Cond\n fun:f\n}\n{\n y\n Memcheck:Leak\n obj:*\n}\n", "y", 0},
+        {"{\n x\n Memcheck:Param\n write(buf)\n fun:f\n}\n", "", 0}, /* not of leaks */
+        {"{\n x\n Helgrind:Race\n}\n", "", 0},
+        {"\n{\n x\n Memcheck:Leak\n fun:f\n", NULL, 2},
+        {"{\n x\n Memcheck\n fun:f\n}", NULL, 3},
+        {"{\n x\n Memcheck:Leak\n}", NULL, 4},
+        {"{\n}", NULL, 2},
+        {"{\n x\n Memcheck:Leak\n # no frame\n malloc\n}", NULL, 5},
+        {"{\n x\n Memcheck:Leak\n match-leak-kinds: some\n fun:f\n}", NULL, 4},
+        {"{ x\n", NULL, 1},
+        {"}\n", NULL, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct suppressions *s = suppressions_new();
@@ -201,8 +215,8 @@ static void matches_every_frame(void **state)
                          SEEP_OK);
         suppressions_bind(set, &s.trace.dict, &s.symbols);
         for (int again = 0; again < 2; again++) {
-            const struct suppression *l = suppressions_match(set, leaf);
-            const struct suppression *m = suppressions_match(set, main_node);
+            const struct suppression *l = suppressions_match(set, leaf, SUPPRESSION_ALL);
+            const struct suppression *m = suppressions_match(set, main_node, SUPPRESSION_ALL);
             if (!l != !cases[i].leaf || !m != !cases[i].main)
                 fail_msg("%s", cases[i].rules);
             if (l)
@@ -210,8 +224,125 @@ static void matches_every_frame(void **state)
             if (m)
                 assert_string_equal(m->pattern, cases[i].main);
         }
-        assert_null(suppressions_match(set, 0));
+        assert_null(suppressions_match(set, 0, SUPPRESSION_ALL));
         suppressions_free(set);
+    }
+    release_scene(&s);
+}
+
+/* The lines of a block between its kind and the closing brace; what of the stack it matches. */
+static void matches_blocks(void **state)
+{
+    (void)state;
+    struct scene s;
+    make_scene(&s);
+    struct symbol_frame inlined[] = {
+        {.function = "Inner::make(int, char)",
+         .symbol = "_ZN5Inner4makeEic",
+         .file = "/src/inner.h",
+         .line = 12,
+         .module = "/usr/lib/libfoo.so.1",
+         .inlined = true,
+         .named = true},
+        {.function = "outer",
+         .file = "/src/outer.cc",
+         .line = 2,
+         .module = "/usr/lib/libfoo.so.1",
+         .named = true},
+    };
+    uint32_t node = fake_node(&s.trace, 0, 1, SEEP_ROW_ROOT);
+    node = fake_node(&s.trace, node, fake_function(&s.symbols, "main", "/src/main.c", PROGRAM), 0);
+    node = fake_node(&s.trace, node, fake_function(&s.symbols, "again", NULL, PROGRAM), 0);
+    node = fake_node(&s.trace, node, fake_function(&s.symbols, "again", NULL, PROGRAM), 0);
+    node = fake_node(&s.trace, node, fake_place(&s.symbols, inlined, 2, SYMBOL_PROVED), 0);
+    static const struct {
+        const char *lines;
+        bool matches;
+    } cases[] = {
+        {"fun:malloc", true},
+        {"fun:calloc", true}, /* which one it was is not told */
+        {"fun:*alloc", true},
+        {"fun:_Znwm", true},
+        {"fun:_Znw*", true},
+        {"obj:*/vgpreload_memcheck-amd64-linux.so", true},
+        {"obj:*", true},
+        {"fun:free", false},
+        {"fun:_ZN5Inner4makeEic", false}, /* the first line is the allocation function's */
+        {"fun:malloc fun:_ZN5Inner4makeEic", true},
+        {"fun:malloc fun:_ZN5Inner4make*", true},
+        {"fun:malloc fun:_ZN?Inner*ic", true},
+        {"fun:malloc fun:Inner::make", true},
+        {"fun:malloc fun:Inner::make(int,?char)", true},
+        {"fun:malloc fun:Inner", false}, /* the whole name */
+        {"fun:malloc fun:make", false},
+        {"fun:malloc obj:/usr/lib/libfoo.so*", true},
+        {"fun:malloc obj:libfoo.so*", false},
+        {"fun:malloc src:inner.h", true},
+        {"fun:malloc src:inner.h:12", true},
+        {"fun:malloc src:/src/inner.?:12", true},
+        {"fun:malloc src:inner.h:13", false},
+        {"fun:malloc src:nner.h", false},
+        {"fun:malloc fun:outer", false}, /* what is inlined is a frame */
+        {"fun:malloc fun:* fun:outer fun:again fun:again fun:main", true},
+        {"fun:malloc fun:* fun:outer fun:again fun:main", false},
+        {"fun:malloc fun:* fun:outer fun:again fun:again fun:main fun:*", false},
+        {"... fun:main", true},
+        {"... fun:outer ... fun:main", true},
+        {"... fun:main ... fun:outer", false},
+        {"fun:malloc ... fun:again fun:main", true},
+        {"fun:malloc ... fun:outer fun:main", false},
+        {"...", true},
+        {"fun:malloc ...", true},
+        {"... fun:nowhere", false},
+        {"... fun:malloc fun:Inner*", true},
+        {"fun:malloc ... ... fun:main ...", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct strbuf text = {0};
+        strbuf_adds(&text, "{\n name\n Memcheck:Leak\n ");
+        for (const char *c = cases[i].lines; *c; c++)
+            strbuf_addc(&text, *c == ' ' ? '\n' : *c);
+        strbuf_adds(&text, "\n}\n");
+        struct suppressions *set = suppressions_new();
+        assert_int_equal(suppressions_parse(set, text.text, text.length, "x", NULL), SEEP_OK);
+        suppressions_bind(set, &s.trace.dict, &s.symbols);
+        const struct suppression *rule = suppressions_match(set, node, SUPPRESSION_ALL);
+        if (!rule != !cases[i].matches)
+            fail_msg("%s", cases[i].lines);
+        suppressions_free(set);
+        strbuf_release(&text);
+    }
+    release_scene(&s);
+}
+
+static void matches_kinds(void **state)
+{
+    (void)state;
+    struct scene s;
+    make_scene(&s);
+    char names[64];
+    uint32_t stack = make_stack(&s, "p:foo p:main", names, sizeof names);
+    static const struct {
+        const char *kinds;
+        unsigned matches;
+    } cases[] = {{"", 15},
+                 {"match-leak-kinds: definite\n", 1},
+                 {"match-leak-kinds:indirect,reachable\n", 10},
+                 {"match-leak-kinds: all\n", 15},
+                 {"match-leak-kinds: none\n", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct strbuf text = {0};
+        strbuf_addf(&text, "{\nx\nMemcheck:Leak\n%s...\nfun:foo\n}\n", cases[i].kinds);
+        struct suppressions *set = suppressions_new();
+        assert_int_equal(suppressions_parse(set, text.text, text.length, "x", NULL), SEEP_OK);
+        suppressions_bind(set, &s.trace.dict, &s.symbols);
+        for (unsigned kind = 1; kind <= SUPPRESSION_REACHABLE; kind *= 2)
+            assert_int_equal(suppressions_match(set, stack, kind) != NULL,
+                             (cases[i].matches & kind) != 0);
+        assert_int_equal(suppressions_match(set, stack, SUPPRESSION_ALL) != NULL,
+                         cases[i].matches != 0);
+        suppressions_free(set);
+        strbuf_release(&text);
     }
     release_scene(&s);
 }
@@ -226,8 +357,8 @@ static void counts_per_rule(void **state)
     struct suppressions *set = suppressions_new();
     assert_int_equal(suppressions_parse(set, "leak:foo\nleak:bar\n", 18, "x", NULL), SEEP_OK);
     suppressions_bind(set, &s.trace.dict, &s.symbols);
-    suppressions_count(suppressions_match(set, stack), 3, 300);
-    suppressions_count(suppressions_match(set, stack), 1, 10);
+    suppressions_count(suppressions_match(set, stack, SUPPRESSION_ALL), 3, 300);
+    suppressions_count(suppressions_match(set, stack, SUPPRESSION_ALL), 1, 10);
     assert_int_equal(suppressions_at(set, 0)->blocks, 4);
     assert_int_equal(suppressions_at(set, 0)->bytes, 310);
     assert_int_equal(suppressions_at(set, 0)->stacks, 2);
@@ -294,7 +425,7 @@ static void knows_what_libc_keeps(void **state)
     struct suppressions *set = suppressions_new();
     suppressions_bind(set, &s.trace.dict, &s.symbols);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct suppression *rule = suppressions_match(set, stacks[i]);
+        struct suppression *rule = suppressions_match(set, stacks[i], SUPPRESSION_ALL);
         if (!rule != !cases[i].what)
             fail_msg("%s: %s", cases[i].stack, rule ? rule->pattern : "no rule");
         if (!rule)
@@ -324,7 +455,7 @@ static void prefers_files_to_the_list(void **state)
     struct suppressions *set = suppressions_new();
     assert_int_equal(suppressions_parse(set, "leak:main", 9, "x", NULL), SEEP_OK);
     suppressions_bind(set, &s.trace.dict, &s.symbols);
-    assert_string_equal(suppressions_match(set, stack)->file, "x");
+    assert_string_equal(suppressions_match(set, stack, SUPPRESSION_ALL)->file, "x");
     suppressions_free(set);
     release_scene(&s);
 }
@@ -351,7 +482,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_lines),           cmocka_unit_test(loads_files),
-        cmocka_unit_test(matches_every_frame),   cmocka_unit_test(counts_per_rule),
+        cmocka_unit_test(matches_every_frame),   cmocka_unit_test(matches_blocks),
+        cmocka_unit_test(matches_kinds),         cmocka_unit_test(counts_per_rule),
         cmocka_unit_test(knows_what_libc_keeps), cmocka_unit_test(prefers_files_to_the_list),
         cmocka_unit_test(tells_modules),
     };
