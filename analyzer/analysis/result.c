@@ -130,6 +130,13 @@ struct result *result_null(struct result *parent, const char *name)
     return add(parent, name, RESULT_NULL, UNIT_NONE);
 }
 
+void result_adopt(struct result *parent, const char *name, struct result *child)
+{
+    assert(!child->name);
+    child->name = name ? mem_strdup(name) : NULL;
+    append(parent, child);
+}
+
 void result_share(struct result *array, struct result *item)
 {
     assert(array->type == RESULT_ARRAY && !item->name);

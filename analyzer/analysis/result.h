@@ -64,6 +64,8 @@ struct result *result_address(struct result *parent, const char *name, uint64_t 
 struct result *result_text(struct result *parent, const char *name, const char *value);
 struct result *result_bool(struct result *parent, const char *name, bool value);
 struct result *result_null(struct result *parent, const char *name);
+/* Makes `child`, a root, a child of `parent`, which owns it from now on. */
+void result_adopt(struct result *parent, const char *name, struct result *child);
 /* Adds `item`, an item of another array, to this one as well: what occurs often is held once. It
  * lives as long as one of its parents. */
 void result_share(struct result *array, struct result *item);

@@ -34,7 +34,7 @@ void options_init(void)
         options_filters[count++] = (struct cli_option){f->name, 0, f->value, f->help};
 }
 
-bool options_colour(const struct cli *cli)
+bool options_colour(const struct cli *cli, int fd)
 {
     const char *wish = cli_value(cli, "color");
     if (wish && strcmp(wish, "auto") != 0)
@@ -44,7 +44,7 @@ bool options_colour(const struct cli *cli)
         return false;
     if (!term || strcmp(term, "dumb") == 0)
         return false;
-    return isatty(STDOUT_FILENO);
+    return isatty(fd);
 }
 
 bool options_json(const struct cli *cli)

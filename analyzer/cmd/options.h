@@ -19,9 +19,9 @@ extern struct cli_option options_filters[];       /* made of filter_options by o
 /* Fills the tables that are made of the lower layers' lists. To be called before anything else. */
 void options_init(void);
 
-/* Whether text on standard output is to be coloured: --color, else NO_COLOR and TERM, else whether
- * it is a terminal. */
-bool options_colour(const struct cli *cli);
+/* Whether text on `fd` is to be coloured: --color, else NO_COLOR and TERM, else whether it is a
+ * terminal. */
+bool options_colour(const struct cli *cli, int fd);
 
 /* True for --format=json. */
 bool options_json(const struct cli *cli);

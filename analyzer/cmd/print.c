@@ -11,35 +11,40 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static unsigned terminal_width(bool terminal)
+static unsigned terminal_width(int fd, bool terminal)
 {
     const char *columns = getenv("COLUMNS");
     uint64_t wish;
     if (columns && cli_parse_count(columns, &wish) && wish >= 40 && wish <= 1000)
         return (unsigned)wish;
     struct winsize size;
-    if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if (terminal && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     return terminal ? 80 : 100;
 }
 
-int print_report(const struct cli *cli, const struct report *report)
+void print_report_to(const struct cli *cli, const struct report *report, FILE *stream)
 {
     struct strbuf out = {0};
     if (options_json(cli)) {
         json_report(&out, report);
     } else {
-        bool terminal = isatty(STDOUT_FILENO);
+        bool terminal = isatty(fileno(stream));
         struct text_style style = {
-            .colour = options_colour(cli),
+            .colour = options_colour(cli, fileno(stream)),
             .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
             .cut = terminal && !cli_flag(cli, "full-names"),
             .full_names = cli_flag(cli, "full-names"),
-            .width = terminal_width(terminal),
+            .width = terminal_width(fileno(stream), terminal),
         };
         text_report(&out, report, &style);
     }
-    fwrite(out.text, 1, out.length, stdout); /* main() looks whether that went well */
+    fwrite(out.text, 1, out.length, stream); /* main() looks whether that went well */
     strbuf_release(&out);
+}
+
+int print_report(const struct cli *cli, const struct report *report)
+{
+    print_report_to(cli, report, stdout);
     return CLI_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
+#include "cmd/gate.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "cmd/run_summary.h"
@@ -51,6 +52,9 @@ static const struct cli_option options[] = {
      "What happens when the program records faster than that can be packed for long: it has to "
      "wait, or events are dropped and counted. Without it: wait."},
     {"quiet", 'q', NULL, "Say nothing unless something is wrong."},
+    {"check", 0, NULL,
+     "Be a gate for leaks at the end, as seep check is: leave with 23 where there are any and the "
+     "program itself did not fail. The options that follow are those of the gate."},
     {NULL},
 };
 
@@ -71,6 +75,8 @@ struct run {
     uint64_t sample_ns; /* when the sampler is to come again */
     struct streams streams;
     struct progress progress;
+    struct gate gate;
+    int verdict; /* status that the gate leaves with, if there is one */
 };
 
 /* Prints the message and returns the status. */
@@ -231,6 +237,8 @@ static int start(struct run *r)
     if (!options_coding(r->cli, &r->coding) ||
         !options_bytes(r->cli, "spool-size", &r->spool_bytes))
         return CLI_RUN_FAILED;
+    if (!gate_init(&r->gate, r->cli))
+        return CLI_RUN_FAILED;
     const char *when_full = cli_value(r->cli, "when-full");
     if (when_full && strcmp(when_full, "wait") != 0 && strcmp(when_full, "drop") != 0)
         return cli_usage_error(r->cli, "--when-full=%s: wait or drop is wanted", when_full);
@@ -299,6 +307,26 @@ static void wait_for_others(struct run *r)
     }
 }
 
+/* Judges all that was recorded; returns the status to leave with. */
+static int judge(struct run *r, const struct collected *collected)
+{
+    if (!collected->main || collected->left) {
+        cli_error(r->cli, "not checked: %s",
+                  collected->left ? "not everything could be packed" : "nothing was recorded");
+        return CLI_INCOMPLETE;
+    }
+    size_t count = collected->other_count + 1;
+    char **paths = mem_zalloc(count, sizeof *paths);
+    paths[0] = mem_strdup(r->name);
+    for (size_t i = 1; i < count; i++)
+        paths[i] = run_summary_beside(r->name, collected->others[i - 1].path);
+    int status = gate_judge(&r->gate, r->cli, (const char *const *)paths, count, stderr);
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    free(paths);
+    return status == CLI_FAILED ? CLI_RUN_FAILED : status;
+}
+
 static void make_traces(struct run *r, uint32_t main_pid)
 {
     struct collect_options how = {
@@ -320,6 +348,7 @@ static void make_traces(struct run *r, uint32_t main_pid)
         .seep = program_invocation_name,
         .collected = &collected,
         .main_pid = main_pid,
+        .checked = cli_flag(r->cli, "check"),
     };
     if (!cli_flag(r->cli, "quiet")) {
         run_summary_print(&summary, &how);
@@ -331,6 +360,8 @@ static void make_traces(struct run *r, uint32_t main_pid)
         cli_error(r->cli, "%s", err.message);
     if (e != SEEP_OK)
         run_summary_print_left(&summary);
+    if (cli_flag(r->cli, "check"))
+        r->verdict = judge(r, &collected);
     collected_release(&collected);
 }
 
@@ -345,6 +376,7 @@ static void release(struct run *r)
     free(r->library);
     free(r->name);
     free(r->file);
+    gate_release(&r->gate);
 }
 
 static int run(struct cli *cli)
@@ -371,8 +403,8 @@ static int run(struct cli *cli)
     make_traces(&r, main_pid);
     supervise_release(&r.supervise);
     release(&r);
-    if (!WIFSIGNALED(end.status))
-        return WEXITSTATUS(end.status);
+    if (!WIFSIGNALED(end.status)) /* the program's own failure wins */
+        return WEXITSTATUS(end.status) ? WEXITSTATUS(end.status) : r.verdict;
     supervise_die(WTERMSIG(end.status));
     return CLI_SIGNAL_BASE + WTERMSIG(end.status);
 }
@@ -390,7 +422,7 @@ const struct cli_command cmd_run = {
         "Exit status: the program's; 125 if seep failed before it ran, 126 if the program cannot "
         "be "
         "executed or recorded, 127 if it was not found.",
-    .options = (const struct cli_option *const[]){options, options_packing, NULL},
+    .options = (const struct cli_option *const[]){options, options_packing, gate_options, NULL},
     .stop_at_argument = true,
     .failure = CLI_RUN_FAILED,
     .run = run,

@@ -31,8 +31,7 @@ static char *quoted(const char *text)
     return strbuf_detach(&b);
 }
 
-/* A trace beside FILE, named as the user would: FILE's directory as given, and its own name. */
-static char *beside(const char *file, const char *path)
+char *run_summary_beside(const char *file, const char *path)
 {
     const char *slash = strrchr(file, '/'), *base = strrchr(path, '/');
     struct strbuf b = {0};
@@ -102,7 +101,7 @@ static void print_others(const struct run_summary *s)
             : c->other_count == 1 ? "a child process"
                                   : "child processes");
     for (size_t i = 0; i < c->other_count && i < NAMES_MAX; i++) {
-        char *name = beside(s->file, c->others[i].path);
+        char *name = run_summary_beside(s->file, c->others[i].path);
         fprintf(stderr, "%s%s", i ? ", " : "", name);
         free(name);
     }
@@ -147,7 +146,8 @@ void run_summary_print_left(const struct run_summary *s)
 {
     const struct collected *c = s->collected;
     if (c->main_spool) {
-        char *name = beside(s->file, c->main_spool), *spool = quoted(name), *file = quoted(s->file);
+        char *name = run_summary_beside(s->file, c->main_spool), *spool = quoted(name),
+             *file = quoted(s->file);
         fprintf(stderr, "seep: to go on with the trace: %s pack -o %s %s\n", s->seep, file, spool);
         free(name);
         free(spool);
@@ -177,12 +177,12 @@ void run_summary_print(const struct run_summary *s, const struct collect_options
     print_others(s);
     print_running(s);
     if (!next && c->other_count) {
-        char *name = beside(s->file, c->others[0].path);
+        char *name = run_summary_beside(s->file, c->others[0].path);
         next = quoted(name);
         free(name);
     }
     print_merge(s);
-    if (next)
+    if (next && !s->checked)
         fprintf(stderr, "seep: next: %s leaks %s\n", s->seep, next);
     free(next);
 }

@@ -14,7 +14,12 @@ struct run_summary {
     const char *seep;    /* how seep itself was called */
     const struct collected *collected;
     uint32_t main_pid;
+    bool checked; /* a gate's report follows, with a next command of its own */
 };
+
+/* A trace beside FILE, named as the user would: FILE's directory as given, and its own name. Owned
+ * by the caller. */
+char *run_summary_beside(const char *file, const char *path);
 
 /* Prints two to four lines on standard error: where the trace is, what is in it, which other
  * processes were recorded, and the next command. Reads the trace once; `progress` as in struct

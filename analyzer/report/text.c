@@ -18,6 +18,7 @@ static const struct {
 } layouts[] = {
     {"seep.info", text_info},
     {"seep.leaks", text_leaks},
+    {"seep.check", text_check},
 };
 
 /* ------------------------------------------------------------------ pieces */
