@@ -22,7 +22,8 @@ enum check_verdict { CHECK_PASSED, CHECK_FAILED, CHECK_UNDECIDED, CHECK_SKIPPED 
 
 /* Adds what is to be said of a trace to `traces`, an array, and returns its verdict. `name` is what
  * the user calls it; `leaks` is the tree of analysis/leaks.h, made of the kinds that are errors,
- * with all sites that are not too small to count; a root, which becomes part of this tree; `summary` is the reader's after SEEP_END:
+ * with all sites that are not too small to count; a root, which becomes part of this tree;
+ * `summary` is the reader's after SEEP_END:
  *
  *   trace         text
  *   reasons       array of texts: why it is undecided

@@ -6,6 +6,7 @@
 
 #include "analysis/fork.h"
 #include "analysis/leaks_sites.h"
+#include "analysis/site_frames.h"
 #include "model/calls.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
@@ -15,7 +16,6 @@
 
 #define THREADS_SHOWN 8
 
-const char *const leaks_by_names[] = {"stack", "function", "module", "source", NULL};
 const char *const leaks_order_names[] = {"bytes", "blocks", "time", NULL};
 
 /* Of a shown site: its blocks' sizes, threads and calls. */
@@ -82,87 +82,6 @@ static void details_release(struct details *d)
 
 /* ------------------------------------------------------------------ the tree */
 
-static void add_frame(struct result *frames, const struct symbol_frame *f, uint64_t pc,
-                      uint8_t flags, enum symbol_suspicion suspicion)
-{
-    struct result *r = result_object(frames, NULL);
-    result_text(r, "function", f->function);
-    result_text(r, "symbol", f->symbol && strcmp(f->symbol, f->function) ? f->symbol : NULL);
-    result_text(r, "file", f->file);
-    if (f->line)
-        result_integer(r, "line", f->line);
-    else
-        result_null(r, "line");
-    result_text(r, "module", f->module);
-    result_address(r, "address", pc);
-    result_bool(r, "inlined", f->inlined);
-    result_bool(r, "suspect", suspicion == SYMBOL_SUSPECT);
-    result_bool(r, "guessed", flags & SEEP_ROW_GUESSED);
-    result_bool(r, "named", f->named);
-}
-
-/* Frames by stack node, each made once however many stacks run through it: with all sites shown
- * most of the tree would be copies of the same outer frames. */
-struct frames {
-    const struct trace_dict *dict;
-    struct symbols *symbols;
-    struct result *holder;   /* owns the arrays below */
-    struct result **of_node; /* by stack node: an array of its frames; NULL: not made yet */
-};
-
-static void frames_init(struct frames *f, const struct trace_dict *dict, struct symbols *symbols)
-{
-    f->dict = dict;
-    f->symbols = symbols;
-    f->holder = result_new_object();
-    f->of_node = mem_zalloc((size_t)dict->stack_count + 1, sizeof(struct result *));
-}
-
-static void frames_release(struct frames *f)
-{
-    result_free(f->holder);
-    free(f->of_node);
-}
-
-static struct result *frames_of_node(struct frames *f, uint32_t node)
-{
-    if (!f->of_node[node]) {
-        const struct trace_stack_node *n = &f->dict->stacks[node];
-        const struct symbol_address *a = symbols_of_node(f->symbols, node);
-        f->of_node[node] = result_array(f->holder, "");
-        for (uint32_t i = 0; i < a->count; i++)
-            add_frame(f->of_node[node], &a->frames[i], n->pc, n->flags, a->suspicion);
-    }
-    return f->of_node[node];
-}
-
-static void add_frames(struct result *site, uint32_t stack, unsigned depth, struct frames *frames)
-{
-    const struct trace_stack_node *nodes = frames->dict->stacks;
-    struct result *list = result_array(site, "frames");
-    uint64_t hidden = 0;
-    bool cut = false;
-    for (uint32_t node = stack; node; node = nodes[node].parent) {
-        if (nodes[node].flags & SEEP_ROW_ROOT) {
-            cut = nodes[node].flags & SEEP_ROW_CUT;
-            break;
-        }
-        if (depth && result_length(list) >= depth) {
-            hidden++; /* not named, only counted */
-            continue;
-        }
-        struct result *here = frames_of_node(frames, node);
-        for (size_t i = 0; i < here->u.children.count; i++) {
-            if (depth && result_length(list) >= depth)
-                hidden++;
-            else
-                result_share(list, here->u.children.items[i]);
-        }
-    }
-    result_bool(site, "cut", cut);
-    result_count(site, "hidden_frames", hidden);
-}
-
 static void add_blocks_of_site(struct result *r, const struct details *d, size_t at)
 {
     const struct detail *site = &d->sites[at];
@@ -194,7 +113,7 @@ static double percent(uint64_t part, uint64_t whole)
 
 static void add_site(struct result *list, const struct leaks_site *site, const struct details *d,
                      size_t at, uint64_t matched_bytes, const struct leaks_options *options,
-                     struct frames *frames)
+                     struct site_frames *frames)
 {
     struct result *r = result_object(list, NULL);
     bool inherited = options->inherited;
@@ -212,7 +131,7 @@ static void add_site(struct result *list, const struct leaks_site *site, const s
     result_count(r, "stacks", site->stacks);
     result_text(r, "suppressed", site->rule ? site->rule->pattern : NULL);
     result_bool(r, "builtin", site->rule && !site->rule->file);
-    add_frames(r, site->heaviest, options->depth, frames);
+    site_frames_add(r, site->heaviest, options->depth, frames);
 }
 
 /* What is there at the end of a recording that ends early was not there at exit. */
@@ -345,13 +264,13 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
                                 struct symbols *symbols)
 {
     struct details details;
-    struct frames frames;
+    struct site_frames frames;
     details_collect(&details, sites, set);
-    frames_init(&frames, dict, symbols);
+    site_frames_init(&frames, dict, symbols);
 
     struct result *r = result_new_object();
     add_window(r, set, options->filter);
-    result_text(r, "by", leaks_by_names[options->by]);
+    result_text(r, "by", site_by_names[options->by]);
     result_text(r, "order", leaks_order_names[options->order]);
     add_total(r, live_set_totals(set));
     add_inherited(r, set);
@@ -365,7 +284,7 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     result_count(out, "blocks", set->filtered_blocks);
     result_bytes(out, "bytes", set->filtered_bytes);
     add_suppressions(r, sites, options);
-    frames_release(&frames);
+    site_frames_release(&frames);
     details_release(&details);
     return r;
 }

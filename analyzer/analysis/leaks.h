@@ -8,16 +8,13 @@
 #define ANALYSIS_LEAKS_H
 
 #include "analysis/result.h"
+#include "analysis/site_key.h"
 #include "model/filter.h"
 #include "model/suppressions.h"
 #include "model/symbols.h"
 #include "trace/trace_reader.h"
 #include "util/err.h"
 
-/* What makes two blocks belong to the same call site. FUNCTION, MODULE and SOURCE (file) are those
- * of the allocating frame: the innermost that is no mere wrapper (operator new, std::allocator,
- * xmalloc, strdup, ...). */
-enum leaks_by { LEAKS_BY_STACK, LEAKS_BY_FUNCTION, LEAKS_BY_MODULE, LEAKS_BY_SOURCE };
 enum leaks_order { LEAKS_ORDER_BYTES, LEAKS_ORDER_BLOCKS, LEAKS_ORDER_TIME /* oldest first */ };
 
 /* What leads to a block. Indirectly lost ones are none of these: they stand with the block that
@@ -28,12 +25,11 @@ enum leaks_kind {
     LEAKS_REACHABLE = 4, /* pointers to the start of each block on the way; or it is ignored */
 };
 
-/* Names for the command line, in the enum's order, NULL-ended: "stack", ...; "bytes", ... */
-extern const char *const leaks_by_names[];
+/* Names for the command line, in the enum's order, NULL-ended. */
 extern const char *const leaks_order_names[];
 
 struct leaks_options {
-    enum leaks_by by;
+    enum site_by by;
     enum leaks_order order;
     size_t top;         /* sites shown; 0 = all */
     uint64_t min_bytes; /* smaller sites are not shown but counted as hidden */
@@ -74,7 +70,7 @@ struct leaks_options {
  *   definite, indirect, possible, reachable   each null without a graph, or object {blocks [count],
  *                   bytes [bytes]}: what filters and suppressions leave, shown or not. A filter or
  *                   a rule that takes a lost block out takes out what it leads to
- *   by, order       texts as in leaks_by_names, leaks_order_names
+ *   by, order       texts as in site_by_names, leaks_order_names
  *   window          null, or object {from, to: texts as given or null; from_ns, to_ns [ns]}
  *   end_ns          [ns] the moment looked at
  *   total           object: everything live at that moment, before filters:
@@ -113,18 +109,7 @@ struct leaks_options {
  *     stacks        [count] distinct stacks in this site; 1 when by stack
  *     suppressed    null, or text: the rule, where show_builtin or show_suppressed lists it
  *     builtin       bool: that rule is a built-in one
- *     cut           bool: the stack's older frames were not recorded
- *     hidden_frames [count] frames not shown because of `depth`; what was inlined into the
- *                   addresses behind the last shown one is not looked up and not counted
- *     frames        array, innermost first, of the site's heaviest stack:
- *       function    text;  symbol  text or null: the linker's, where that is another
- *       file        text or null;  line  integer or null
- *       module      text (path) or null
- *       address     [address]
- *       inlined     bool: inlined into the next frame
- *       suspect     bool: no call stands before the return address
- *       guessed     bool: found by frame pointer, without unwind data
- *       named       bool: false where `function` is only an address
+ *     frames, cut, hidden_frames   of the site's heaviest stack: analysis/site_frames.h
  *   hidden          object {sites [count], blocks [count], bytes [bytes], small_sites [count]}:
  *                   matched but not shown; small ones because of min_bytes or min_blocks
  *   filtered_out    object {blocks [count], bytes [bytes]}

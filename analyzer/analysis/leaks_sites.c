@@ -2,95 +2,10 @@
 #include "analysis/leaks_sites.h"
 
 #include "analysis/resolve.h"
-#include "model/wrappers.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ------------------------------------------------------------------ grouping by name */
-
-/* What makes two stacks the same site when merging by name. The texts are the symboliser's. */
-struct key {
-    const char *name;
-    const char
-        *module; /* tells functions of one name apart; NULL when grouping by something else */
-    const struct suppression *rule;
-};
-
-struct key_slot {
-    struct key key;
-    uint32_t site; /* number + 1; 0: free */
-};
-
-struct key_table {
-    struct key_slot *slots;
-    size_t count, capacity; /* a power of two */
-};
-
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-    for (; text && *text; text++)
-        h = (h ^ (uint8_t)*text) * 0x100000001b3ull; /* FNV-1a */
-    return h;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static struct key_slot *key_slot(const struct key_table *t, const struct key *k)
-{
-    uint64_t h = hash_text(hash_text(0xcbf29ce484222325ull, k->name), k->module);
-    h = (h ^ (uintptr_t)k->rule) * 0x9e3779b97f4a7c15ull;
-    for (size_t at = (size_t)(h >> 20);; at++) {
-        struct key_slot *slot = &t->slots[at & (t->capacity - 1)];
-        if (!slot->site || (slot->key.rule == k->rule && same_text(slot->key.name, k->name) &&
-                            same_text(slot->key.module, k->module)))
-            return slot;
-    }
-}
-
-static struct key_slot *key_find(struct key_table *t, const struct key *k)
-{
-    if ((t->count + 1) * 2 > t->capacity) {
-        struct key_table old = *t;
-        t->capacity = old.capacity ? old.capacity * 2 : 256;
-        t->slots = mem_zalloc(t->capacity, sizeof *t->slots);
-        for (size_t i = 0; i < old.capacity; i++)
-            if (old.slots[i].site)
-                *key_slot(t, &old.slots[i].key) = old.slots[i];
-        free(old.slots);
-    }
-    return key_slot(t, k);
-}
-
-static const char *module_or_unknown(const char *module)
-{
-    return module ? module : "(unknown module)";
-}
-
-static struct key key_of(uint32_t node, enum leaks_by by, const struct suppression *rule,
-                         const struct trace_dict *dict, struct symbols *symbols)
-{
-    const struct symbol_frame *f = wrapper_caller(dict, symbols, node);
-    struct key k = {.name = "(unknown)", .rule = rule};
-    if (!f)
-        return k;
-    switch (by) {
-    case LEAKS_BY_STACK:
-    case LEAKS_BY_FUNCTION:
-        k.name = f->function;
-        k.module = f->module;
-        break;
-    case LEAKS_BY_MODULE: k.name = module_or_unknown(f->module); break;
-    case LEAKS_BY_SOURCE: /* without debug info the module is the nearest there is */
-        k.name = f->file ? f->file : module_or_unknown(f->module);
-        break;
-    }
-    return k;
-}
 
 /* ------------------------------------------------------------------ sites */
 
@@ -146,7 +61,7 @@ static enum seep_err resolve_live(struct leaks_sites *s, const struct live_set *
                                   const struct leaks_options *options, struct err *err)
 {
     bool rules = options->suppressions && suppressions_need_names(options->suppressions);
-    if (!rules && options->by == LEAKS_BY_STACK)
+    if (!rules && options->by == SITE_BY_STACK)
         return SEEP_OK;
     uint8_t *marks = mem_zalloc((size_t)s->dict->stack_count + 1, 1);
     for (uint32_t node = 0; node <= s->dict->stack_count; node++)
@@ -160,7 +75,7 @@ enum seep_err leaks_sites_group(struct leaks_sites *s, const struct live_set *se
                                 const struct leaks_options *options, const struct trace_dict *dict,
                                 struct symbols *symbols, struct err *err)
 {
-    struct key_table keys = {0};
+    struct site_table keys = {0};
     s->dict = dict;
     s->symbols = symbols;
     enum seep_err code = resolve_live(s, set, options, err);
@@ -177,15 +92,15 @@ enum seep_err leaks_sites_group(struct leaks_sites *s, const struct live_set *se
         if (suppress(s, options, rule, use))
             continue;
         struct leaks_site *site;
-        if (options->by == LEAKS_BY_STACK) {
+        if (options->by == SITE_BY_STACK) {
             site = add_site(s, rule);
         } else {
-            struct key key = key_of(node, options->by, rule, dict, symbols);
-            struct key_slot *slot = key_find(&keys, &key);
+            struct site_key key = site_key_of(node, options->by, rule, dict, symbols);
+            struct site_slot *slot = site_find(&keys, &key);
             if (!slot->site) {
                 site = add_site(s, rule);
                 site->name = mem_strdup(key.name);
-                *slot = (struct key_slot){.key = key, .site = site->number + 1};
+                *slot = (struct site_slot){.key = key, .site = site->number + 1};
                 keys.count++;
             }
             site = &s->items[slot->site - 1];
@@ -193,7 +108,7 @@ enum seep_err leaks_sites_group(struct leaks_sites *s, const struct live_set *se
         add_node(site, node, use);
         s->node_site[node] = site->number + 1;
     }
-    free(keys.slots);
+    site_table_release(&keys);
     return SEEP_OK;
 }
 
@@ -281,8 +196,8 @@ enum seep_err leaks_sites_order(struct leaks_sites *s, const struct leaks_option
     for (size_t i = 0; i < s->shown && !code; i++) {
         struct leaks_site *site = &s->items[i];
         if (!site->name)
-            site->name =
-                mem_strdup(key_of(site->heaviest, LEAKS_BY_STACK, NULL, s->dict, s->symbols).name);
+            site->name = mem_strdup(
+                site_key_of(site->heaviest, SITE_BY_STACK, NULL, s->dict, s->symbols).name);
     }
     return code;
 }

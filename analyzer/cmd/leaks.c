@@ -59,7 +59,7 @@ static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *
     *printed = false;
     o->top = (size_t)top;
     o->depth = depth > UINT_MAX ? 0 : (unsigned)depth;
-    o->by = (enum leaks_by)options_choice(cli, "by", leaks_by_names, LEAKS_BY_STACK);
+    o->by = (enum site_by)options_choice(cli, "by", site_by_names, SITE_BY_STACK);
     o->order = (enum leaks_order)options_choice(cli, "order", leaks_order_names, LEAKS_ORDER_BYTES);
     o->show_builtin = cli_flag(cli, "show-builtin");
     o->show_suppressed = cli_flag(cli, "show-suppressed");

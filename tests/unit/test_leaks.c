@@ -182,7 +182,7 @@ struct question {
     uint64_t from, to;       /* event numbers, [from, to); to 0: not given */
     uint64_t min_size;
     uint32_t thread; /* 0: any */
-    enum leaks_by by;
+    enum site_by by;
 };
 
 static bool answers(const struct program *p, const struct life *l, const struct question *q)
@@ -212,7 +212,7 @@ static bool answers(const struct program *p, const struct life *l, const struct 
 }
 
 /* The whole stack as text, or the one frame that asked for the memory. */
-static void key_of(const struct program *p, uint32_t stack, enum leaks_by by, struct strbuf *key)
+static void key_of(const struct program *p, uint32_t stack, enum site_by by, struct strbuf *key)
 {
     static const char *const wrappers[] = {"operator new(unsigned long)", "xmalloc",
                                            "std::allocator<int>::allocate(unsigned long)"};
@@ -230,18 +230,18 @@ static void key_of(const struct program *p, uint32_t stack, enum leaks_by by, st
                 caller = f;
             if (!first)
                 first = f;
-            if (by == LEAKS_BY_STACK)
+            if (by == SITE_BY_STACK)
                 strbuf_addf(key, "%s@%llx<", f->function, (unsigned long long)pc);
         }
     }
-    if (by == LEAKS_BY_STACK)
+    if (by == SITE_BY_STACK)
         strbuf_adds(key, p->trace.dict.stacks[n].flags & SEEP_ROW_CUT ? "cut" : "");
     caller = caller ? caller : first;
-    if (by == LEAKS_BY_FUNCTION)
+    if (by == SITE_BY_FUNCTION)
         strbuf_addf(key, "%s|%s", caller->function, caller->module);
-    else if (by == LEAKS_BY_MODULE)
+    else if (by == SITE_BY_MODULE)
         strbuf_adds(key, caller->module);
-    else if (by == LEAKS_BY_SOURCE)
+    else if (by == SITE_BY_SOURCE)
         strbuf_adds(key, caller->file ? caller->file : caller->module);
 }
 
@@ -281,22 +281,22 @@ static size_t group(const struct program *p, const struct question *q, struct na
 }
 
 /* The key of a site in the tree. */
-static void key_in_tree(const struct result *s, enum leaks_by by, struct strbuf *key)
+static void key_in_tree(const struct result *s, enum site_by by, struct strbuf *key)
 {
     const struct result *frames = get(s, "frames");
-    if (by != LEAKS_BY_STACK)
+    if (by != SITE_BY_STACK)
         strbuf_adds(key, text(s, "name"));
     for (size_t i = 0; i < result_length(frames); i++) {
         const struct result *f = result_at(frames, i);
-        if (by == LEAKS_BY_STACK)
+        if (by == SITE_BY_STACK)
             strbuf_addf(key, "%s@%llx<", text(f, "function"),
                         (unsigned long long)number(f, "address"));
-        else if (by == LEAKS_BY_FUNCTION && strcmp(text(f, "function"), text(s, "name")) == 0) {
+        else if (by == SITE_BY_FUNCTION && strcmp(text(f, "function"), text(s, "name")) == 0) {
             strbuf_addf(key, "|%s", text(f, "module"));
             break;
         }
     }
-    if (by == LEAKS_BY_STACK)
+    if (by == SITE_BY_STACK)
         strbuf_adds(key, get(s, "cut")->u.boolean ? "cut" : "");
 }
 
@@ -408,7 +408,7 @@ static void agrees_with_the_naive_side(void **state)
     for (uint64_t seed = 1; seed <= 6; seed++) {
         make_program(&p, seed, 1500);
         uint64_t middle_ns = p.trace.summary.duration_ns / 2;
-        for (int by = LEAKS_BY_STACK; by <= LEAKS_BY_SOURCE; by++) {
+        for (int by = SITE_BY_STACK; by <= SITE_BY_SOURCE; by++) {
             struct question questions[] = {
                 {.by = by},
                 {.by = by, .to_ns = middle_ns},
@@ -542,7 +542,7 @@ static void shows_the_heaviest_stack(void **state)
     fake_alloc(&s.trace, 1, 1, light[0], 10, SEEP_CALL_MALLOC, 0);
     fake_alloc(&s.trace, 1, 1, heavy, 100, SEEP_CALL_MALLOC, 0);
     fake_alloc(&s.trace, 1, 1, light[1], 20, SEEP_CALL_MALLOC, 0);
-    struct result *r = analyse(&s, &(struct leaks_options){.by = LEAKS_BY_FUNCTION});
+    struct result *r = analyse(&s, &(struct leaks_options){.by = SITE_BY_FUNCTION});
     assert_int_equal(result_length(get(r, "sites")), 1);
     assert_int_equal(number(site(r, 0), "stacks"), 3);
     assert_string_equal(text(result_at(get(site(r, 0), "frames"), 1), "function"), "b");
@@ -677,7 +677,7 @@ static void suppresses(void **state)
     result_free(r);
     options.show_builtin = false;
     options.show_suppressed = true;
-    options.by = LEAKS_BY_MODULE;
+    options.by = SITE_BY_MODULE;
     r = analyse(&s, &options); /* main and a lie in one module, but a is marked */
     assert_int_equal(result_length(get(r, "sites")), 2);
     assert_string_equal(text(site(r, 1), "suppressed"), "^a$");
