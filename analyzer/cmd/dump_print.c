@@ -2,6 +2,7 @@
 #include "cmd/dump_print.h"
 
 #include "model/calls.h"
+#include "model/graph_words.h"
 #include "model/heap.h"
 #include "report/json.h"
 #include "trace/beside_read.h"
@@ -262,6 +263,35 @@ static void add_visible(struct strbuf *out, const struct beside_text *text)
     utf8_add_visible(out, text->bytes ? text->bytes : "", text->length);
 }
 
+static const char *map_call_name(uint64_t call)
+{
+    return call == SEEP_MAP_MMAP ? "mmap" : call == SEEP_MAP_MUNMAP ? "munmap" : "mremap";
+}
+
+static void text_map_call(struct strbuf *out, const struct beside_view *v)
+{
+    strbuf_addf(out, " %s 0x%" PRIx64 " %s", map_call_name(v->map_call), v->address,
+                human_bytes(v->bytes).text);
+    if (v->map_call == SEEP_MAP_MREMAP)
+        strbuf_addf(out, " to 0x%" PRIx64 " %s", v->new_address, human_bytes(v->new_bytes).text);
+    if (v->by_allocator)
+        strbuf_adds(out, " by the allocator");
+}
+
+static void text_graph(struct strbuf *out, const struct beside_view *v)
+{
+    strbuf_addf(out, " heap graph %" PRIu64 " %s: ", v->number, graph_trigger_words(v->trigger));
+    if (v->state != SEEP_GRAPH_TAKEN) {
+        strbuf_addf(out, "none, %s", graph_state_words(v->state));
+        return;
+    }
+    strbuf_addf(out, "%" PRIu64 " other %s held for %s, the fork took %s", v->stopped_threads,
+                v->stopped_threads == 1 ? "thread" : "threads", human_ns(v->held_ns).text,
+                human_ns(v->fork_ns).text);
+    if (v->missed_threads)
+        strbuf_addf(out, "; %" PRIu64 " did not stop in time", v->missed_threads);
+}
+
 static void text_beside(struct strbuf *out, const struct beside_view *v)
 {
     if (v->process)
@@ -315,6 +345,15 @@ static void text_beside(struct strbuf *out, const struct beside_view *v)
         strbuf_addf(out, " when %s inherited blocks were made", human_count(v->count).text);
         break;
     case SEEP_BESIDE_PROCESS_END: strbuf_adds(out, " ends"); break;
+    case SEEP_BESIDE_MAP_CALL: text_map_call(out, v); break;
+    case SEEP_BESIDE_GRAPH: text_graph(out, v); break;
+    case SEEP_BESIDE_IGNORE:
+        strbuf_addf(out, " the block at 0x%" PRIx64 " is on purpose", v->address);
+        break;
+    case SEEP_BESIDE_IGNORE_THREAD:
+        strbuf_addf(out, " what thread %" PRIu64 " makes is on purpose%s", v->thread,
+                    v->on ? "" : " no more");
+        break;
     default: break;
     }
 }
@@ -440,6 +479,30 @@ static void json_memory(struct strbuf *out, const struct beside_view *v)
         strbuf_addf(out, ",\"%s\":%" PRIu64, names[i], v->memory[i]);
 }
 
+static void json_map_call(struct strbuf *out, const struct beside_view *v)
+{
+    strbuf_addf(out, ",\"call\":\"%s\"", map_call_name(v->map_call));
+    json_address(out, ",\"address\":\"", v->address);
+    json_number(out, ",\"bytes\":", v->bytes);
+    if (v->map_call == SEEP_MAP_MREMAP) {
+        json_address(out, ",\"new_address\":\"", v->new_address);
+        json_number(out, ",\"new_bytes\":", v->new_bytes);
+    }
+    strbuf_addf(out, ",\"allocator\":%s", v->by_allocator ? "true" : "false");
+}
+
+static void json_graph(struct strbuf *out, const struct beside_view *v)
+{
+    json_number(out, ",\"snapshot\":", v->number);
+    strbuf_addf(out, ",\"trigger\":\"%s\"", graph_trigger_name(v->trigger));
+    if (v->state != SEEP_GRAPH_TAKEN)
+        strbuf_addf(out, ",\"missing\":\"%s\"", graph_state_words(v->state));
+    json_number(out, ",\"stopped_threads\":", v->stopped_threads);
+    json_number(out, ",\"missed_threads\":", v->missed_threads);
+    json_number(out, ",\"held_ns\":", v->held_ns);
+    json_number(out, ",\"fork_ns\":", v->fork_ns);
+}
+
 static void json_build_id(struct strbuf *out, const struct beside_view *v)
 {
     strbuf_adds(out, ",\"build_id\":\"");
@@ -491,6 +554,13 @@ static void json_beside(struct strbuf *out, const struct beside_view *v)
     case SEEP_BESIDE_EXIT: strbuf_addf(out, ",\"wait_status\":%" PRId64, v->wait_status); break;
     case SEEP_BESIDE_RECORDER: json_number(out, ",\"recorder_bytes\":", v->bytes); break;
     case SEEP_BESIDE_INHERITED: json_number(out, ",\"blocks\":", v->count); break;
+    case SEEP_BESIDE_MAP_CALL: json_map_call(out, v); break;
+    case SEEP_BESIDE_GRAPH: json_graph(out, v); break;
+    case SEEP_BESIDE_IGNORE: json_address(out, ",\"address\":\"", v->address); break;
+    case SEEP_BESIDE_IGNORE_THREAD:
+        json_number(out, ",\"about\":", v->thread);
+        strbuf_addf(out, ",\"on\":%s", v->on ? "true" : "false");
+        break;
     default: break;
     }
 }
@@ -513,6 +583,10 @@ static const char *beside_name(enum seep_beside kind)
     case SEEP_BESIDE_RECORDER: return "recorder";
     case SEEP_BESIDE_INHERITED: return "inherited";
     case SEEP_BESIDE_PROCESS_END: return "process-end";
+    case SEEP_BESIDE_MAP_CALL: return "map-call";
+    case SEEP_BESIDE_GRAPH: return "graph";
+    case SEEP_BESIDE_IGNORE: return "ignore";
+    case SEEP_BESIDE_IGNORE_THREAD: return "ignore-thread";
     default: return "beside";
     }
 }

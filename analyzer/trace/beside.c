@@ -306,7 +306,10 @@ enum seep_err beside_take(struct beside *b, enum seep_beside kind, const uint8_t
     ev.thread = beside_thread(b, thread, time_ns);
     ev.beside = (struct trace_beside){.kind = kind, .bytes = payload, .length = length};
     b->time_ns = time_ns;
-    return trace_writer_event(b->writer, &ev, err);
+    enum seep_err e = trace_writer_event(b->writer, &ev, err);
+    if (e == SEEP_OK && b->graphs != NULL)
+        e = graph_packer_take(b->graphs, kind, payload, length, b->modules, b->module_count, err);
+    return e;
 }
 
 /* ------------------------------------------------------------------ the snapshots file */

@@ -6,6 +6,7 @@
 #ifndef TRACE_BESIDE_H
 #define TRACE_BESIDE_H
 
+#include "trace/graph_pack.h"
 #include "trace/spool.h"
 #include "trace/trace_writer.h"
 
@@ -28,6 +29,7 @@ struct beside {
     struct trace_writer *writer;
     const struct spool *spool;
     const struct spool_notes *notes;
+    struct graph_packer *graphs;   /* is told of all records; NULL: nobody is. Not owned */
     struct beside_thread *threads; /* owned; by number */
     size_t thread_count, thread_capacity;
     struct trace_module *modules; /* owned, with what they point to */
@@ -57,7 +59,7 @@ void beside_release(struct beside *b);
 uint64_t beside_last_snapshot_ns(const struct spool *spool);
 
 /* Writes a BESIDE row's record, and takes from it what the dictionaries and the summary need.
- * Errors: of the writer. */
+ * Errors: of the writer, INTERRUPTED. */
 enum seep_err beside_take(struct beside *b, enum seep_beside kind, const uint8_t *payload,
                           size_t length, uint32_t thread, uint64_t time_ns, struct err *err);
 

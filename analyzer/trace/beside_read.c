@@ -77,9 +77,30 @@ static bool read_mappings(struct beside_view *v, struct cursor *c)
     return true;
 }
 
+static bool read_map_call(struct beside_view *v, struct cursor *c)
+{
+    uint64_t allocator, ignored;
+    if (!get(c, &v->map_call) || !get(c, &allocator) || !get(c, &v->address) || !get(c, &v->bytes))
+        return false;
+    v->by_allocator = allocator != 0;
+    switch (v->map_call) {
+    case SEEP_MAP_MMAP: return get(c, &v->protection) && get(c, &ignored);
+    case SEEP_MAP_MUNMAP: return true;
+    case SEEP_MAP_MREMAP: return get(c, &v->new_address) && get(c, &v->new_bytes);
+    default: return false;
+    }
+}
+
+static bool read_graph(struct beside_view *v, struct cursor *c)
+{
+    return get(c, &v->number) && get(c, &v->state) && get(c, &v->trigger) &&
+           get(c, &v->stopped_threads) && get(c, &v->missed_threads) && get(c, &v->held_ns) &&
+           get(c, &v->fork_ns);
+}
+
 static bool read_payload(struct beside_view *v, struct cursor *c)
 {
-    uint64_t status, first;
+    uint64_t status, first, on;
     switch (v->kind) {
     case SEEP_BESIDE_THREAD_START:
         if (!get(c, &v->thread) || !get(c, &v->tid))
@@ -106,6 +127,14 @@ static bool read_payload(struct beside_view *v, struct cursor *c)
     case SEEP_BESIDE_RECORDER: return get(c, &v->bytes);
     case SEEP_BESIDE_INHERITED: return get(c, &first) && get(c, &v->count);
     case SEEP_BESIDE_PROCESS_END: return get(c, &v->process);
+    case SEEP_BESIDE_MAP_CALL: return read_map_call(v, c);
+    case SEEP_BESIDE_GRAPH: return read_graph(v, c);
+    case SEEP_BESIDE_IGNORE: return get(c, &v->address);
+    case SEEP_BESIDE_IGNORE_THREAD:
+        if (!get(c, &v->thread) || !get(c, &on))
+            return false;
+        v->on = on != 0;
+        return true;
     default: return false;
     }
 }

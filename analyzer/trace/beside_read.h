@@ -14,7 +14,7 @@ struct beside_text {
 struct beside_view {
     enum seep_beside kind;     /* of the record within, where it is OF_PROCESS */
     uint64_t process;          /* OF_PROCESS, PROCESS_END; else 0 */
-    uint64_t thread;           /* THREAD_*, MARK */
+    uint64_t thread;           /* THREAD_*, MARK, IGNORE_THREAD */
     uint64_t tid;              /* THREAD_START */
     struct beside_text text;   /* name of a thread or mark, path of a module */
     uint64_t generation;       /* MODULE, UNLOAD */
@@ -28,7 +28,15 @@ struct beside_view {
     uint64_t count;                       /* LOST: events; INHERITED: blocks */
     uint64_t reason;                      /* LOST: enum seep_lost */
     int64_t wait_status;                  /* EXIT */
-    uint64_t bytes;                       /* RECORDER */
+    uint64_t bytes;                       /* RECORDER, MAP_CALL */
+    uint64_t number, state, trigger;      /* GRAPH: enum seep_graph_state, seep_graph_trigger */
+    uint64_t stopped_threads, missed_threads, held_ns, fork_ns; /* GRAPH */
+    uint64_t map_call;                                          /* MAP_CALL: enum seep_map_call */
+    uint64_t address;                                           /* MAP_CALL, IGNORE */
+    uint64_t new_address, new_bytes;                            /* MAP_CALL: of MREMAP */
+    uint64_t protection;                                        /* MAP_CALL: PROT_ bits of MMAP */
+    bool by_allocator;                                          /* MAP_CALL */
+    bool on;                                                    /* IGNORE_THREAD */
 };
 
 /* Decodes; what does not belong to the kind is zero. False where the payload makes no sense or the

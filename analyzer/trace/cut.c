@@ -7,6 +7,7 @@
 #include "trace/beside_read.h"
 #include "trace/bytes.h"
 #include "trace/facts.h"
+#include "trace/graph.h"
 #include "trace/live.h"
 #include "trace/peak.h"
 #include "trace/trace_writer.h"
@@ -246,6 +247,28 @@ static void lose_end(struct cut *c, const struct trace_event *ev)
         trace_writer_lose_end(c->writer, end);
 }
 
+/* The graph of a snapshot within the window. Slots and addresses are the same there. */
+static enum seep_err copy_graph(struct cut *c, const struct trace_event *ev, struct err *err)
+{
+    struct beside_view view;
+    struct columns columns = {0};
+    struct graph_head head;
+    bool good;
+    enum seep_err code = SEEP_OK;
+    if (ev->type != TRACE_BESIDE || ev->beside.kind != SEEP_BESIDE_GRAPH ||
+        !beside_read(&view, &ev->beside))
+        return SEEP_OK;
+    uint64_t number = ev->number;
+    for (size_t at = 0; !code;) {
+        code = trace_reader_graph(c->reader, &at, false, &columns, &good, err);
+        if (!code && good && graph_take_head(&head, &columns) && head.number == view.number &&
+            head.event == number)
+            code = trace_writer_graph(c->writer, &columns, err);
+    }
+    columns_release(&columns);
+    return code == SEEP_END ? SEEP_OK : code;
+}
+
 static enum seep_err copy_events(struct cut *c, struct err *err)
 {
     struct trace_event ev = c->event;
@@ -267,6 +290,8 @@ static enum seep_err copy_events(struct cut *c, struct err *err)
             ev.stack = map_stack(c, ev.stack);
             ev.thread = map_thread(c, ev.thread);
             code = trace_writer_event(c->writer, &ev, err);
+            if (!code)
+                code = copy_graph(c, &ev, err);
         }
         if (code)
             return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/dict.h"
 
+#include "trace/beside_read.h"
 #include "trace/facts.h"
 #include "trace/node_pcs.h"
 #include "trace/summary.h"
@@ -253,6 +254,25 @@ void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint
     d->public.marks[d->public.mark_count++] = mark;
 }
 
+void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
+                       const struct trace_beside *record)
+{
+    struct beside_view v;
+    if (!beside_read(&v, record))
+        return;
+    MEM_GROW(d->public.snapshots, d->snapshot_capacity, d->public.snapshot_count + 1);
+    d->public.snapshots[d->public.snapshot_count++] =
+        (struct trace_snapshot){.number = v.number,
+                                .state = v.state,
+                                .trigger = v.trigger,
+                                .event = number,
+                                .time_ns = time_ns,
+                                .stopped_threads = v.stopped_threads,
+                                .missed_threads = v.missed_threads,
+                                .held_ns = v.held_ns,
+                                .fork_ns = v.fork_ns};
+}
+
 void dict_put_process(struct bytes *records, const struct trace_process *p,
                       const struct bytes *facts)
 {
@@ -341,6 +361,7 @@ void dict_release(struct dict *d)
     for (size_t i = 0; i < p->mark_count; i++)
         free(p->marks[i].name);
     free(p->marks);
+    free(p->snapshots);
     for (size_t i = 0; i < p->process_count; i++)
         release_process(&p->processes[i]);
     free(p->processes);

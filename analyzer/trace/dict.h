@@ -26,7 +26,8 @@ void dict_put_process(struct bytes *records, const struct trace_process *p,
 
 struct dict {
     struct trace_dict public; /* owned */
-    size_t stack_capacity, module_capacity, thread_capacity, mark_capacity, process_capacity;
+    size_t stack_capacity, module_capacity, thread_capacity, mark_capacity, process_capacity,
+        snapshot_capacity;
     uint64_t lost_chunks; /* chunks that are missing so far: what they held leaves holes */
     uint32_t lost_nodes;  /* holes among the stacks */
 };
@@ -38,6 +39,9 @@ bool dict_take_threads(struct dict *d, const struct bytes *records);
 bool dict_take_processes(struct dict *d, const struct bytes *records);
 void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,
                    size_t length);
+/* The record of a snapshot: as above; one that makes no sense is left out. */
+void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
+                       const struct trace_beside *record);
 void dict_release(struct dict *d);
 
 /* The id, or 0 where its definition, or that of an older frame, is lost. */

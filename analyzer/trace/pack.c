@@ -198,6 +198,7 @@ static void release(struct packer *p)
     inherited_release(&p->inherited);
     merge_release(&p->merge);
     beside_release(&p->beside);
+    graph_packer_release(&p->graphs);
     stamp_clock_release(&p->clock);
     stack_map_release(&p->stacks);
     if (p->writer != NULL)

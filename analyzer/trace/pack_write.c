@@ -17,7 +17,7 @@ static const struct family *packer_family(const struct packer *p)
     return p->options->follow ? &p->family : p->options->family;
 }
 
-static bool go_on_indexing(void *arg)
+static bool go_on(void *arg)
 {
     return packer_go_on(arg, 0);
 }
@@ -187,6 +187,10 @@ static void join_parts(struct packer *p)
     if (s->running)
         stamp_clock_add(&p->clock, &s->looked_at);
     beside_init(&p->beside, p->writer, s, &p->notes);
+    graph_packer_init(&p->graphs, p->writer, s, &p->notes);
+    p->graphs.go_on = go_on;
+    p->graphs.go_on_arg = p;
+    p->beside.graphs = &p->graphs;
     order_init(&p->order, p->writer, &p->stacks, &p->beside, &p->clock,
                s->fork_parent_pid != 0 && !p->inherited.known);
     p->order.fork_stamp = s->fork_stamp;
@@ -203,7 +207,7 @@ static enum seep_err write_trace_from(struct packer *p, struct pack_state *state
     inherited_read(&p->inherited, s);
     s->generation_shift =
         p->inherited.known && p->inherited.generation > 0 ? p->inherited.generation - 1 : 0;
-    enum seep_err e = spool_index(s, &p->notes, go_on_indexing, p, err);
+    enum seep_err e = spool_index(s, &p->notes, go_on, p, err);
     struct trace_writer_options writer = {.coding = p->options->coding};
     if (writer.coding.unit_us == 0)
         writer.coding.unit_us = state->unit_us;

@@ -25,6 +25,7 @@ struct packer {
     struct stack_map stacks;
     struct merge merge;
     struct beside beside;
+    struct graph_packer graphs;
     struct stamp_clock clock;
     struct order order;
     struct inherited inherited; /* from the parent */

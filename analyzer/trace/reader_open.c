@@ -7,13 +7,19 @@
 enum seep_err reader_load(struct trace_reader *r, const struct chunk_entry *entry,
                           struct columns *c, bool *good, struct err *err)
 {
+    return reader_load_columns(r, entry, SEEP_COLUMNS_MAX, c, good, err);
+}
+
+enum seep_err reader_load_columns(struct trace_reader *r, const struct chunk_entry *entry,
+                                  unsigned end, struct columns *c, bool *good, struct err *err)
+{
     struct columns_table table;
     columns_clear(c);
     enum seep_err code = chunk_load(entry, &r->source, &r->payload, good, err);
     if (code)
         return code;
     *good = *good && columns_parse(&table, r->payload.data, r->payload.length);
-    for (unsigned id = SEEP_COLUMN_RECORDS; *good && id < SEEP_COLUMNS_MAX; id++)
+    for (unsigned id = SEEP_COLUMN_RECORDS; *good && id < end; id++)
         *good = columns_decode(c, &table, id, SEEP_RECORDS_BYTES_MAX);
     return SEEP_OK;
 }
@@ -75,6 +81,8 @@ static bool take_beside(struct trace_reader *r, struct trace_summary *learnt)
         if (record.beside.kind == SEEP_BESIDE_MARK)
             dict_add_mark(&r->dict, record.time_ns, record.number, record.beside.bytes,
                           record.beside.length);
+        else if (record.beside.kind == SEEP_BESIDE_GRAPH)
+            dict_add_snapshot(&r->dict, record.time_ns, record.number, &record.beside);
     }
     return !records.heads.bad && !records.bytes.bad;
 }
@@ -122,7 +130,8 @@ static enum seep_err read_dictionaries(struct trace_reader *r, struct err *err)
         r->dict.lost_chunks += entry->missing;
         if (entry->group_ok && entry->group.end_ns > learnt.duration_ns)
             learnt.duration_ns = entry->group.end_ns;
-        if (entry->header.type == SEEP_CHUNK_GROUP)
+        /* graphs are read when they are asked for */
+        if (entry->header.type == SEEP_CHUNK_GROUP || entry->header.type == SEEP_CHUNK_GRAPH)
             continue;
         bool good;
         enum seep_err code = reader_load(r, entry, &r->other, &good, err);

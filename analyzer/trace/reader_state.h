@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A reader as its parts see it: opening (reader_open.c), events in order (trace_reader.c), seeking
- * (reader_seek.c), playing (reader_play.c). Nothing else includes this. */
+ * (reader_seek.c), playing (reader_play.c), heap graphs (reader_graph.c). Nothing else includes
+ * this. */
 #ifndef TRACE_READER_STATE_H
 #define TRACE_READER_STATE_H
 
@@ -64,6 +65,10 @@ void reader_fall_out(struct trace_reader *r);
  * Errors: IO. */
 enum seep_err reader_load(struct trace_reader *r, const struct chunk_entry *entry,
                           struct columns *columns, bool *good, struct err *err);
+/* The same of the columns below `end` alone. */
+enum seep_err reader_load_columns(struct trace_reader *r, const struct chunk_entry *entry,
+                                  unsigned end, struct columns *columns, bool *good,
+                                  struct err *err);
 
 /* Makes r->record the next one that stands before the chunk `limit`, if there is one: has_record.
  * Errors: IO. */

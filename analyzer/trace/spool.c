@@ -4,6 +4,7 @@
 #include "seep/trace_codec.h"
 #include "util/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -268,8 +269,27 @@ ssize_t spool_read(const struct spool *s, const struct spool_piece *piece, uint3
     return (ssize_t)done;
 }
 
+/* Unlinks the `graph.N`; what cannot be goes on standing in the directory's way. */
+static void remove_graphs(const struct spool *s)
+{
+    int fd = openat(s->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        const char *number = entry->d_name + strlen(SPOOL_GRAPH_PREFIX);
+        if (strncmp(entry->d_name, SPOOL_GRAPH_PREFIX, strlen(SPOOL_GRAPH_PREFIX)) == 0 &&
+            number[strspn(number, "0123456789")] == '\0')
+            unlinkat(s->directory, entry->d_name, 0);
+    }
+    if (directory != NULL)
+        closedir(directory);
+    else if (fd >= 0)
+        close(fd);
+}
+
 bool spool_remove(const struct spool *s)
 {
+    remove_graphs(s);
     /* `control` goes last: while it is there, the directory is still known as a spool. */
     for (size_t i = 0; i < sizeof spool_files / sizeof *spool_files; i++) {
         if (unlinkat(s->directory, spool_files[i], 0) != 0 && errno != ENOENT)

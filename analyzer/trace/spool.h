@@ -12,6 +12,8 @@
 #include "seep/trace_format.h"
 #include "util/err.h"
 
+#define SPOOL_GRAPH_PREFIX "graph." /* of the names of heap graph snapshots; a number follows */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -136,6 +136,16 @@ struct trace_mark {
     char *name;
 };
 
+/* A heap graph snapshot was asked for. Its graph is in GRAPH chunks, or lost (trace_reader_graph()).
+ */
+struct trace_snapshot {
+    uint64_t number, state, trigger; /* state: enum seep_graph_state; enum seep_graph_trigger */
+    uint64_t event;                  /* number of the event it stands before */
+    uint64_t time_ns;
+    uint64_t stopped_threads, missed_threads; /* missed: did not stop in time */
+    uint64_t held_ns, fork_ns; /* that threads were held, and of them that the fork took */
+};
+
 struct trace_facts;
 struct trace_summary;
 
@@ -160,6 +170,8 @@ struct trace_dict {
     size_t thread_count;
     struct trace_mark *marks;
     size_t mark_count;
+    struct trace_snapshot *snapshots; /* in order; none of a trace of several processes */
+    size_t snapshot_count;
     struct trace_process *processes; /* index = number - 1 */
     size_t process_count;            /* 0: a trace of one process */
 };

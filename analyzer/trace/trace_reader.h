@@ -69,6 +69,14 @@ enum seep_err trace_reader_seek_number(struct trace_reader *r, uint64_t number, 
 const struct trace_peak *trace_reader_peak_before(const struct trace_reader *r);
 bool trace_reader_last_made(const struct trace_reader *r, const struct trace_block *block);
 
+/* The next GRAPH chunk (graph.h) from the file's chunk *at on (0 at first), which moves behind it:
+ * its columns into *columns; of a chunk that is damaged *good is false. With head_only the column
+ * of its head alone. The place of the reader in the events stays. SEEP_END past the last; errors:
+ * IO. */
+struct columns;
+enum seep_err trace_reader_graph(struct trace_reader *r, size_t *at, bool head_only,
+                                 struct columns *columns, bool *good, struct err *err);
+
 /* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. Valid
  * until the next call. */
 uint32_t trace_reader_slot_count(const struct trace_reader *r);

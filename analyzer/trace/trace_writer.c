@@ -445,6 +445,13 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     return report(w, err);
 }
 
+enum seep_err trace_writer_graph(struct trace_writer *w, struct columns *columns, struct err *err)
+{
+    if (!flush_part(w) && !flush_dictionaries(w))
+        write_columns(w, SEEP_CHUNK_GRAPH, columns);
+    return report(w, err);
+}
+
 enum seep_err trace_writer_resume(struct trace_writer *w, struct live *live,
                                   const struct trace_peak *peak, const struct trace_dict *dict,
                                   uint64_t number, uint64_t time_ns, struct err *err)

@@ -57,6 +57,11 @@ void trace_writer_processes(struct trace_writer *w, struct bytes *records);
  * call, flags of the event). time_ns never decreases. GAP is not written. Errors: IO. */
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err);
 
+/* Writes the columns of a GRAPH chunk, which are emptied, behind all that was told so far: graph.h.
+ * Errors: IO. */
+struct columns;
+enum seep_err trace_writer_graph(struct trace_writer *w, struct columns *columns, struct err *err);
+
 /* Goes on from a state that no event told of: from here on the live blocks are those of `live`, as
  * old as they say and in the same slots, the next event has that number, which is not below the one
  * that would have been next, and time stands at `time_ns`. `peak`: what it had been before; `dict`

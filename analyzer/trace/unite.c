@@ -480,7 +480,10 @@ static enum seep_err take_record(struct unite *u, struct process *p, struct err 
     switch (b->kind) {
     case SEEP_BESIDE_MODULE:
     case SEEP_BESIDE_UNLOAD:
-    case SEEP_BESIDE_INHERITED: return SEEP_OK; /* of addresses and numbers that are gone */
+    case SEEP_BESIDE_INHERITED:
+    case SEEP_BESIDE_MAP_CALL:
+    case SEEP_BESIDE_IGNORE:
+    case SEEP_BESIDE_IGNORE_THREAD: return SEEP_OK; /* of addresses and numbers that are gone */
     case SEEP_BESIDE_THREAD_START:
     case SEEP_BESIDE_THREAD_END:
     case SEEP_BESIDE_THREAD_NAME:

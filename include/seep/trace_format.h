@@ -365,6 +365,7 @@ enum seep_graph_region {
     SEEP_GRAPH_TLS = 6,        /* thread-local variables and the thread's control block */
     SEEP_GRAPH_ALTERNATE = 7,  /* stack of signal handlers */
     SEEP_GRAPH_REGISTERED = 8, /* what the program said to be a root */
+    SEEP_GRAPH_MAPPING = 9,    /* trace only: of HEAP, what the program has mapped itself */
 };
 
 /* Header of a chunk of the `rows` file, 32 bytes, followed by `bytes` bytes of rows. Chunks stand
@@ -458,7 +459,7 @@ enum seep_chunk_type {
     SEEP_CHUNK_SUMMARY = 7,    /* completeness and totals, as the packer saw them */
     SEEP_CHUNK_INDEX = 8,      /* type, offset, first event, events, first time of each chunk */
     SEEP_CHUNK_SEGMENT = 9,    /* reserved: link to the previous and next file of a rotation */
-    SEEP_CHUNK_GRAPH = 10,     /* reserved: heap graph snapshot: edges between live blocks */
+    SEEP_CHUNK_GRAPH = 10,     /* heap graph snapshot: pointers between live blocks, and to them */
     SEEP_CHUNK_SYMBOLS = 11,   /* reserved: names of addresses, embedded for another machine */
     SEEP_CHUNK_PROCESSES = 12, /* dictionary: the processes of a trace of several */
 };
@@ -577,6 +578,28 @@ enum seep_column {
     SEEP_COLUMN_NODE_PC_LOW = 69,
     SEEP_COLUMN_NODE_PC_HIGH = 70,
     SEEP_COLUMN_NODE_PC_NEW = 71,
+    SEEP_COLUMN_GRAPH_FLAGS = 72, /* GRAPH */
+    SEEP_COLUMN_GRAPH_CLASS = 73,
+    SEEP_COLUMN_GRAPH_CLASS_NEW = 74,
+    SEEP_COLUMN_GRAPH_EDGES = 75,
+    SEEP_COLUMN_GRAPH_TARGET = 76,
+    SEEP_COLUMN_GRAPH_POINTER = 77,
+    SEEP_COLUMN_GRAPH_REGION = 78,
+    SEEP_COLUMN_GRAPH_ROOT_PLACE = 79,
+    SEEP_COLUMN_GRAPH_ROOT_TARGET = 80,
+    SEEP_COLUMN_GRAPH_ROOT_POINTER = 81,
+};
+
+/* What a pointer of a heap graph points to, of the block around it. */
+enum seep_graph_pointer {
+    SEEP_GRAPH_TO_START = 0,
+    SEEP_GRAPH_TO_BASE = 1,   /* a place within that stands for the start */
+    SEEP_GRAPH_TO_INSIDE = 2, /* any other */
+};
+
+/* The GRAPH_FLAGS column. */
+enum seep_graph_flag {
+    SEEP_GRAPH_IGNORED = 1, /* the program said that the block is there on purpose */
 };
 
 /* CHECK_FLAGS holds enum seep_event_flag, and */

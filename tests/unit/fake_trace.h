@@ -274,6 +274,17 @@ double trace_reader_progress(const struct trace_reader *r)
 }
 
 /* Without checkpoints: all is read from the start. */
+/* It has no heap graph. */
+struct columns;
+enum seep_err trace_reader_graph(struct trace_reader *r, size_t *at, bool head_only,
+                                 struct columns *columns, bool *good, struct err *err);
+enum seep_err trace_reader_graph(struct trace_reader *r, size_t *at, bool head_only,
+                                 struct columns *columns, bool *good, struct err *err)
+{
+    (void)r, (void)at, (void)head_only, (void)columns, (void)good, (void)err;
+    return SEEP_END;
+}
+
 enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err)
 {
     (void)r, (void)time_ns, (void)err;
