@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The annotation API, include/seep/seep.h, as the recorder serves it. */
 #include "clock.h"
+#include "graph.h"
 #include "hook.h"
 #include "recorder.h"
 #include "seep/seep.h"
@@ -34,4 +35,5 @@ HOOK void seep_recorder_mark(const char *name)
             rec_thread_unmark(t);
     }
     sys_signals_restore(mask);
+    rec_graph_mark(name);
 }

@@ -65,6 +65,12 @@ size_t rec_early_size(const void *p)
     return ((const size_t *)p)[-2];
 }
 
+size_t rec_early_used(void)
+{
+    size_t used = atomic_load(&early_used);
+    return used < REC_EARLY_BYTES ? used : REC_EARLY_BYTES;
+}
+
 /* ------------------------------------------------------------------ look-up */
 
 #define LOOK_UP(field, name)                                                                       \
@@ -72,7 +78,7 @@ size_t rec_early_size(const void *p)
         name, offsetof(struct rec_real, field)                                                     \
     }
 static const struct {
-    const char name[24];
+    const char name[32];
     size_t offset;
 } names[] = {
     LOOK_UP(malloc, "malloc"),
@@ -89,6 +95,12 @@ static const struct {
     LOOK_UP(prctl, "prctl"),
     LOOK_UP(fork, "fork"),
     LOOK_UP(plain_fork, "_Fork"),
+    LOOK_UP(mmap, "mmap"),
+    LOOK_UP(munmap, "munmap"),
+    LOOK_UP(mremap, "mremap"),
+    LOOK_UP(exit_now, "_exit"),
+    LOOK_UP(static_tls, "_dl_get_tls_static_info"),
+    LOOK_UP(thread_bytes, "_thread_db_sizeof_pthread"),
 };
 
 static void *base_of(const void *function, const char **path)

@@ -28,6 +28,13 @@ struct rec_real {
     int (*prctl)(int, ...);
     pid_t (*fork)(void);
     pid_t (*plain_fork)(void); /* _Fork() */
+    void *(*mmap)(void *, size_t, int, int, int, off_t);
+    int (*munmap)(void *, size_t);
+    void *(*mremap)(void *, size_t, size_t, int, ...);
+    void (*exit_now)(int); /* _exit() */
+    /* Of glibc, for itself and its debugger interface; NULL where there is none. */
+    void (*static_tls)(size_t *bytes, size_t *alignment);
+    const uint32_t *thread_bytes; /* size of what stands behind a thread's control block */
     bool nests; /* an allocator we do not know: its functions may call each other by public names */
     bool chunks; /* blocks are glibc's: their chunk's size stands before them */
 };
@@ -56,6 +63,8 @@ static inline bool rec_is_early(const void *p)
     return (uintptr_t)p - (uintptr_t)rec_early < REC_EARLY_BYTES;
 }
 size_t rec_early_size(const void *p);
+/* Bytes of the arena that have been handed out. */
+size_t rec_early_used(void);
 
 /* True when the real functions may be called. */
 static inline bool rec_real_ready(void)

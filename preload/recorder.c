@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "event.h"
 #include "facts.h"
+#include "graph.h"
 #include "log.h"
 #include "modules.h"
 #include "nested.h"
@@ -229,6 +230,7 @@ static bool start_parts(struct rec_origin origin)
     rec_modules_met = rec_bindings_look;
     rec_threads_init();
     rec_snapshot_init();
+    rec_graph_init();
     return true;
 }
 

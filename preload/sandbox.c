@@ -2,9 +2,11 @@
 #include "sandbox.h"
 
 #include "facts.h"
+#include "graph.h"
 #include "hook.h"
 #include "log.h"
 #include "recorder.h"
+#include "seep/memory_snapshot.h"
 #include "sys.h"
 #include "text.h"
 
@@ -14,6 +16,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -27,11 +30,13 @@ extern char **environ;
 
 /* ------------------------------------------------------------------ would a filter let us work? */
 
-/* Every call of the recorder, with the arguments that filters are known to look at. */
-static const struct {
+struct known_call {
     int number;
     uint64_t arguments[6];
-} calls[] = {
+};
+
+/* Every call of the recorder, with the arguments that filters are known to look at. */
+static const struct known_call calls[] = {
     {SYS_clock_gettime, {CLOCK_MONOTONIC}},
     {SYS_clock_gettime, {CLOCK_REALTIME}},
     {SYS_close, {ANY_FD}},
@@ -88,6 +93,32 @@ static const struct {
     {SYS_write, {2, 0, 100}},
     {SYS_writev, {ANY_FD, 0, 2}},
 };
+
+/* Those that only snapshots of the heap graph make. */
+static const struct known_call graph_calls[] = {
+    {SYS_clone, {CLONE_UNTRACED}},
+    {SYS_clone, {CLONE_VM | CLONE_VFORK | CLONE_UNTRACED}},
+    {SYS_close_range, {0, ANY_FD, 0}},
+    {SYS_exit, {0}},
+    {SYS_exit_group, {0}},
+    {SYS_flock, {ANY_FD, LOCK_EX | LOCK_NB}},
+    {SYS_getuid, {0}},
+    {SYS_ioctl, {ANY_FD, SEEP_PAGE_SCAN_REQUEST}},
+    {SYS_kill, {1, 9}},
+    {SYS_mincore, {0, PAGE_BYTES}},
+    {SYS_mmap, {0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, (uint64_t)-1}},
+    {SYS_newfstatat, {(uint64_t)AT_FDCWD}},
+    {SYS_prctl, {PR_SET_NAME}},
+    {SYS_prlimit64, {0, RLIMIT_AS}},
+    {SYS_rt_sigaction, {33}},
+    {SYS_rt_sigpending, {0, 8}},
+    {SYS_rt_tgsigqueueinfo, {1, 1, 33}},
+    {SYS_setsid, {0}},
+    {SYS_sigaltstack, {0}},
+    {SYS_wait4, {1}},
+};
+
+static bool graph_is_forbidden;
 
 static uint32_t calculate(uint16_t operation, uint32_t a, uint32_t b)
 {
@@ -153,17 +184,28 @@ static uint32_t run_filter(const struct sock_filter *code, uint32_t count,
     return SECCOMP_RET_KILL_PROCESS;
 }
 
-static bool lets_us_work(const struct sock_filter *code, uint32_t count)
+static bool lets_pass(const struct sock_filter *code, uint32_t count,
+                      const struct known_call *asked, size_t asked_count)
 {
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        struct seccomp_data data = {.nr = calls[i].number, .arch = AUDIT_ARCH_X86_64};
+    for (size_t i = 0; i < asked_count; i++) {
+        struct seccomp_data data = {.nr = asked[i].number, .arch = AUDIT_ARCH_X86_64};
         for (int k = 0; k < 6; k++)
-            data.args[k] = calls[i].arguments[k];
+            data.args[k] = asked[i].arguments[k];
         uint32_t action = run_filter(code, count, &data) & SECCOMP_RET_ACTION_FULL;
         if (action != SECCOMP_RET_ALLOW && action != SECCOMP_RET_LOG)
             return false;
     }
     return true;
+}
+
+static bool lets_us_work(const struct sock_filter *code, uint32_t count)
+{
+    return lets_pass(code, count, calls, sizeof calls / sizeof calls[0]);
+}
+
+static bool lets_graph_work(const struct sock_filter *code, uint32_t count)
+{
+    return lets_pass(code, count, graph_calls, sizeof graph_calls / sizeof graph_calls[0]);
 }
 
 /* ------------------------------------------------------------------ noticing */
@@ -185,6 +227,8 @@ static void filter_comes(const struct sock_fprog *filter)
         return;
     if (!lets_us_work(filter->filter, filter->len))
         rec_stop(SEEP_STOP_SANDBOX);
+    else if (!lets_graph_work(filter->filter, filter->len))
+        graph_is_forbidden = true;
 }
 
 static void before_prctl(unsigned long option, unsigned long second, unsigned long third)
@@ -235,8 +279,10 @@ __attribute__((used)) long rec_before_syscall(long number, unsigned long a, unsi
 {
     if (number == SYS_prctl)
         before_prctl(a, b, c);
-    else
+    else if (number == SYS_seccomp)
         before_seccomp((unsigned)a, (const struct sock_fprog *)c);
+    else
+        rec_graph_exits();
     return number;
 }
 
@@ -257,6 +303,8 @@ __asm__(".pushsection .text\n"
         "    cmp $157, %rdi\n" /* SYS_prctl */
         "    je 2f\n"
         "    cmp $317, %rdi\n" /* SYS_seccomp */
+        "    je 2f\n"
+        "    cmp $231, %rdi\n" /* SYS_exit_group */
         "    je 2f\n"
         "1:  mov rec_real_syscall(%rip), %rax\n"
         "    test %rax, %rax\n"
@@ -296,7 +344,13 @@ __asm__(".pushsection .text\n"
         ".size syscall, . - syscall\n"
         ".popsection\n");
 
-_Static_assert(SYS_prctl == 157 && SYS_seccomp == 317, "the numbers above");
+_Static_assert(SYS_prctl == 157 && SYS_seccomp == 317 && SYS_exit_group == 231,
+               "the numbers above");
+
+bool rec_sandbox_forbids_graph(void)
+{
+    return graph_is_forbidden;
+}
 
 /* ------------------------------------------------------------------ filters from before us */
 

@@ -18,4 +18,7 @@
  * Makes only calls that the loader has just made to get us here, and write() for the word. */
 bool rec_sandbox_inherited(void);
 
+/* True if a filter has come that would not let a heap graph snapshot be taken, but all else. */
+bool rec_sandbox_forbids_graph(void);
+
 #endif

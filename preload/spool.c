@@ -463,6 +463,38 @@ done:
     put_back(f, fd);
 }
 
+static const char *graph_name(char (*out)[24], uint32_t number)
+{
+    struct text t = TEXT(*out);
+    text_add(&t, "graph.");
+    text_add_number(&t, number);
+    return *out;
+}
+
+int rec_spool_graph_file(uint32_t number)
+{
+    int home = take_home();
+    if (home < 0)
+        return home;
+    char name[24];
+    struct spool_file f = {.name = graph_name(&name, number), .descriptor = -1};
+    long fd = create_file(home, &f);
+    if (!sys_failed(fd))
+        sys_call(SYS_flock, fd, LOCK_EX | LOCK_NB);
+    put_back(&files[FILE_HOME], home);
+    return (int)fd;
+}
+
+void rec_spool_graph_remove(uint32_t number)
+{
+    int home = take_home();
+    char name[24];
+    if (home < 0)
+        return;
+    sys_call(SYS_unlinkat, home, graph_name(&name, number), 0);
+    put_back(&files[FILE_HOME], home);
+}
+
 void rec_spool_forget(void)
 {
     for (int i = FILE_CONTROL; i < FILE_COUNT; i++) {

@@ -56,6 +56,12 @@ enum seep_stop rec_spool_write_rows(uint32_t lane, uint32_t sequence, uint32_t t
 /* Appends to the `snapshots` file. */
 void rec_spool_snapshot(uint32_t kind, uint64_t now_ns, const void *bytes, uint32_t length);
 
+/* Makes the file of heap graph snapshot `number`, with an exclusive lock on it that forked
+ * processes have too. Returns its descriptor, out of the program's way where there is room;
+ * negative: it cannot be made. */
+int rec_spool_graph_file(uint32_t number);
+void rec_spool_graph_remove(uint32_t number);
+
 /* In a forked child, where a hook goes on that was begun in the parent: as rec_spool_forget(), with
  * an empty page in place of the parent's control page, so that the hook finds one. */
 void rec_spool_blank(void);

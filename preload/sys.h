@@ -57,6 +57,10 @@ void *sys_memory_kept(size_t bytes);
 void sys_memory_blank(void *at, size_t bytes);
 void sys_memory_free(void *p, size_t bytes);
 
+/* The memory that was so taken, one range after the other: from *position, 0 at first. False past
+ * the last. What is taken or freed meanwhile may be told or not. */
+bool sys_memory_next(size_t *position, uintptr_t *start, uintptr_t *end);
+
 /* Blocks all signals of the calling thread; give the result back to sys_signals_restore(). */
 uint64_t sys_signals_block(void);
 void sys_signals_restore(uint64_t mask);

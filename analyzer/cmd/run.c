@@ -45,6 +45,11 @@ static const struct cli_option options[] = {
     {"children", 0, "WHICH",
      "Record all processes that the program starts, none, or those whose executable's name matches "
      "one of the patterns in WHICH, separated by commas. Without it: all."},
+    {"snapshot", 0, "WHEN",
+     "Take a snapshot of the heap graph, for seep leaks to tell what can still be reached: at "
+     "exit, "
+     "at signal:SIGNAL, which the program is not to see, or at mark:NAME; never without it. May be "
+     "given several times."},
     {"spool-size", 0, "SIZE",
      "Let what is recorded and not yet packed take up to SIZE on the disk, for each process; 256M "
      "if not given. 0: no limit, and nothing is packed while the program runs."},
@@ -118,11 +123,27 @@ static bool make_run_id(char out[33])
     return true;
 }
 
+/* "SEEP_SNAPSHOT=exit,signal:USR2,mark:loaded", or nothing. */
+static int add_snapshots(const struct run *r, struct strbuf *out)
+{
+    size_t position = 0;
+    const char *when;
+    while ((when = cli_next_value(r->cli, "snapshot", &position))) {
+        if (!recorder_snapshot_is_known(when))
+            return cli_usage_error(r->cli,
+                                   "--snapshot %s: not a moment; there are exit, signal:SIGNAL, "
+                                   "mark:NAME (without a comma), and never",
+                                   when);
+        strbuf_addf(out, "%s%s", out->length ? "," : "SEEP_SNAPSHOT=", when);
+    }
+    return CLI_OK;
+}
+
 /* The recorder's options: those given, and ours. */
 static int make_environment(struct run *r)
 {
     size_t count = 0, position = 0;
-    r->settings = mem_zalloc(r->cli->given_count + 8, sizeof *r->settings);
+    r->settings = mem_zalloc(r->cli->given_count + 9, sizeof *r->settings);
     const char *setting;
     while ((setting = cli_next_value(r->cli, "set", &position))) {
         struct strbuf b = {0};
@@ -148,6 +169,12 @@ static int make_environment(struct run *r)
         strbuf_addf(&which, "SEEP_CHILDREN=%s", cli_value(r->cli, "children"));
         r->settings[count++] = strbuf_detach(&which);
     }
+    struct strbuf snapshots = {0};
+    int status = add_snapshots(r, &snapshots);
+    if (snapshots.length)
+        r->settings[count++] = strbuf_detach(&snapshots);
+    if (status != CLI_OK)
+        return status;
     struct strbuf limit = {0}, when_full = {0};
     strbuf_addf(&limit, "SEEP_SPOOL_LIMIT=%" PRIu64, r->spool_bytes);
     r->settings[count++] = strbuf_detach(&limit);

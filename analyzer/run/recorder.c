@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,34 @@ static bool normalise(struct strbuf *out, enum kind kind, const char *value)
         return false;
     strbuf_addf(out, "%llu", (unsigned long long)number);
     return true;
+}
+
+static bool is_signal(const char *name)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        SEEP_SNAPSHOT_SIGNALS(X)
+#undef X
+    };
+    const char *plain = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], plain) == 0)
+            return true;
+    char *end;
+    long number = strtol(name, &end, 10);
+    /* glibc keeps those between the standard and the real-time ones to itself */
+    return isdigit((unsigned char)*name) && *end == '\0' && number > 0 && number <= SIGRTMAX &&
+           number != SIGKILL && number != SIGSTOP && (number < 32 || number >= SIGRTMIN);
+}
+
+bool recorder_snapshot_is_known(const char *when)
+{
+    if (strchr(when, ','))
+        return false;
+    if (strncmp(when, "signal:", 7) == 0)
+        return is_signal(when + 7);
+    return strcmp(when, "exit") == 0 || strcmp(when, "never") == 0 ||
+           (strncmp(when, "mark:", 5) == 0 && when[5]);
 }
 
 enum seep_err recorder_option(struct strbuf *out, const char *setting, struct err *err)

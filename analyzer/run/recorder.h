@@ -7,6 +7,8 @@
 #include "util/err.h"
 #include "util/strbuf.h"
 
+#include <stdbool.h>
+
 /* Finds libseep.so beside the running seep: in its build directory, or where both are installed,
  * wherever that was moved to. *out is the caller's, free(). Errors: IO (not there, or its path
  * cannot be named in LD_PRELOAD). */
@@ -16,6 +18,9 @@ enum seep_err recorder_find_library(char **out, struct err *err);
  * missing) and appends "SEEP_NAME=VALUE". USAGE: unknown, set by `seep run` itself, or a value of
  * the wrong kind. */
 enum seep_err recorder_option(struct strbuf *out, const char *setting, struct err *err);
+
+/* Whether SEEP_SNAPSHOT may name that moment: exit, signal:SIGNAL, mark:NAME, never. */
+bool recorder_snapshot_is_known(const char *when);
 
 /* A copy of `base` (NULL-ended) without any SEEP_* variable, with `library` first in LD_PRELOAD and
  * the `settings` added (NULL-ended, "NAME=VALUE"). Owned by the caller,

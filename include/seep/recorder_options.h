@@ -17,6 +17,9 @@
     X(FREE_STACKS, FLAG, "0", "record the stacks of frees too")                                    \
     X(CHILDREN, TEXT, "all",                                                                       \
       "processes recorded beside the first: all, none, or patterns of names of executables")       \
+    X(SNAPSHOT, TEXT, "never",                                                                     \
+      "when snapshots of the heap graph are taken: exit, signal:SIGNAL, mark:NAME, separated by "  \
+      "commas; or never")                                                                          \
     X(QUIET, FLAG, "0", "no messages on standard error")                                           \
     X(RUN_ID, TEXT, "", "set by seep run: joins the processes of one run")                         \
     X(SPOOL_LIMIT, BYTES, "0",                                                                     \
@@ -25,5 +28,11 @@
     X(FILTERS, NUMBER, "0", "set by seep run: the seccomp filters around it")                      \
     X(MAIN_PID, NUMBER, "0", "set by seep run: the process it started")                            \
     X(MAIN_NAMESPACE, NUMBER, "0", "set by seep run: the pid namespace of that process")
+
+/* The signals that SNAPSHOT knows by name, with or without SIG; others by number. */
+#define SEEP_SNAPSHOT_SIGNALS(X)                                                                   \
+    X(HUP)                                                                                         \
+    X(INT) X(QUIT) X(USR1) X(USR2) X(PIPE) X(ALRM) X(TERM) X(CHLD) X(CONT) X(TSTP) X(TTIN) X(TTOU) \
+        X(URG) X(XCPU) X(XFSZ) X(VTALRM) X(PROF) X(WINCH) X(IO) X(PWR)
 
 #endif

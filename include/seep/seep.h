@@ -15,6 +15,7 @@ extern "C" {
 
 /* Defined by the recorder. Weak: NULL when the program runs without it. */
 __attribute__((weak)) void seep_recorder_mark(const char *name);
+__attribute__((weak)) void seep_recorder_snapshot(void);
 __attribute__((weak)) void seep_recorder_pool_allocated(const void *p, size_t bytes);
 __attribute__((weak)) void seep_recorder_pool_freed(const void *p);
 __attribute__((weak)) void seep_recorder_pool_moved(const void *old, const void *p, size_t bytes);
@@ -25,6 +26,15 @@ static inline void seep_mark(const char *name)
 {
     if (seep_recorder_mark)
         seep_recorder_mark(name);
+}
+
+/* Takes a snapshot of the heap graph at this moment, for `seep leaks` to tell what of the heap can
+ * still be reached then. The program stands while its memory is forked, some 0.2 s a GiB; the rest
+ * is done beside it. */
+static inline void seep_snapshot(void)
+{
+    if (seep_recorder_snapshot)
+        seep_recorder_snapshot();
 }
 
 /* Pools: arenas, slabs, free lists that hand out parts of larger blocks. Recorded with the stack

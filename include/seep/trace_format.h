@@ -335,10 +335,10 @@ struct seep_lane {
  *   word    varint words from the word told before to this one (of the first: from the region's
  *           start, plus 1); svarint value - value of the word told before in the file
  *
- * A word is told if its value lies in a HEAP region of the file, or, in HEAP regions, in memory of
- * a module that cannot be written (such names a C++ class). Regions do not overlap; what is in none
- * was not looked at. REGISTERS regions have no address: start is 0, end that of the region before.
- */
+ * A word is told if its value lies in a HEAP region of the file, or in one of the others where HEAP
+ * would be without it (a stack within a block); in HEAP regions also if it lies in memory of a
+ * module that cannot be written (such names a C++ class). Regions do not overlap; what is in none
+ * was not looked at. REGISTERS regions have no address: their start is 0. */
 #define SEEP_GRAPH_MAGIC "SEEPGRF\n"
 #define SEEP_GRAPH_VERSION 0u
 struct seep_graph_header {
