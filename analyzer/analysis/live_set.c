@@ -38,7 +38,7 @@ static bool is_like(const struct live_set *s, const struct trace_block *b)
     return trace_block_in_pool(b) == ((s->which & LIVE_SET_POOLS) != 0);
 }
 
-static bool is_asked_for(const struct live_set *s, const struct trace_block *b)
+bool live_set_wants(const struct live_set *s, const struct trace_block *b)
 {
     return is_like(s, b) && is_inherited(b) == ((s->which & LIVE_SET_INHERITED) != 0);
 }
@@ -104,7 +104,7 @@ static enum seep_err read_whole(struct live_set *s, struct heap *heap,
 /* By stack, so that the filter's names can be left for those that have live blocks. */
 static void count_made(struct live_set *s, const struct trace_event *ev)
 {
-    if (!is_asked_for(s, &ev->after) || (s->filter && !filter_block(s->filter, &ev->after)))
+    if (!live_set_wants(s, &ev->after) || (s->filter && !filter_block(s->filter, &ev->after)))
         return;
     struct live_use *use = &s->nodes[node_of(s, &ev->after)];
     use->made_blocks++;
@@ -119,7 +119,12 @@ static enum seep_err read_events(struct live_set *s, struct heap *heap,
     struct trace_event ev;
     enum seep_err code;
     bool entered = false;
-    for (uint64_t n = 1; !(code = trace_reader_next(s->reader, &ev, err)); n++) {
+    for (uint64_t n = 1;; n++) {
+        if (trace_reader_number(s->reader) >= s->until)
+            return SEEP_OK;
+        code = trace_reader_next(s->reader, &ev, err);
+        if (code)
+            break;
         if (n % PROGRESS_EVENTS == 0 && progress &&
             !progress(progress_arg, trace_reader_progress(s->reader)))
             return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
@@ -183,7 +188,7 @@ static const struct trace_block *next_live(const struct live_set *s, uint32_t *p
 const struct trace_block *live_set_next(const struct live_set *s, uint32_t *position)
 {
     const struct trace_block *b;
-    while ((b = next_live(s, position)) && (!is_asked_for(s, b) || !passes(s, b)))
+    while ((b = next_live(s, position)) && (!live_set_wants(s, b) || !passes(s, b)))
         ;
     return b;
 }
@@ -203,6 +208,20 @@ static enum seep_err resolve_names(struct live_set *s, struct err *err)
     return code;
 }
 
+void live_set_add(const struct live_set *s, struct live_use *use, const struct trace_block *b)
+{
+    const struct maker *maker = makers_of(&s->makers, b);
+    uint64_t when =
+        s->which & LIVE_SET_INHERITED ? LIVE_SET_FORK_NS - (maker ? maker->age_ns : 0) : b->time_ns;
+    if (!use->blocks || when < use->first_ns)
+        use->first_ns = when;
+    if (!use->blocks || when > use->last_ns)
+        use->last_ns = when;
+    use->blocks++;
+    use->bytes += b->size;
+    use->usable_bytes += b->usable;
+}
+
 static void count_live(struct live_set *s)
 {
     const struct trace_block *b;
@@ -211,25 +230,14 @@ static void count_live(struct live_set *s)
             s->inherited_blocks++;
             s->inherited_bytes += b->size;
         }
-        if (!is_asked_for(s, b))
+        if (!live_set_wants(s, b))
             continue;
         if (!passes(s, b)) {
             s->filtered_blocks++;
             s->filtered_bytes += b->size;
             continue;
         }
-        struct live_use *use = &s->nodes[node_of(s, b)];
-        const struct maker *maker = makers_of(&s->makers, b);
-        uint64_t when = s->which & LIVE_SET_INHERITED
-                            ? LIVE_SET_FORK_NS - (maker ? maker->age_ns : 0)
-                            : b->time_ns;
-        if (!use->blocks || when < use->first_ns)
-            use->first_ns = when;
-        if (!use->blocks || when > use->last_ns)
-            use->last_ns = when;
-        use->blocks++;
-        use->bytes += b->size;
-        use->usable_bytes += b->usable;
+        live_set_add(s, &s->nodes[node_of(s, b)], b);
     }
 }
 
@@ -243,11 +251,16 @@ static void find_ends(struct live_set *s)
         s->end_ns = duration_ns;
     if (s->at_exit && cut_to_ns) /* its last event may be stored as a little later */
         s->end_ns = cut_to_ns;
+    if (s->filter && s->filter->from.text && s->filter->from.time_ns)
+        s->from_ns = s->filter->from.time_ns;
+    if (s->until != UINT64_MAX) {
+        s->end_ns = s->until_ns;
+        s->at_exit = false;
+        return;
+    }
     if (!s->filter)
         return;
-    const struct filter_moment *from = &s->filter->from, *to = &s->filter->to;
-    if (from->text && from->time_ns)
-        s->from_ns = from->time_ns;
+    const struct filter_moment *to = &s->filter->to;
     if (to->text && to->time_ns && (!s->at_exit || to->time_ns < s->end_ns)) {
         s->end_ns = to->time_ns;
         s->at_exit = false;
@@ -258,7 +271,18 @@ enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, str
                             unsigned which, bool (*progress)(void *arg, double fraction),
                             void *progress_arg, struct err *err)
 {
+    return live_set_read_until(s, reader, filter, which, UINT64_MAX, UINT64_MAX, progress,
+                               progress_arg, err);
+}
+
+enum seep_err live_set_read_until(struct live_set *s, struct trace_reader *reader,
+                                  struct filter *filter, unsigned which, uint64_t until,
+                                  uint64_t until_ns, bool (*progress)(void *arg, double fraction),
+                                  void *progress_arg, struct err *err)
+{
     memset(s, 0, sizeof *s);
+    s->until = until;
+    s->until_ns = until_ns;
     s->reader = reader;
     s->which = which;
     s->filter = filter && filter_active(filter) ? filter : NULL;
@@ -268,8 +292,8 @@ enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, str
     struct heap heap;
     heap_init(&heap);
     /* of a window, the time of its first event is told, too */
-    bool whole =
-        !s->filter && !(which & LIVE_SET_INHERITED) && !trace_facts_cut(trace_reader_facts(reader));
+    bool whole = !s->filter && until >= trace_reader_end(reader) && !(which & LIVE_SET_INHERITED) &&
+                 !trace_facts_cut(trace_reader_facts(reader));
     /* what pools were before a place that is sought, the trace does not tell */
     bool seek = s->filter && !(which & LIVE_SET_POOLS);
     enum seep_err code = seek ? filter_seek(s->filter, reader, err) : SEEP_OK;

@@ -38,6 +38,8 @@ struct live_set {
     unsigned which;                             /* enum live_set_flag */
     struct makers makers;                       /* of those; owned */
     struct trace_reader *reader;                /* not owned */
+    uint64_t until;                             /* it is of before the event of that number, */
+    uint64_t until_ns;                          /* at that time; UINT64_MAX: no such limit */
     /* private: the reader is one event too far where a window's end stopped it */
     struct filter *filter; /* not owned; NULL: none */
     bool has_extra;        /* `extra` is live although the reader no longer has it */
@@ -55,7 +57,19 @@ struct live_set {
 enum seep_err live_set_read(struct live_set *s, struct trace_reader *reader, struct filter *filter,
                             unsigned which, bool (*progress)(void *arg, double fraction),
                             void *progress_arg, struct err *err);
+/* The same up to the event of the number `until`, before which the reader stands then: the set is
+ * of the moment `until_ns`, which lies in the filter's window. Where events are lost there the
+ * reader is behind it. */
+enum seep_err live_set_read_until(struct live_set *s, struct trace_reader *reader,
+                                  struct filter *filter, unsigned which, uint64_t until,
+                                  uint64_t until_ns, bool (*progress)(void *arg, double fraction),
+                                  void *progress_arg, struct err *err);
 void live_set_release(struct live_set *s);
+
+/* Whether a live block is of those asked for, filters aside. */
+bool live_set_wants(const struct live_set *s, const struct trace_block *b);
+/* Counts a live block in *use. */
+void live_set_add(const struct live_set *s, struct live_use *use, const struct trace_block *b);
 
 /* Of the blocks that are asked for, or of all that are like them but inherited or not. */
 static inline const struct heap_totals *live_set_totals(const struct live_set *s)

@@ -34,39 +34,6 @@ const struct cli_option gate_options[] = {
 
 /* ------------------------------------------------------------------ options */
 
-static bool take_kinds(struct gate *g, const struct cli *cli)
-{
-    static const struct {
-        const char *name;
-        unsigned kinds;
-    } known[] = {{"definite", LEAKS_DEFINITE},
-                 {"possible", LEAKS_POSSIBLE},
-                 {"reachable", LEAKS_REACHABLE},
-                 {"all", LEAKS_DEFINITE | LEAKS_POSSIBLE | LEAKS_REACHABLE},
-                 {"live", 0}};
-    const char *list = cli_value(cli, "errors-for");
-    for (const char *at = list ? list : "definite";; at++) {
-        size_t length = strcspn(at, ","), i = 0;
-        while (i < sizeof known / sizeof known[0] &&
-               (strlen(known[i].name) != length || memcmp(known[i].name, at, length) != 0))
-            i++;
-        if (i == sizeof known / sizeof known[0]) {
-            cli_usage_error(cli,
-                            "--errors-for=%s: definite, possible, reachable, all or live are "
-                            "expected, separated by commas",
-                            list);
-            return false;
-        }
-        g->leaks.kinds |= known[i].kinds;
-        g->leaks.live |= !known[i].kinds;
-        at += length;
-        if (!*at)
-            break;
-    }
-    g->check.live = g->leaks.live;
-    return true;
-}
-
 /* A limit that was not given is none, unless none was: then nothing is allowed. */
 static bool take_allowance(struct gate *g, const struct cli *cli)
 {
@@ -119,8 +86,10 @@ bool gate_init(struct gate *g, const struct cli *cli)
 {
     *g = (struct gate){.rules = cli_value(cli, "gen-suppressions")};
     g->leaks.depth = DEPTH;
-    return take_kinds(g, cli) && take_allowance(g, cli) && take_status(g, cli) &&
-           take_rules(g, cli);
+    if (!options_kinds(cli, "errors-for", "definite", &g->leaks))
+        return false;
+    g->check.live = g->leaks.live;
+    return take_allowance(g, cli) && take_status(g, cli) && take_rules(g, cli);
 }
 
 void gate_release(struct gate *g)

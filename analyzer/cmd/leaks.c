@@ -17,6 +17,10 @@
 
 static const struct cli_option own_options[] = {
     {"top", 'n', "N", "Show the N heaviest call sites (default 10); 0 or 'all' for all."},
+    {"show", 0, "KINDS",
+     "With a heap graph, what is listed: definite, possible, reachable, separated by commas, or "
+     "all; "
+     "or live: whatever is live, as without a graph. Without it: definite."},
     {"by", 0, "stack|function|module|source",
      "What makes a call site: the whole stack, or the allocating function, its module, its source "
      "file."},
@@ -52,7 +56,8 @@ static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *
     struct leaks_options *o = &l->options;
     uint64_t top = TOP, depth = DEPTH;
     *printed = true;
-    if (!options_count(cli, "top", true, &top) || !options_count(cli, "depth", true, &depth) ||
+    if (!options_kinds(cli, "show", "definite", o) || !options_count(cli, "top", true, &top) ||
+        !options_count(cli, "depth", true, &depth) ||
         !options_count(cli, "min-blocks", false, &o->min_blocks) ||
         !options_bytes(cli, "min-bytes", &o->min_bytes))
         return SEEP_ERR_USAGE;
@@ -146,12 +151,17 @@ static int run(struct cli *cli)
 
 const struct cli_command cmd_leaks = {
     .name = "leaks",
-    .summary = "show what was still live at exit, by call site",
+    .summary = "show what was leaked, or still live at exit, by call site",
     .arguments = "TRACE",
     .description =
-        "Shows the blocks that were never freed, grouped by the call site that made them, the "
-        "heaviest first. They are called 'live at exit': what a program keeps on purpose is among "
-        "them. With a time window, the blocks made within it and still live at its end.",
+        "Shows the blocks that were lost: that were live, but nothing led to them any more, "
+        "grouped by "
+        "the call site that made them, the heaviest first; what only a lost block leads to counts "
+        "with it. That takes a heap graph, which `seep run --snapshot=exit` records. Without one, "
+        "the blocks that were never freed: they are called 'live at exit', and what a program "
+        "keeps "
+        "on purpose is among them. With a time window, the blocks made within it and live at its "
+        "end, or at the last graph within it.",
     .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
                                                   options_output, NULL},
     .failure = CLI_FAILED,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/options.h"
 
+#include "analysis/leaks.h"
+
 #include "cmd/progress.h"
 #include "util/utf8.h"
 
@@ -167,4 +169,36 @@ bool options_bytes(const struct cli *cli, const char *name, uint64_t *out)
         return true;
     cli_usage_error(cli, "--%s=%s: a size is wanted, like 4096, 4k or 1.5M", name, value);
     return false;
+}
+
+bool options_kinds(const struct cli *cli, const char *name, const char *otherwise,
+                   struct leaks_options *leaks)
+{
+    static const struct {
+        const char *name;
+        unsigned kinds;
+    } known[] = {{"definite", LEAKS_DEFINITE},
+                 {"possible", LEAKS_POSSIBLE},
+                 {"reachable", LEAKS_REACHABLE},
+                 {"all", LEAKS_DEFINITE | LEAKS_POSSIBLE | LEAKS_REACHABLE},
+                 {"live", 0}};
+    const char *list = cli_value(cli, name);
+    for (const char *at = list ? list : otherwise;; at++) {
+        size_t length = strcspn(at, ","), i = 0;
+        while (i < sizeof known / sizeof known[0] &&
+               (strlen(known[i].name) != length || memcmp(known[i].name, at, length) != 0))
+            i++;
+        if (i == sizeof known / sizeof known[0]) {
+            cli_usage_error(cli,
+                            "--%s=%s: definite, possible, reachable, all or live are "
+                            "expected, separated by commas",
+                            name, list);
+            return false;
+        }
+        leaks->kinds |= known[i].kinds;
+        leaks->live |= !known[i].kinds;
+        at += length;
+        if (!*at)
+            return true;
+    }
 }

@@ -44,6 +44,12 @@ void options_print_problems(const struct cli *cli, const struct symbols *symbols
 size_t options_choice(const struct cli *cli, const char *name, const char *const *names,
                       size_t missing);
 
+/* The kinds of blocks, separated by commas, that an option names, or `otherwise` where it is not
+ * given, into kinds and live of *leaks. False after printing what is wrong. */
+struct leaks_options;
+bool options_kinds(const struct cli *cli, const char *name, const char *otherwise,
+                   struct leaks_options *leaks);
+
 /* The number that an option gives, in *out, which is left alone where it was not given. "all" is
  * taken for 0 if `all`. Prints the usage error and returns false where it is no number. */
 bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *out);

@@ -2,6 +2,7 @@
  *
  * `seep leaks` for people: the answer in words, the call sites, and what is not shown. */
 #include "report/text_frames.h"
+#include "report/text_leaks_graph.h"
 
 #include "util/human.h"
 #include "util/utf8.h"
@@ -74,59 +75,74 @@ static void add_no_pool_block(struct strbuf *words, const struct result *r, bool
     strbuf_adds(words, ".");
 }
 
-static void print_answer(struct text *t, const struct result *r, bool complete)
+/* What is live, without a graph, up to where the call sites are told of. False where nothing
+ * matches: the answer is whole then. */
+static bool add_live_answer(struct strbuf *words, const struct result *r, bool complete)
 {
     const struct result *total = field(r, "total"), *matched = field(r, "matched");
-    const struct result *sites = field(r, "sites"), *filtered = field(r, "filtered_out");
-    uint64_t blocks = text_number(matched, "blocks"), count = text_number(matched, "sites");
-    bool filters = text_number(filtered, "blocks") > 0;
+    uint64_t blocks = text_number(matched, "blocks");
+    bool filters = text_number(field(r, "filtered_out"), "blocks") > 0;
     bool pools = shows_pools(r);
-    struct strbuf words = {0};
     if (pools && text_number(total, "blocks") == 0) {
-        add_no_pool_block(&words, r, complete);
+        add_no_pool_block(words, r, complete);
     } else if (text_number(total, "blocks") == 0) {
-        strbuf_addf(&words, complete ? "Nothing was %s" : "Nothing is known to have been %s",
+        strbuf_addf(words, complete ? "Nothing was %s" : "Nothing is known to have been %s",
                     text_text(r, "word"));
-        add_window(&words, field(r, "window"));
-        strbuf_adds(&words,
+        add_window(words, field(r, "window"));
+        strbuf_adds(words,
                     complete && !text_has(r, "window") ? ": every block had been freed." : ".");
     } else if (blocks == 0 && !filters && text_has(r, "inherited") &&
                !text_bool(field(r, "inherited"), "shown")) {
-        strbuf_addf(&words, "Nothing that the process made itself was %s.", text_text(r, "word"));
+        strbuf_addf(words, "Nothing that the process made itself was %s.", text_text(r, "word"));
     } else if (blocks == 0 && !filters && text_number(field(r, "suppressed"), "sites") == 0) {
-        strbuf_addf(&words, "Nothing but what libraries keep from their start-up was %s.",
+        strbuf_addf(words, "Nothing but what libraries keep from their start-up was %s.",
                     text_text(r, "word"));
     } else if (blocks == 0) {
-        strbuf_addf(&words, "Nothing %s %s; what is left out stands below.", text_text(r, "word"),
+        strbuf_addf(words, "Nothing %s %s; what is left out stands below.", text_text(r, "word"),
                     filters ? "matches the filters" : "is left by your rules");
     } else {
-        strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
+        strbuf_addf(words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
                     human_bytes(text_number(matched, "bytes")).text);
-        text_plural(&words, blocks, pools ? "pool block" : "block",
+        text_plural(words, blocks, pools ? "pool block" : "block",
                     pools ? "pool blocks" : "blocks");
-        strbuf_addf(&words, TEXT_OFF " %s %s", blocks == 1 ? "was" : "were", text_text(r, "word"));
-        add_window(&words, field(r, "window"));
-        strbuf_addf(&words, "%s, from ", filters ? " and match the filters" : "");
-        const char *by = text_text(r, "by");
-        bool by_stack = strcmp(by, "stack") == 0;
-        if (count == 1)
-            strbuf_addf(&words, "one %s", by_stack ? "call site" : by);
-        else
-            strbuf_addf(&words, "%s %s%s", human_count(count).text, by_stack ? "call sites" : by,
-                        by_stack ? "" : "s");
-        const struct result *first = result_at(sites, 0);
-        if (first) {
-            bool heaviest = strcmp(text_text(r, "order"), "bytes") == 0;
-            strbuf_adds(&words, count == 1 ? ": " : heaviest ? "; the heaviest, " : ".");
-            if (count == 1 || heaviest)
-                add_heaviest(&words, first);
-            if (count > 1 && heaviest)
-                strbuf_addf(&words, ", holds %s",
-                            human_percent(text_real(first, "share_percent")).text);
-        }
-        if (words.text[words.length - 1] != '.')
-            strbuf_adds(&words, ".");
+        strbuf_addf(words, TEXT_OFF " %s %s", blocks == 1 ? "was" : "were", text_text(r, "word"));
     }
+    return blocks > 0;
+}
+
+/* ", from 3 call sites; the heaviest, f (a.c:1), holds 60 %." */
+static void add_sites_answer(struct strbuf *words, const struct result *r)
+{
+    const struct result *first = result_at(field(r, "sites"), 0);
+    uint64_t count = text_number(field(r, "matched"), "sites");
+    bool filters = text_number(field(r, "filtered_out"), "blocks") > 0;
+    const char *by = text_text(r, "by");
+    bool by_stack = strcmp(by, "stack") == 0;
+    add_window(words, field(r, "window"));
+    strbuf_addf(words, "%s, from ", filters ? " and match the filters" : "");
+    if (count == 1)
+        strbuf_addf(words, "one %s", by_stack ? "call site" : by);
+    else
+        strbuf_addf(words, "%s %s%s", human_count(count).text, by_stack ? "call sites" : by,
+                    by_stack ? "" : "s");
+    if (first) {
+        bool heaviest = strcmp(text_text(r, "order"), "bytes") == 0;
+        strbuf_adds(words, count == 1 ? ": " : heaviest ? "; the heaviest, " : ".");
+        if (count == 1 || heaviest)
+            add_heaviest(words, first);
+        if (count > 1 && heaviest)
+            strbuf_addf(words, ", holds %s", human_percent(text_real(first, "share_percent")).text);
+    }
+    if (words->text[words->length - 1] != '.')
+        strbuf_adds(words, ".");
+}
+
+static void print_answer(struct text *t, const struct result *r, bool complete)
+{
+    struct strbuf words = {0};
+    if (text_leaks_has_graph(r) ? text_leaks_graph_answer(&words, r)
+                                : add_live_answer(&words, r, complete))
+        add_sites_answer(&words, r);
     text_paragraph(t, words.text, 0, 0);
     strbuf_release(&words);
 }
@@ -175,7 +191,8 @@ static void print_pools(struct text *t, const struct result *r)
 static void print_context(struct text *t, const struct result *r)
 {
     const struct result *total = field(r, "total");
-    if (text_number(total, "peak_live_bytes") == 0 || text_number(total, "blocks") == 0)
+    if (text_leaks_has_graph(r) || text_number(total, "peak_live_bytes") == 0 ||
+        text_number(total, "blocks") == 0)
         return;
     struct strbuf words = {0};
     strbuf_adds(&words, TEXT_FAINT);
@@ -210,9 +227,9 @@ static struct cells cells_of(const struct result *site, size_t rank)
 {
     return (struct cells){{
         human_count(rank),
-        human_bytes(text_number(site, "bytes")),
+        human_bytes(text_leaks_bytes(site)),
         human_percent(text_real(site, "share_percent")),
-        human_count(text_number(site, "blocks")),
+        human_count(text_leaks_blocks(site)),
         human_bytes(text_number(field(site, "sizes"), "typical")),
     }};
 }
@@ -278,9 +295,10 @@ static void add_threads(struct strbuf *words, const struct result *site)
 }
 
 /* "calloc, 812 of 90,112 still live, 16 B to 64 KiB, threads 2, 3" */
-static void print_facts(struct text *t, const struct result *site)
+static void print_facts(struct text *t, const struct result *r, const struct result *site)
 {
     struct strbuf words = {0};
+    text_leaks_graph_facts(&words, r, site);
     const struct result *calls = field(site, "calls");
     for (size_t i = 0; i < result_length(calls); i++) {
         add_fact(&words);
@@ -292,7 +310,7 @@ static void print_facts(struct text *t, const struct result *site)
         strbuf_addf(&words, "%s of the %s made here",
                     human_percent(100. * (double)blocks / (double)made).text,
                     human_count(made).text);
-    } else if (blocks > 1) {
+    } else if (blocks > 1 && !text_leaks_has_graph(r)) {
         add_fact(&words);
         strbuf_adds(&words, "none ever freed");
     }
@@ -322,8 +340,8 @@ static void print_facts(struct text *t, const struct result *site)
     strbuf_release(&words);
 }
 
-static void print_site(struct text *t, const struct result *site, size_t rank,
-                       const size_t width[COLUMNS], bool with_name)
+static void print_site(struct text *t, const struct result *r, const struct result *site,
+                       size_t rank, const size_t width[COLUMNS], bool with_name)
 {
     struct cells cells = cells_of(site, rank);
     for (int c = 0; c < COLUMNS; c++) {
@@ -343,7 +361,7 @@ static void print_site(struct text *t, const struct result *site, size_t rank,
                          t->style.cut ? t->style.width - INDENT : 0);
         strbuf_addc(t->out, '\n');
     }
-    print_facts(t, site);
+    print_facts(t, r, site);
     text_frames(t, site, INDENT - 2);
 }
 
@@ -361,7 +379,7 @@ static void print_sites(struct text *t, const struct result *r)
     for (size_t i = 0; i < result_length(sites); i++) {
         if (i)
             strbuf_addc(t->out, '\n');
-        print_site(t, result_at(sites, i), i + 1, width, with_name);
+        print_site(t, r, result_at(sites, i), i + 1, width, with_name);
     }
 }
 
@@ -418,7 +436,9 @@ static void print_hidden(struct text *t, const struct result *hidden, struct str
 {
     uint64_t sites = text_number(hidden, "sites"), small = text_number(hidden, "small_sites");
     text_plural(words, sites, "more call site", "more call sites");
-    strbuf_addf(words, ", %s", human_bytes(text_number(hidden, "bytes")).text);
+    strbuf_addf(
+        words, ", %s",
+        human_bytes(text_number(hidden, "bytes") + text_number(hidden, "indirect_bytes")).text);
     if (small == sites)
         strbuf_adds(words, ", below --min-bytes or --min-blocks");
     else if (small > 0)
@@ -482,6 +502,7 @@ void text_leaks(struct text *t, const struct result *result, const struct result
     text_completeness(t, completeness);
     print_answer(t, result, text_bool(completeness, "complete"));
     print_context(t, result);
+    text_leaks_graph_context(t, result);
     print_inherited(t, result);
     print_pools(t, result);
     print_sites(t, result);

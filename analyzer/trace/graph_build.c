@@ -99,7 +99,8 @@ static bool find_heap(struct graph_build *b, struct graph_file *f)
     uint64_t place, value;
     graph_file_rewind(f);
     while (graph_file_region(f, &r)) {
-        if (r.kind == SEEP_GRAPH_HEAP) {
+        /* others may have been taken out of the heap: a stack in a block */
+        if (r.kind != SEEP_GRAPH_REGISTERS) {
             MEM_GROW(b->heap, b->heap_capacity, b->heap_count + 1);
             b->heap[b->heap_count++] = (struct graph_range){r.start, r.start + r.bytes};
         }

@@ -33,7 +33,8 @@ struct graph_build {
     struct graph_node *nodes;
     size_t count;
     /* private */
-    struct graph_range *heap, *code; /* regions of the file, and code of modules, by address */
+    struct graph_range *heap,
+        *code; /* memory that was looked at, and code of modules, by address */
     size_t heap_count, heap_capacity, code_count, code_capacity;
     uint64_t *class_places; /* addresses of words in blocks that hold a class, by address */
     size_t class_count, class_capacity;

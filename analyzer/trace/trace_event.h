@@ -136,7 +136,8 @@ struct trace_mark {
     char *name;
 };
 
-/* A heap graph snapshot was asked for. Its graph is in GRAPH chunks, or lost (trace_reader_graph()).
+/* A heap graph snapshot was asked for. Its graph is in GRAPH chunks, or lost
+ * (trace_reader_graph()).
  */
 struct trace_snapshot {
     uint64_t number, state, trigger; /* state: enum seep_graph_state; enum seep_graph_trigger */

@@ -302,6 +302,11 @@ uint64_t trace_reader_number(const struct trace_reader *r)
     return r->number;
 }
 
+uint64_t trace_reader_end(const struct trace_reader *r)
+{
+    return r->number;
+}
+
 uint64_t trace_reader_time(const struct trace_reader *r)
 {
     (void)r;
