@@ -22,6 +22,9 @@ void code_file_release(struct code_file *f)
     debug_info_free(f->info);
     symbol_table_release(&f->table);
     symbol_table_release(&f->dynamic);
+    symbol_table_release(&f->data);
+    symbol_table_release(&f->dynamic_data);
+    debug_variables_free(f->variables);
     elf_file_release(&f->debug);
     elf_file_release(&f->elf);
     memset(f, 0, sizeof *f);
@@ -179,4 +182,40 @@ uint32_t code_file_resolve(struct code_file *f, uint64_t address, bool exact,
         strbuf_release(&text);
     }
     return count;
+}
+
+static void open_data(struct code_file *f)
+{
+    const struct elf_file *debug = f->debug.elf ? &f->debug : &f->elf;
+    f->data_opened = true;
+    if (!symbol_table_init_data(&f->data, &f->elf, false) && debug != &f->elf)
+        symbol_table_init_data(&f->data, debug, false);
+    symbol_table_init_data(&f->dynamic_data, &f->elf, true);
+    if (f->info)
+        f->variables = debug_variables_new(debug);
+}
+
+bool code_file_variable(struct code_file *f, uint64_t address, const struct debug_search *search,
+                        struct symbol_data *out)
+{
+    uint64_t start = address, end;
+    const char *name = NULL;
+    *out = (struct symbol_data){.module = f->path};
+    if (!f->opened)
+        open_file(f, search);
+    if (!f->elf.elf)
+        return false;
+    if (!f->data_opened)
+        open_data(f);
+    if (f->data.elf)
+        name = symbol_table_find(&f->data, address, &start, &end);
+    if (name == NULL && f->dynamic_data.elf)
+        name = symbol_table_find(&f->dynamic_data, address, &start, &end);
+    if (name == NULL)
+        return false;
+    out->name = text_pool_demangled(f->pool, name);
+    out->offset = address - start;
+    if (f->variables)
+        debug_variables_find(f->variables, start, f->pool, &out->file, &out->line);
+    return true;
 }

@@ -8,6 +8,7 @@
 #include "model/call_proof.h"
 #include "model/debug_info.h"
 #include "model/debug_search.h"
+#include "model/debug_variables.h"
 #include "model/elf_file.h"
 #include "model/symbol_table.h"
 #include "model/symbols.h"
@@ -21,6 +22,9 @@ struct code_file {
     bool opened;
     struct elf_file elf, debug; /* elf.elf == NULL: not at hand */
     struct symbol_table table, dynamic;
+    bool data_opened;
+    struct symbol_table data, dynamic_data; /* variables; opened when the first is asked for */
+    struct debug_variables *variables;
     struct debug_info *info;
     struct call_proof *proof;
     const char *problem; /* constant text to be reported once, or NULL */
@@ -36,5 +40,10 @@ void code_file_release(struct code_file *f);
 uint32_t code_file_resolve(struct code_file *f, uint64_t address, bool exact,
                            const struct debug_search *search, struct symbol_frame *frames,
                            enum symbol_suspicion *suspicion);
+
+/* Names the variable around link-time `address`. False where nothing is known; *out has then only
+ * the module. */
+bool code_file_variable(struct code_file *f, uint64_t address, const struct debug_search *search,
+                        struct symbol_data *out);
 
 #endif

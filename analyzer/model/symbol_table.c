@@ -49,7 +49,9 @@ static void settle_sizeless(struct ranges *r)
     ranges_sort(r);
 }
 
-bool symbol_table_init(struct symbol_table *t, const struct elf_file *f, bool dynamic)
+/* Opens the table, whose symbols are *count; false if the file has none. */
+static bool open_table(struct symbol_table *t, const struct elf_file *f, bool dynamic,
+                       size_t *count)
 {
     memset(t, 0, sizeof *t);
     GElf_Shdr header;
@@ -61,8 +63,33 @@ bool symbol_table_init(struct symbol_table *t, const struct elf_file *f, bool dy
     t->symbols = elf_getdata(section, NULL);
     if (t->symbols == NULL)
         return false;
-    size_t count = t->symbols->d_size / header.sh_entsize;
+    *count = t->symbols->d_size / header.sh_entsize;
+    return true;
+}
 
+bool symbol_table_init_data(struct symbol_table *t, const struct elf_file *f, bool dynamic)
+{
+    size_t count;
+    if (!open_table(t, f, dynamic, &count))
+        return false;
+    for (size_t i = 1; i < count && i <= INT32_MAX; i++) {
+        GElf_Sym symbol;
+        if (gelf_getsym(t->symbols, (int)i, &symbol) == NULL)
+            break;
+        if (GELF_ST_TYPE(symbol.st_info) == STT_OBJECT && symbol.st_shndx != SHN_UNDEF &&
+            symbol.st_shndx < SHN_LORESERVE)
+            ranges_add(&t->ranges, symbol.st_value, symbol.st_value + symbol.st_size, (uint32_t)i,
+                       SIZED);
+    }
+    ranges_sort(&t->ranges);
+    return t->ranges.count > 0;
+}
+
+bool symbol_table_init(struct symbol_table *t, const struct elf_file *f, bool dynamic)
+{
+    size_t count;
+    if (!open_table(t, f, dynamic, &count))
+        return false;
     size_t code = 0; /* index and bounds of the section seen last: symbols come in runs */
     GElf_Shdr code_header = {0};
     for (size_t i = 1; i < count && i <= INT32_MAX; i++) {

@@ -257,6 +257,35 @@ enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t 
     return status;
 }
 
+/* The module around an address at that time; where none is known to have been there yet, one that
+ * was first seen later: not all are seen at once. */
+static const struct trace_module *module_at(const struct trace_dict *dict, uint64_t address,
+                                            uint64_t time_ns)
+{
+    const struct trace_module *found = NULL;
+    for (size_t i = 0; i < dict->module_count; i++) {
+        const struct trace_module *m = &dict->modules[i];
+        if (address < m->start || address >= m->end || m->unload_ns <= time_ns)
+            continue;
+        if (!found || found->load_ns > time_ns ||
+            (m->load_ns <= time_ns && m->load_ns > found->load_ns))
+            found = m;
+    }
+    return found;
+}
+
+bool symbols_of_data(struct symbols *s, uint64_t address, uint64_t time_ns, struct symbol_data *out)
+{
+    const struct trace_module *m = module_at(s->dict, address, time_ns);
+    *out = (struct symbol_data){0};
+    if (!m)
+        return false;
+    struct code_file *file = &s->files[s->file_of[m - s->dict->modules]];
+    bool found = code_file_variable(file, address - m->base, &s->search, out);
+    note_problem(s, file);
+    return found;
+}
+
 char *symbols_demangle(const char *name)
 {
     return demangle(name);

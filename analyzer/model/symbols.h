@@ -58,6 +58,20 @@ enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t 
 /* The module a stack node's address lies in, in its generation; NULL if none. */
 const struct trace_module *symbols_module_of_node(struct symbols *s, uint32_t stack);
 
+/* A variable. Texts are owned by the symboliser, too. */
+struct symbol_data {
+    const char *name;   /* demangled; NULL: not known */
+    uint64_t offset;    /* of the address in it */
+    const char *file;   /* where it is declared, or NULL */
+    uint32_t line;      /* 0 = unknown */
+    const char *module; /* path; NULL: the address is in no module */
+};
+
+/* The variable, or other data, around `address` as it was at that time. False where it has no name.
+ */
+bool symbols_of_data(struct symbols *s, uint64_t address, uint64_t time_ns,
+                     struct symbol_data *out);
+
 /* Problems met so far, one line each ("libfoo.so: not found on this machine"); NULL past the
  * last. */
 const char *symbols_problem(const struct symbols *s, size_t index);

@@ -19,6 +19,7 @@ static const struct {
     {"seep.info", text_info},
     {"seep.leaks", text_leaks},
     {"seep.check", text_check},
+    {"seep.heap", text_heap},
 };
 
 /* ------------------------------------------------------------------ pieces */

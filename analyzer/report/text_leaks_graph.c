@@ -187,8 +187,8 @@ void text_leaks_graph_facts(struct strbuf *words, const struct result *r, const 
         strbuf_adds(words, kind_words(text_text(site, "kind")));
     if (indirect > 0) {
         strbuf_addf(words, "%s%s lost, and with %s %s that nothing else leads to",
-                    words->length ? ", " : "", human_count(blocks).text, blocks == 1 ? "it" : "them",
-                    human_count(indirect).text);
+                    words->length ? ", " : "", human_count(blocks).text,
+                    blocks == 1 ? "it" : "them", human_count(indirect).text);
     }
     if (ignored > 0)
         strbuf_addf(words, "%s%s of them on purpose", words->length ? ", " : "",

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include "analysis/completeness.h"
+#include "analysis/keepers.h"
+#include "cmd/open.h"
+#include "cmd/options.h"
+#include "cmd/print.h"
+#include "cmd/progress.h"
+
+#define TOP 10
+#define DEPTH 12
+
+static const struct cli_option own_options[] = {
+    {"top", 'n', "N", "Show the N largest of each list (default 10); 0 or 'all' for all."},
+    {"by", 0, "stack|function|module|source",
+     "What makes a call site: the whole stack, or the allocating function (default), its module, "
+     "its source file."},
+    {"path", 0, "TARGET",
+     "Show the shortest way from a variable, or else a thread's stack, to a block: the one around "
+     "an "
+     "address (0x...), or the nearest that was made by a function whose name matches TARGET."},
+    {"full-names", 0, NULL,
+     "Print functions with all their parameters and template arguments, in lines of any length."},
+    {NULL},
+};
+
+static bool take_options(const struct cli *cli, struct keepers_options *o)
+{
+    uint64_t top = TOP;
+    if (!options_count(cli, "top", true, &top))
+        return false;
+    o->top = (size_t)top;
+    o->depth = DEPTH;
+    o->by = (enum site_by)options_choice(cli, "by", site_by_names, SITE_BY_FUNCTION);
+    o->path = cli_value(cli, "path");
+    return true;
+}
+
+static int print(const struct cli *cli, const struct result *result,
+                 const struct trace_summary *summary)
+{
+    struct result *document = result_new_object();
+    int status =
+        print_report(cli, &(struct report){
+                              .schema = "seep.heap",
+                              .version = 1,
+                              .completeness = completeness_add(document, "completeness", summary),
+                              .result = result,
+                          });
+    result_free(document);
+    return status;
+}
+
+static int report(const struct cli *cli, struct keepers_options *o, struct trace_reader *reader)
+{
+    struct err err = {.offset = ERR_NO_OFFSET};
+    struct result *result = NULL;
+    struct strbuf debug_dirs = {0};
+    struct progress progress;
+    progress_begin(&progress, "reading the trace");
+    o->progress = progress_step;
+    o->progress_arg = &progress;
+    struct symbols *symbols =
+        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
+    enum seep_err code = keepers_analyse(&result, reader, symbols, o, &err);
+    progress_end(&progress);
+    int status;
+    if (code == SEEP_OK) {
+        status = print(cli, result, trace_reader_summary(reader));
+        if (!options_json(cli)) {
+            fflush(stdout);
+            options_print_problems(cli, symbols);
+        }
+    } else {
+        status = open_failed(cli, code, &err);
+    }
+    result_free(result);
+    symbols_free(symbols);
+    strbuf_release(&debug_dirs);
+    return status;
+}
+
+static int run(struct cli *cli)
+{
+    const char *path = open_argument(cli);
+    struct keepers_options options = {0};
+    struct trace_reader *reader = NULL;
+    if (!path || !take_options(cli, &options))
+        return CLI_FAILED;
+    int status = open_trace(cli, path, &reader);
+    if (status == CLI_OK)
+        status = report(cli, &options, reader);
+    trace_reader_free(reader);
+    return status;
+}
+
+const struct cli_command cmd_heap = {
+    .name = "heap",
+    .summary = "show who keeps memory alive, from a heap graph",
+    .arguments = "TRACE",
+    .description =
+        "Shows which variables, threads and blocks keep most memory alive: what would be gone with "
+        "them if all pointers to them were gone, in bytes, by who keeps it, by call site, and by "
+        "class. It takes a heap graph, which `seep run --snapshot=exit` records; the last one "
+        "counts.",
+    .options =
+        (const struct cli_option *const[]){own_options, options_symbols, options_output, NULL},
+    .failure = CLI_FAILED,
+    .run = run,
+};
