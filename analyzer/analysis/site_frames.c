@@ -11,7 +11,7 @@ static void add_frame(struct result *frames, const struct symbol_frame *f, uint6
 {
     struct result *r = result_object(frames, NULL);
     result_text(r, "function", f->function);
-    result_text(r, "symbol", f->symbol && strcmp(f->symbol, f->function) ? f->symbol : NULL);
+    result_text(r, "symbol", f->symbol && strcmp(f->symbol, f->function) != 0 ? f->symbol : NULL);
     result_text(r, "file", f->file);
     if (f->line)
         result_integer(r, "line", f->line);

@@ -136,6 +136,8 @@ static int add_snapshots(const struct run *r, struct strbuf *out)
                                    when);
         strbuf_addf(out, "%s%s", out->length ? "," : "SEEP_SNAPSHOT=", when);
     }
+    if (!out->length && cli_flag(r->cli, "check") && !r->gate.check.live)
+        strbuf_adds(out, "SEEP_SNAPSHOT=exit");
     return CLI_OK;
 }
 

@@ -47,7 +47,7 @@ static void note_allocation(struct heap *h, uint32_t thread, bool in_pool, uint6
     h->last_allocation[index] = number + 1;
 }
 
-static bool is_temporary(const struct heap *h, const struct trace_event *ev)
+bool heap_is_temporary(const struct heap *h, const struct trace_event *ev)
 {
     size_t index = last_index(ev->thread, trace_event_in_pool(ev));
     return index < h->last_capacity && h->last_allocation[index] == ev->before.birth + 1;
@@ -138,7 +138,7 @@ void heap_apply(struct heap *h, const struct trace_event *ev)
         break;
     case TRACE_FREE:
         t->frees++;
-        t->temporary += is_temporary(h, ev);
+        t->temporary += heap_is_temporary(h, ev);
         leave(h, t, ev);
         break;
     case TRACE_REALLOC_OUT: leave(h, t, ev); break;

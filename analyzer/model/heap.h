@@ -61,6 +61,10 @@ void heap_apply(struct heap *h, const struct trace_event *ev);
  * a TRACE_GAP. The peak only grows. */
 void heap_resync(struct heap *h, const struct trace_reader *reader);
 
+/* True for a FREE of the block that its thread made last, with no allocation or reallocation by it
+ * since. To be asked before heap_apply(). */
+bool heap_is_temporary(const struct heap *h, const struct trace_event *ev);
+
 /* True for an event that ends a block by a call of another family than made it. */
 bool heap_mismatch(const struct trace_event *ev);
 

@@ -91,7 +91,7 @@ static void print_site(struct text *t, const struct result *site, const struct w
     add_frames(&words, site);
     size_t used = width->bytes + width->blocks + width->kind + 17;
     size_t room = t->style.width > used + 20 ? t->style.width - used : 20;
-    if (t->style.cut && utf8_width(words.text, words.length) > room) {
+    if (t->style.cut && words.text && utf8_width(words.text, words.length) > room) {
         words.length = utf8_fit(words.text, words.length, room - 1);
         words.text[words.length] = '\0';
         strbuf_adds(&words, "…");

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A stack node's parent has a smaller number. So one walk up through the numbers finds for each
+ * node its place below its parent's, and one down through the tree adds up. */
+#include "analysis/frame_tree.h"
+
+#include "analysis/resolve.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Children by (parent, function, module). Texts are pooled: equal ones are the same. */
+struct child_table {
+    uint32_t *slots; /* index of a node; 0: free */
+    size_t capacity; /* a power of two */
+};
+
+static uint64_t hash_of(uint32_t parent, const struct symbol_frame *f)
+{
+    uint64_t h = ((uint64_t)parent << 1 | 1) * 0x9e3779b97f4a7c15ull;
+    h = (h ^ (uintptr_t)(f ? f->function : NULL)) * 0xbf58476d1ce4e5b9ull;
+    return (h ^ (uintptr_t)(f ? f->module : NULL)) * 0x94d049bb133111ebull >> 20;
+}
+
+static bool same(const struct symbol_frame *a, const struct symbol_frame *b)
+{
+    return a == b || (a && b && a->function == b->function && a->module == b->module);
+}
+
+static uint32_t *child_slot(const struct child_table *table, const struct frame_tree *t,
+                            uint32_t parent, const struct symbol_frame *f)
+{
+    for (size_t at = (size_t)hash_of(parent, f);; at++) {
+        uint32_t *slot = &table->slots[at & (table->capacity - 1)];
+        if (!*slot || (t->nodes[*slot].parent == parent && same(t->nodes[*slot].frame, f)))
+            return slot;
+    }
+}
+
+static void grow(struct child_table *table, const struct frame_tree *t)
+{
+    free(table->slots);
+    table->capacity = table->capacity ? table->capacity * 2 : 1024;
+    table->slots = mem_zalloc(table->capacity, sizeof *table->slots);
+    for (uint32_t i = 1; i < t->count; i++)
+        *child_slot(table, t, t->nodes[i].parent, t->nodes[i].frame) = i;
+}
+
+static uint32_t add_node(struct frame_tree *t, uint32_t parent, const struct symbol_frame *f)
+{
+    MEM_GROW(t->nodes, t->capacity, t->count + 1);
+    t->nodes[t->count] = (struct frame_node){.frame = f, .parent = parent};
+    return t->count++;
+}
+
+/* The child of `parent` for that frame, made where there is none. */
+static uint32_t child_of(struct frame_tree *t, struct child_table *table, uint32_t parent,
+                         const struct symbol_frame *f)
+{
+    if ((size_t)t->count * 2 >= table->capacity)
+        grow(table, t);
+    uint32_t *slot = child_slot(table, t, parent, f);
+    if (!*slot)
+        *slot = add_node(t, parent, f);
+    return *slot;
+}
+
+static void place_stacks(struct frame_tree *t, const uint8_t *wanted, const struct costs *costs,
+                         enum cost_kind kind, const struct trace_dict *dict,
+                         struct symbols *symbols)
+{
+    struct child_table table = {0};
+    uint32_t *place = mem_zalloc(costs->node_count, sizeof *place);
+    for (uint32_t node = 0; node < costs->node_count; node++) {
+        uint64_t value = cost_value(&costs->nodes[node], kind);
+        if (!wanted[node])
+            continue;
+        uint32_t at = 0;
+        if (node == 0) {
+            at = child_of(t, &table, 0, NULL); /* no stack is known */
+        } else if (!(dict->stacks[node].flags & SEEP_ROW_ROOT)) {
+            const struct symbol_address *a = symbols_of_node(symbols, node);
+            at = place[dict->stacks[node].parent];
+            for (uint32_t k = a->count; k-- > 0;)
+                at = child_of(t, &table, at, &a->frames[k]);
+        }
+        place[node] = at;
+        t->nodes[at].self += value;
+    }
+    free(place);
+    free(table.slots);
+}
+
+/* ------------------------------------------------------------------ order */
+
+static int heaviest_first(const void *a, const void *b, void *nodes)
+{
+    const struct frame_node *x = (const struct frame_node *)nodes + *(const uint32_t *)a;
+    const struct frame_node *y = (const struct frame_node *)nodes + *(const uint32_t *)b;
+    if (x->parent != y->parent)
+        return x->parent < y->parent ? -1 : 1;
+    if (x->total != y->total)
+        return x->total > y->total ? -1 : 1;
+    const char *f = x->frame ? x->frame->function : "", *g = y->frame ? y->frame->function : "";
+    int c = strcmp(f, g);
+    return c ? c : *(const uint32_t *)a < *(const uint32_t *)b ? -1 : 1;
+}
+
+static void link_children(struct frame_tree *t)
+{
+    for (uint32_t i = t->count; i-- > 0;) {
+        t->nodes[i].total += t->nodes[i].self;
+        if (i)
+            t->nodes[t->nodes[i].parent].total += t->nodes[i].total;
+    }
+    uint32_t *order = mem_alloc(((size_t)t->count + 1) * sizeof *order);
+    for (uint32_t i = 0; i < t->count; i++)
+        order[i] = i;
+    qsort_r(order + 1, t->count - 1, sizeof *order, heaviest_first, t->nodes);
+    for (uint32_t i = t->count; i-- > 1;) {
+        struct frame_node *node = &t->nodes[order[i]];
+        node->next = t->nodes[node->parent].first_child;
+        t->nodes[node->parent].first_child = order[i];
+    }
+    free(order);
+}
+
+enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, enum cost_kind kind,
+                               const struct trace_dict *dict, struct symbols *symbols,
+                               struct err *err)
+{
+    *t = (struct frame_tree){0};
+    add_node(t, 0, NULL);
+    uint8_t *wanted = mem_zalloc(costs->node_count, 1);
+    for (uint32_t node = costs->node_count; node-- > 0;) {
+        wanted[node] |= cost_value(&costs->nodes[node], kind) != 0;
+        if (node && wanted[node])
+            wanted[dict->stacks[node].parent] |= dict->stacks[node].parent != 0;
+    }
+    enum seep_err code = resolve_marked(symbols, dict, wanted, false, err);
+    if (!code) {
+        place_stacks(t, wanted, costs, kind, dict, symbols);
+        link_children(t);
+    }
+    free(wanted);
+    return code;
+}
+
+void frame_tree_release(struct frame_tree *t)
+{
+    free(t->nodes);
+    *t = (struct frame_tree){0};
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stacks merged by function into a tree, outermost frame first: what a flame graph draws. Inlined
+ * calls are frames of their own. */
+#ifndef ANALYSIS_FRAME_TREE_H
+#define ANALYSIS_FRAME_TREE_H
+
+#include "analysis/cost_kind.h"
+#include "model/symbols.h"
+#include "trace/trace_event.h"
+#include "util/err.h"
+
+struct frame_node {
+    const struct symbol_frame *frame; /* one of those merged; NULL: the root, or unknown */
+    uint32_t parent;                  /* index; of the root 0 */
+    uint32_t first_child, next;       /* children, heaviest first; 0: none */
+    uint64_t self, total;             /* cost of stacks that end here, and of all through here */
+};
+
+struct frame_tree {
+    struct frame_node *nodes; /* nodes[0] is the root; a parent stands before its children; owned */
+    uint32_t count;
+    size_t capacity;
+};
+
+/* Builds the tree of all stacks that have any of the cost. Names are looked up first. Released by
+ * frame_tree_release(), also after an error. The frames are the symboliser's. Errors: INTERRUPTED
+ * by its progress function. */
+enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, enum cost_kind kind,
+                               const struct trace_dict *dict, struct symbols *symbols,
+                               struct err *err);
+void frame_tree_release(struct frame_tree *t);
+
+#endif

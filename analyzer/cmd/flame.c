@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include "analysis/completeness.h"
+#include "analysis/flame.h"
+#include "cmd/open.h"
+#include "cmd/options.h"
+#include "cmd/output.h"
+#include "cmd/print.h"
+#include "cmd/progress.h"
+#include "report/collapsed.h"
+#include "report/flame_svg.h"
+#include "report/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_SHARE 0.0005 /* of a picture 1200 wide, more than half a pixel */
+
+static const struct cli_option own_options[] = {
+    {"output", 'o', "FILE",
+     "Write to FILE, - for standard output. Without it a picture is written to the trace's name "
+     "with "
+     ".svg at its end, everything else to standard output."},
+    {"force", 'f', NULL, "Replace a file that exists."},
+    {"cost", 0, "peak|live|growth|allocated|allocations|temporary",
+     "What widths are: bytes live at the peak (the default), bytes live at the end, bytes that "
+     "became more, bytes allocated, allocations, temporary ones."},
+    {"format", 0, "svg|collapsed|json",
+     "A picture (the default), collapsed stacks for other tools, or the tree as JSON."},
+    {"min-share", 0, "PERCENT",
+     "Leave out frames with less of the whole; 0.05 for a picture, else 0."},
+    {"pool", 0, NULL,
+     "Of the blocks of pools that the program told of by seep_pool_allocated(), not malloc's."},
+    {NULL},
+};
+
+struct job {
+    const struct cli *cli;
+    struct flame_options options;
+    struct filter filter;
+    void (*format)(struct strbuf *out, const struct report *report);
+    struct strbuf text;
+};
+
+static bool take_share(const struct cli *cli, double *share)
+{
+    const char *value = cli_value(cli, "min-share");
+    char *end;
+    if (!value)
+        return true;
+    *share = strtod(value, &end) / 100;
+    if (end != value && *end == '\0' && *share >= 0 && *share <= 1)
+        return true;
+    cli_usage_error(cli, "--min-share=%s: a percentage is expected", value);
+    return false;
+}
+
+static bool take_options(struct job *job)
+{
+    static const char *const formats[] = {"svg", "collapsed", "json", NULL};
+    static void (*const print[])(struct strbuf *, const struct report *) = {
+        flame_svg, collapsed_report, json_report};
+    struct err err = {.offset = ERR_NO_OFFSET};
+    size_t format = options_choice(job->cli, "format", formats, 0);
+    struct flame_options *o = &job->options;
+    job->format = print[format];
+    o->cost = (enum cost_kind)options_choice(job->cli, "cost", cost_kind_names, COST_PEAK);
+    o->min_share = format == 0 ? MIN_SHARE : 0;
+    o->pools = cli_flag(job->cli, "pool");
+    o->filter = &job->filter;
+    enum seep_err code = options_filter(job->cli, &job->filter, &err);
+    if (code)
+        open_failed(job->cli, code, &err);
+    return !code && take_share(job->cli, &o->min_share);
+}
+
+static enum seep_err write_text(void *arg, const char *temporary, struct err *err)
+{
+    const struct job *job = arg;
+    FILE *f = fopen(temporary, "we");
+    if (!f)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", temporary, strerror(errno));
+    fwrite(job->text.text, 1, job->text.length, f);
+    bool failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", temporary, strerror(errno));
+    return SEEP_OK;
+}
+
+/* Where to: the option's, or for a picture the trace's name; NULL: standard output. Owned by the
+ * caller. */
+static char *output_of(const struct job *job, const char *trace)
+{
+    const char *given = cli_value(job->cli, "output");
+    struct strbuf name = {0};
+    if ((given && strcmp(given, "-") == 0) || (!given && job->format != flame_svg))
+        return NULL;
+    size_t length = strlen(trace), suffix = strlen(SEEP_TRACE_SUFFIX);
+    while (length && trace[length - 1] == '/')
+        length--;
+    if (length > suffix && strncmp(trace + length - suffix, SEEP_TRACE_SUFFIX, suffix) == 0)
+        length -= suffix;
+    if (given) {
+        strbuf_adds(&name, given);
+    } else {
+        strbuf_add(&name, trace, length);
+        strbuf_adds(&name, ".svg");
+    }
+    return strbuf_detach(&name);
+}
+
+static int write_out(struct job *job, const char *trace)
+{
+    struct err err = {.offset = ERR_NO_OFFSET};
+    char *output = output_of(job, trace);
+    enum seep_err code = SEEP_OK;
+    if (output)
+        code = output_write(output, cli_flag(job->cli, "force"), write_text, job, &err);
+    else
+        fwrite(job->text.text, 1, job->text.length, stdout);
+    if (output && !code)
+        output_print_done(output, trace);
+    int status = code ? open_failed(job->cli, code, &err) : CLI_OK;
+    free(output);
+    return status;
+}
+
+static int draw(struct job *job, const char *path, struct trace_reader *reader)
+{
+    struct err err = {.offset = ERR_NO_OFFSET};
+    struct result *result = NULL, *document = result_new_object();
+    struct strbuf debug_dirs = {0};
+    struct progress progress;
+    progress_begin(&progress, "reading the trace");
+    job->options.progress = progress_step;
+    job->options.progress_arg = &progress;
+    struct symbols *symbols =
+        options_new_symbols(job->cli, trace_reader_dict(reader), &debug_dirs, &progress);
+    enum seep_err code = flame_analyse(&result, reader, symbols, &job->options, &err);
+    progress_end(&progress);
+    int status;
+    if (code == SEEP_OK) {
+        const struct report report = {.schema = "seep.flame",
+                                      .version = 1,
+                                      .completeness = completeness_add(
+                                          document, "completeness", trace_reader_summary(reader)),
+                                      .result = result};
+        job->format(&job->text, &report);
+        status = write_out(job, path);
+        options_print_problems(job->cli, symbols);
+    } else {
+        status = open_failed(job->cli, code, &err);
+    }
+    result_free(result);
+    result_free(document);
+    symbols_free(symbols);
+    strbuf_release(&debug_dirs);
+    return status;
+}
+
+static int run(struct cli *cli)
+{
+    struct job job = {.cli = cli};
+    struct trace_reader *reader = NULL;
+    const char *path = open_argument(cli);
+    int status = CLI_FAILED;
+    if (path && take_options(&job))
+        status = open_trace(cli, path, &reader);
+    if (reader)
+        status = draw(&job, path, reader);
+    trace_reader_free(reader);
+    filter_release(&job.filter);
+    strbuf_release(&job.text);
+    return status;
+}
+
+const struct cli_command cmd_flame = {
+    .name = "flame",
+    .summary = "draw what memory is made up of, as a flame graph",
+    .arguments = "TRACE",
+    .description =
+        "Draws the stacks of a trace as a flame graph: one SVG file, with zoom and search in any "
+        "browser, that refers to nothing outside itself. The outermost frame is on top; each frame "
+        "is as wide as its share of the cost.",
+    .options =
+        (const struct cli_option *const[]){own_options, options_filters, options_symbols, NULL},
+    .failure = CLI_FAILED,
+    .run = run,
+};
