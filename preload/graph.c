@@ -6,6 +6,7 @@
 #include "graph_scan.h"
 #include "graph_stop.h"
 #include "hook.h"
+#include "log.h"
 #include "lsan.h"
 #include "options.h"
 #include "recorder.h"
@@ -19,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -26,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 
 #define PAGE_BYTES 4096
 #define WAIT_STEP_NS 500000
@@ -43,6 +46,13 @@ struct outcome {
     uint64_t stamp;
     uint64_t held_ns, fork_ns;
     uint32_t number, state, trigger, stopped, unanswered;
+};
+
+/* Where the program was when the snapshot was asked for. */
+struct here {
+    const ucontext_t *context; /* of a signal; NULL: what follows */
+    const uintptr_t *saved; /* registers that a function keeps, as rec_graph_take() pushes them */
+    uintptr_t sp;
 };
 
 /* Shared with the scanning process. */
@@ -282,14 +292,12 @@ static struct rec_thread *recorded_thread(void)
     return rec_thread_current ? rec_thread_current : rec_thread_slow();
 }
 
-/* Registers: `saved` is what rec_graph_take() has pushed; `sp` its caller's. */
-void rec_graph_take_from(long trigger, const uintptr_t *saved, uintptr_t sp);
-__attribute__((used)) void rec_graph_take_from(long trigger, const uintptr_t *saved, uintptr_t sp)
+static void take_here(enum seep_graph_trigger trigger, const struct here *here)
 {
     struct rec_thread *t = recorded_thread();
     if (t == NULL)
         return;
-    struct outcome o = {.trigger = (uint32_t)trigger, .number = ++last_number};
+    struct outcome o = {.trigger = trigger, .number = ++last_number};
     if (!begin(&o)) {
         o.state = SEEP_GRAPH_BUSY;
         take(NULL, t, &o);
@@ -298,14 +306,24 @@ __attribute__((used)) void rec_graph_take_from(long trigger, const uintptr_t *sa
     struct rec_graph_plan *plan = plan_new();
     if (plan) {
         struct rec_graph_thread *self = &plan->threads[plan->thread_count++];
-        for (int i = 0; i < SAVED_REGISTERS; i++)
-            self->registers[self->register_count++] = saved[i];
-        self->sp = sp;
-        rec_graph_stop_self(self);
+        if (here->context) {
+            rec_graph_stop_interrupted(self, here->context);
+        } else {
+            for (int i = 0; i < SAVED_REGISTERS; i++)
+                self->registers[self->register_count++] = here->saved[i];
+            self->sp = here->sp;
+            rec_graph_stop_self(self);
+        }
     }
     if (take(plan, t, &o) && plan)
         sys_memory_free(plan, plan->bytes);
     atomic_store(&busy, false);
+}
+
+void rec_graph_take_from(long trigger, const uintptr_t *saved, uintptr_t sp);
+__attribute__((used)) void rec_graph_take_from(long trigger, const uintptr_t *saved, uintptr_t sp)
+{
+    take_here((enum seep_graph_trigger)trigger, &(struct here){.saved = saved, .sp = sp});
 }
 
 /* void rec_graph_take(long trigger) */
@@ -358,15 +376,65 @@ static void process_ends(void *unused)
 static bool wants(const char *kind, const char *name)
 {
     for (const char *word = wanted; *word;) {
-        size_t length = 0;
-        while (word[length] && word[length] != ',')
-            length++;
+        size_t length = text_length_until(word, ',');
         size_t k = text_length(kind), n = text_length(name);
         if (length == k + n && text_starts(word, kind) && text_starts(word + k, name))
             return true;
         word += length + (word[length] == ',');
     }
     return false;
+}
+
+static void by_signal(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)info;
+    take_here(SEEP_GRAPH_AT_SIGNAL, &(struct here){.context = context});
+    rec_graph_hide_interruption(NULL, context);
+}
+
+static const struct {
+    const char *name;
+    int number;
+} signals[] = {
+#define X(name) {#name, SIG##name},
+    SEEP_SNAPSHOT_SIGNALS(X)
+#undef X
+};
+
+/* Of the word that begins at `word`. 0: there is no such signal. */
+static int signal_number(const char *word, size_t length)
+{
+    if (length > 3 && text_starts(word, "SIG")) {
+        word += 3;
+        length -= 3;
+    }
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        if (text_length(signals[i].name) == length && text_starts(word, signals[i].name))
+            return signals[i].number;
+    int number = 0;
+    for (size_t i = 0; i < length; i++)
+        number = word[i] >= '0' && word[i] <= '9' && number <= 64 ? number * 10 + word[i] - '0'
+                                                                  : INT_MAX / 20;
+    return number <= 64 ? number : 0;
+}
+
+/* A program that handles it already, or will later, has it to itself. */
+static void listen_to(int signal)
+{
+    struct rec_kernel_action found = {0}, ours = {
+                                              .handler = (void *)by_signal,
+                                              .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK |
+                                                       REC_KERNEL_RESTORER,
+                                              .restorer = (void *)rec_graph_sigreturn,
+                                          };
+    sys_call(SYS_rt_sigaction, signal, 0, &found, sizeof found.mask);
+    if (found.handler == (void *)by_signal)
+        return; /* a forked child has it from its parent */
+    if (found.handler == (void *)SIG_DFL || found.handler == (void *)SIG_IGN)
+        sys_call(SYS_rt_sigaction, signal, &ours, 0, sizeof ours.mask);
+    else
+        rec_log("no snapshot at the signal that SEEP_SNAPSHOT names: the program handles it", NULL);
 }
 
 void rec_graph_init(void)
@@ -383,6 +451,13 @@ void rec_graph_init(void)
         __cxa_atexit(process_ends, NULL, NULL);
         if (__cxa_at_quick_exit)
             __cxa_at_quick_exit(process_ends, NULL);
+    }
+    for (const char *word = wanted; *word;) {
+        size_t length = text_length_until(word, ',');
+        int signal = text_starts(word, "signal:") ? signal_number(word + 7, length - 7) : 0;
+        if (signal)
+            listen_to(signal);
+        word += length + (word[length] == ',');
     }
 }
 

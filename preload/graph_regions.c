@@ -14,8 +14,9 @@
 #include <sys/auxv.h>
 
 #define PAGE_BYTES 4096u
-#define MAPS_BYTES (32u << 20) /* 65530 mappings, which is Linux's default limit, take some 10 MB  \
-                                */
+#define MAPS_BYTES                                                                                 \
+    (32u << 20) /* 65530 mappings, which is Linux's default limit, take some 10 MB                 \
+                 */
 #define REGIONS_MAX (1u << 18)
 /* Of a stack whose top is not known, a coroutine's, so much is taken to be in use. */
 #define COROUTINE_BYTES (256u << 10)

@@ -17,7 +17,6 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
-#include <ucontext.h>
 
 #define STOP_SIGNAL 33 /* SIGSETXID of nptl */
 #define ROUNDS_MAX 20  /* of listing, while threads start threads */
@@ -27,17 +26,9 @@
 #define LIST_BYTES 4096
 #define LEAVE_STEPS_MAX 5000 /* a second */
 
-/* As the kernel has it. */
-struct kernel_action {
-    void *handler;
-    unsigned long flags;
-    void *restorer;
-    uint64_t mask;
-};
-#define KERNEL_RESTORER 0x04000000ul
-
-void rec_graph_sigreturn(void);
 __asm__(".pushsection .text\n"
+        ".globl rec_graph_sigreturn\n"
+        ".hidden rec_graph_sigreturn\n"
         ".type rec_graph_sigreturn, @function\n"
         "rec_graph_sigreturn:\n"
         "    mov $15, %eax\n" /* rt_sigreturn */
@@ -45,7 +36,7 @@ __asm__(".pushsection .text\n"
         ".size rec_graph_sigreturn, . - rec_graph_sigreturn\n"
         ".popsection\n");
 
-static struct kernel_action found; /* the program's, while ours is in its place */
+static struct rec_kernel_action found; /* the program's, while ours is in its place */
 static bool installed;
 static struct rec_graph_plan *_Atomic stopping; /* what handlers are to fill in; NULL: none */
 static atomic_uint hold;                        /* futex: 1 while threads are to stand */
@@ -88,7 +79,7 @@ void rec_graph_stop_self(struct rec_graph_thread *t)
     atomic_store_explicit(&t->answered, 1, memory_order_release);
 }
 
-static void publish(struct rec_graph_thread *t, const ucontext_t *uc)
+void rec_graph_stop_interrupted(struct rec_graph_thread *t, const ucontext_t *uc)
 {
     static const unsigned char general[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI,
                                             REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
@@ -100,6 +91,7 @@ static void publish(struct rec_graph_thread *t, const ucontext_t *uc)
         const uint32_t *half = &vectors->_xmm[i / 2].element[i % 2 * 2];
         t->registers[t->register_count++] = half[0] | (uintptr_t)half[1] << 32;
     }
+    t->tid = (int)sys_call(SYS_gettid);
     t->number = thread_number();
     t->tls = thread_control_block();
     t->sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP] - REC_GRAPH_RED_ZONE;
@@ -147,29 +139,47 @@ static bool begins_again(uint64_t number)
     return false;
 }
 
-/* Makes the interrupted call begin again. That it is the one that was noted is told by its place,
- * its arguments, which a call leaves in their registers, and its stack. */
-static void hide_interruption(const struct rec_graph_thread *t, ucontext_t *uc)
+/* "mov $NUMBER, %eax; syscall", as C libraries have it. UINT64_MAX if the code is other. */
+static uint64_t number_in_code(const unsigned char *pc)
+{
+    if (!sys_readable(pc - 7) || !sys_readable(pc - 1) || pc[-7] != 0xb8 || pc[-2] != 0x0f ||
+        pc[-1] != 0x05)
+        return UINT64_MAX;
+    uint32_t number;
+    memcpy(&number, pc - 6, sizeof number);
+    return number;
+}
+
+/* The number of the call that was interrupted, UINT64_MAX if that is not known. That it is the one
+ * that was noted is told by its place, its arguments, which a call leaves in their registers, and
+ * its stack. */
+static uint64_t interrupted_call(const struct rec_graph_thread *t, const greg_t *registers)
 {
     static const unsigned char order[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10,
                                           REG_R8,  REG_R9,  REG_RSP};
+    bool noted = t && t->in_call && (uintptr_t)registers[REG_RIP] == t->call_pc;
+    for (unsigned i = 0; noted && i < sizeof order; i++)
+        noted = (uint64_t)registers[order[i]] == t->call[i + 1];
+    return noted ? t->call[0] : number_in_code((const unsigned char *)registers[REG_RIP]);
+}
+
+void rec_graph_hide_interruption(const struct rec_graph_thread *t, ucontext_t *uc)
+{
     greg_t *registers = uc->uc_mcontext.gregs;
-    if (!t->in_call || registers[REG_RAX] != -EINTR ||
-        (uintptr_t)registers[REG_RIP] != t->call_pc || !begins_again(t->call[0]))
+    if (registers[REG_RAX] != -EINTR)
         return;
-    for (unsigned i = 0; i < sizeof order; i++)
-        if ((uint64_t)registers[order[i]] != t->call[i + 1])
-            return;
-    uint64_t pending = 0, blocked;
+    uint64_t number = interrupted_call(t, registers), pending = 0, blocked;
     memcpy(&blocked, &uc->uc_sigmask, sizeof blocked);
     sys_call(SYS_rt_sigpending, &pending, sizeof pending);
-    if (pending & ~blocked)
-        return; /* whose handler the call is to be ended by */
-    if (t->call[0] == SYS_nanosleep && t->call[2])
-        registers[REG_RDI] = registers[REG_RSI]; /* the kernel has put there what is left */
-    if (t->call[0] == SYS_clock_nanosleep && t->call[4] && !(t->call[2] & TIMER_ABSTIME))
+    if (!begins_again(number) || (pending & ~blocked))
+        return; /* a pending one's handler is to end the call */
+    /* The kernel has put what is left of the time where the program wanted it. */
+    if (number == SYS_nanosleep && registers[REG_RSI])
+        registers[REG_RDI] = registers[REG_RSI];
+    if (number == SYS_clock_nanosleep && registers[REG_R10] &&
+        !(registers[REG_RSI] & TIMER_ABSTIME))
         registers[REG_RDX] = registers[REG_R10];
-    registers[REG_RAX] = (greg_t)t->call[0];
+    registers[REG_RAX] = (greg_t)number;
     registers[REG_RIP] -= 2; /* the instruction */
 }
 
@@ -187,12 +197,12 @@ static void stopped(int signal, siginfo_t *info, void *context)
     /* One that comes late finds another snapshot, or none. */
     if (plan && t > plan->threads && t < plan->threads + plan->thread_count &&
         t->tid == (int)sys_call(SYS_gettid) && !atomic_load(&t->answered)) {
-        publish(t, context);
+        rec_graph_stop_interrupted(t, context);
         atomic_fetch_add(&answers, 1);
         sys_call(SYS_futex, &answers, FUTEX_WAKE_PRIVATE, 1);
         while (atomic_load(&hold) == 1)
             sys_call(SYS_futex, &hold, FUTEX_WAIT_PRIVATE, 1, 0);
-        hide_interruption(t, context);
+        rec_graph_hide_interruption(t, context);
     }
     atomic_fetch_sub(&inside, 1);
 }
@@ -203,9 +213,9 @@ static void install(void)
 {
     if (installed)
         return;
-    struct kernel_action ours = {
+    struct rec_kernel_action ours = {
         .handler = (void *)stopped,
-        .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | KERNEL_RESTORER,
+        .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | REC_KERNEL_RESTORER,
         .restorer = (void *)rec_graph_sigreturn,
         .mask = ~0ull,
     };

@@ -18,6 +18,8 @@
 
 #include "graph_plan.h"
 
+#include <ucontext.h>
+
 /* Adds a thread to plan->threads for each other one of the process, stopped where answered is set.
  * They will go on: `calls` tells whether their system calls matter. All signals must be blocked.
  * False: they cannot be listed; some may stand nevertheless. */
@@ -32,5 +34,23 @@ void rec_graph_stop_init(void);
 
 /* Fills in what is known of the calling thread, but for registers and sp. */
 void rec_graph_stop_self(struct rec_graph_thread *t);
+
+/* The same in a signal handler, which was given `context`: of what it interrupted. */
+void rec_graph_stop_interrupted(struct rec_graph_thread *t, const ucontext_t *context);
+
+/* Makes the system call begin again that a signal has ended with EINTR, where that is one that does
+ * not do so by itself, and no other signal is waiting. `t` as noted before, or NULL: then only
+ * where the code says which call it was. */
+void rec_graph_hide_interruption(const struct rec_graph_thread *t, ucontext_t *context);
+
+/* A signal's action as the kernel has it, and the way back from handlers. */
+struct rec_kernel_action {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+};
+#define REC_KERNEL_RESTORER 0x04000000ul
+void rec_graph_sigreturn(void);
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "lsan.h"
 
-#include "clock.h"
+#include "beside.h"
 #include "glibc.h"
 #include "graph.h"
 #include "hook.h"
 #include "lock.h"
-#include "recorder.h"
 #include "seep/trace_codec.h"
 #include "sys.h"
 #include "thread.h"
@@ -18,25 +17,16 @@ static __thread unsigned disabled;
 
 static void put_row(enum seep_beside kind, uint64_t first, uint64_t second, bool has_thread)
 {
-    if (!rec_real_ready())
-        return; /* before the recorder may start */
-    struct rec_thread *t = rec_thread_current;
-    if (*rec_alive != REC_ALIVE || t == NULL)
-        t = rec_thread_slow();
+    struct rec_thread *t = rec_beside_thread();
+    struct rec_beside row;
     if (t == NULL)
         return;
     uint8_t payload[2 * SEEP_VARINT_MAX];
     uint8_t *p = seep_put_varint(payload, has_thread ? t->number : first);
     if (has_thread)
         p = seep_put_varint(p, second);
-    uint64_t mask = sys_signals_block();
-    if ((t = rec_thread_writer(t)) != NULL) {
-        bool marked = rec_thread_mark(t);
-        rec_row_beside(t, kind, rec_clock_stamp(), payload, (size_t)(p - payload));
-        if (marked)
-            rec_thread_unmark(t);
-    }
-    sys_signals_restore(mask);
+    if (rec_beside_begin(&row, t))
+        rec_beside_end(&row, kind, payload, (size_t)(p - payload));
 }
 
 /* ------------------------------------------------------------------ root regions */

@@ -30,7 +30,7 @@ struct rec_real {
     pid_t (*plain_fork)(void); /* _Fork() */
     void *(*mmap)(void *, size_t, int, int, int, off_t);
     int (*munmap)(void *, size_t);
-    void *(*mremap)(void *, size_t, size_t, int, ...);
+    void *(*mremap)(void *, size_t, size_t, int, void *);
     void (*exit_now)(int); /* _exit() */
     /* Of glibc, for itself and its debugger interface; NULL where there is none. */
     void (*static_tls)(size_t *bytes, size_t *alignment);

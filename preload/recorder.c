@@ -8,6 +8,7 @@
 #include "facts.h"
 #include "graph.h"
 #include "log.h"
+#include "map_calls.h"
 #include "modules.h"
 #include "nested.h"
 #include "options.h"
@@ -231,6 +232,7 @@ static bool start_parts(struct rec_origin origin)
     rec_threads_init();
     rec_snapshot_init();
     rec_graph_init();
+    rec_map_calls_init();
     return true;
 }
 

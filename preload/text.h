@@ -76,6 +76,15 @@ static inline size_t text_length_within(const char *s, size_t most)
     return n;
 }
 
+/* The length of a text up to a letter, or its end. */
+static inline size_t text_length_until(const char *s, char letter)
+{
+    size_t n = 0;
+    while (s[n] && s[n] != letter)
+        n++;
+    return n;
+}
+
 /* The part of a path behind its last slash. */
 static inline const char *text_base_name(const char *path)
 {

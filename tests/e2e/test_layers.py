@@ -56,6 +56,7 @@ EXPORTS = re.compile(r"""^(
   | _Zn[wa]m\w* | _Zd[la]Pv\w*
   | prctl | syscall  # to see a sandbox come: preload/sandbox.h
   | fork | _Fork
+  | mmap | mmap64 | munmap | mremap  # to know the program's own mappings: preload/map_calls.h
   | _exit | _Exit  # to take a snapshot before: preload/exit.c
   | __lsan_\w+     # what annotated programs tell LeakSanitizer: preload/lsan.h
   | seep_recorder_\w+
