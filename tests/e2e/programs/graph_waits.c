@@ -3,6 +3,8 @@
  * Threads in all kinds of system calls that a signal handler ends with EINTR, also with SA_RESTART,
  * while the main thread takes snapshots. None of them may see EINTR, but for the one that a signal
  * of the program's own comes to. Prints what went wrong, and how many threads it had. */
+#define _GNU_SOURCE
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
