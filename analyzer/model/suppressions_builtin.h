@@ -9,7 +9,7 @@
 #ifndef MODEL_SUPPRESSIONS_BUILTIN_H
 #define MODEL_SUPPRESSIONS_BUILTIN_H
 
-enum module_kind { MODULE_OTHER, MODULE_LIBC, MODULE_LOADER, MODULE_LIBSTDCXX };
+#include "model/module_kind.h"
 
 #define BUILTIN_FUNCTIONS 16
 
@@ -28,8 +28,5 @@ extern const struct builtin_rule builtin_rules[]; /* ended by a NULL `what` */
  * without leading underscores, since its debug information calls dlopen ___dlopen and setenv
  * __setenv. */
 const char *builtin_name(const char *function);
-
-/* By the base name of `path`, which may be NULL. */
-enum module_kind module_kind(const char *path);
 
 #endif
