@@ -18,6 +18,7 @@ void graph_build_release(struct graph_build *b)
 {
     free(b->addresses);
     free(b->nodes);
+    free(b->libc);
     free(b->heap);
     free(b->code);
     free(b->class_places);
@@ -75,22 +76,38 @@ static bool is_within(const struct graph_range *ranges, size_t count, uint64_t a
     return low > 0 && address < ranges[low - 1].end;
 }
 
-static void find_code(struct graph_build *b, const struct trace_module *modules, size_t count)
+static void add_range(struct graph_range **ranges, size_t *count, size_t *capacity, uint64_t start,
+                      uint64_t end)
+{
+    MEM_GROW(*ranges, *capacity, *count + 1);
+    (*ranges)[(*count)++] = (struct graph_range){start, end};
+}
+
+static bool is_libc(const struct trace_module *m)
+{
+    const char *slash = strrchr(m->path, '/'), *name = slash ? slash + 1 : m->path;
+    return strncmp(name, "libc.so", 7) == 0 || strncmp(name, "libc-2.", 7) == 0;
+}
+
+static void take_modules(struct graph_build *b, const struct trace_module *modules, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct trace_module *m = &modules[i];
         if (m->generation_to != UINT32_MAX)
             continue;
+        if (is_libc(m))
+            add_range(&b->libc, &b->libc_count, &b->libc_capacity, m->start, m->end);
         for (size_t k = 0; k < m->segment_count; k++) {
             uint64_t start = m->base + m->segments[k].address;
-            if (!(m->segments[k].flags & PF_EXECUTE))
-                continue;
-            MEM_GROW(b->code, b->code_capacity, b->code_count + 1);
-            b->code[b->code_count++] = (struct graph_range){start, start + m->segments[k].bytes};
+            if (m->segments[k].flags & PF_EXECUTE)
+                add_range(&b->code, &b->code_count, &b->code_capacity, start,
+                          start + m->segments[k].bytes);
         }
     }
     if (b->code_count > 0)
         qsort(b->code, b->code_count, sizeof *b->code, compare_range);
+    if (b->libc_count > 0)
+        qsort(b->libc, b->libc_count, sizeof *b->libc, compare_range);
 }
 
 static bool find_heap(struct graph_build *b, struct graph_file *f)
@@ -100,10 +117,8 @@ static bool find_heap(struct graph_build *b, struct graph_file *f)
     graph_file_rewind(f);
     while (graph_file_region(f, &r)) {
         /* others may have been taken out of the heap: a stack in a block */
-        if (r.kind != SEEP_GRAPH_REGISTERS) {
-            MEM_GROW(b->heap, b->heap_capacity, b->heap_count + 1);
-            b->heap[b->heap_count++] = (struct graph_range){r.start, r.start + r.bytes};
-        }
+        if (r.kind != SEEP_GRAPH_REGISTERS)
+            add_range(&b->heap, &b->heap_count, &b->heap_capacity, r.start, r.start + r.bytes);
         while (graph_file_word(f, &place, &value))
             ;
     }
@@ -256,6 +271,15 @@ static void take_heap(struct graph_build *b, struct graph_file *f,
     }
 }
 
+/* glibc's malloc names free memory by the 16 bytes before it, of which the first 8 are the last
+ * ones of the block before, if that uses them: its lists, in libc's data, then seem to point into
+ * it. */
+static bool is_chunk(const struct graph_build *b, uint64_t address, size_t target, uint64_t value)
+{
+    return value == b->addresses[target] + b->nodes[target].usable - 8 &&
+           is_within(b->libc, b->libc_count, address);
+}
+
 static void take_roots(struct graph_build *b, struct graph_file *f,
                        const struct graph_file_region *r)
 {
@@ -263,8 +287,11 @@ static void take_roots(struct graph_build *b, struct graph_file *f,
     add_region(b, r->kind, r->start, r->bytes, r->thread);
     while (graph_file_word(f, &place, &value)) {
         size_t target = graph_build_find(b, value);
-        if (target != SIZE_MAX)
-            add_root(b, place, target, pointer_of(b, target, value));
+        if (target == SIZE_MAX)
+            continue;
+        enum seep_graph_pointer pointer = pointer_of(b, target, value);
+        if (pointer != SEEP_GRAPH_TO_INSIDE || !is_chunk(b, r->start + 8 * place, target, value))
+            add_root(b, place, target, pointer);
     }
 }
 
@@ -276,7 +303,7 @@ bool graph_build_read(struct graph_build *b, struct graph_file *f, const struct 
     b->told_first = mem_zalloc(b->count + 1, 1);
     if (!find_heap(b, f))
         return false;
-    find_code(b, modules, module_count);
+    take_modules(b, modules, module_count);
     find_classes(b, f);
     graph_file_rewind(f);
     while (graph_file_region(f, &r)) {

@@ -10,7 +10,7 @@
 #include "trace/trace_event.h"
 
 struct graph_node {
-    uint64_t size;
+    uint64_t size, usable;
     uint64_t class; /* 0: none */
     uint32_t alignment;
     uint8_t call;
@@ -33,6 +33,8 @@ struct graph_build {
     struct graph_node *nodes;
     size_t count;
     /* private */
+    struct graph_range *libc; /* modules of libc, by address */
+    size_t libc_count, libc_capacity;
     struct graph_range *heap,
         *code; /* memory that was looked at, and code of modules, by address */
     size_t heap_count, heap_capacity, code_count, code_capacity;

@@ -92,10 +92,11 @@ static struct live_node *collect(const struct graph_packer *g, size_t *count)
         if (b == NULL || trace_block_in_pool(b))
             continue;
         MEM_GROW(nodes, capacity, *count + 1);
-        nodes[(*count)++] = (struct live_node){.address = b->address,
-                                               .birth = b->birth,
-                                               .node = {b->size, 0, b->alignment, b->call, 0},
-                                               .thread = b->thread};
+        nodes[(*count)++] =
+            (struct live_node){.address = b->address,
+                               .birth = b->birth,
+                               .node = {b->size, b->usable, 0, b->alignment, b->call, 0},
+                               .thread = b->thread};
     }
     if (*count > 0)
         qsort(nodes, *count, sizeof *nodes, compare_node);

@@ -28,19 +28,21 @@
                     */
 #define DATA 0x600000u
 #define STACK 0x7ffff0000000
-#define TABLES 0x402000u /* read-only data of the module, */
-#define CODE 0x400000u   /* and its code */
+#define TABLES 0x402000u    /* read-only data of the module, */
+#define CODE 0x400000u      /* and its code */
+#define LIBC_DATA 0x800000u /* of another module, libc */
 #define AREA_BYTES 0x4000u
 
-enum { AREA_HEAP, AREA_FAR, AREA_MAPPED, AREA_DATA, AREA_STACK, AREA_REGISTERS, AREAS };
+enum { AREA_HEAP, AREA_FAR, AREA_MAPPED, AREA_DATA, AREA_STACK, AREA_REGISTERS, AREA_LIBC, AREAS };
 
 static const struct area {
     enum seep_graph_region kind;
     uint64_t start;
     uint32_t thread;
 } areas[AREAS] = {
-    {SEEP_GRAPH_HEAP, HEAP, 0}, {SEEP_GRAPH_HEAP, FAR_HEAP, 0}, {SEEP_GRAPH_HEAP, MAPPED, 0},
-    {SEEP_GRAPH_DATA, DATA, 0}, {SEEP_GRAPH_STACK, STACK, 1},   {SEEP_GRAPH_REGISTERS, 0, 2},
+    {SEEP_GRAPH_HEAP, HEAP, 0},      {SEEP_GRAPH_HEAP, FAR_HEAP, 0}, {SEEP_GRAPH_HEAP, MAPPED, 0},
+    {SEEP_GRAPH_DATA, DATA, 0},      {SEEP_GRAPH_STACK, STACK, 1},   {SEEP_GRAPH_REGISTERS, 0, 2},
+    {SEEP_GRAPH_DATA, LIBC_DATA, 0},
 };
 
 struct block {
@@ -78,21 +80,28 @@ static void numbers_row(struct world *w, enum seep_beside kind, const uint64_t *
     numbers_row(w, kind, (const uint64_t[]){__VA_ARGS__},                                          \
                 sizeof(uint64_t[]){__VA_ARGS__} / sizeof(uint64_t))
 
-/* A module of which two pages are told: code, and data that cannot be written. */
-static void tell_module(struct world *w)
+/* A module of which two segments are told. */
+static void tell_module(struct world *w, const char *path, uint64_t start, const uint64_t *segments)
 {
     uint8_t payload[128], *p = payload;
-    const uint64_t numbers[] = {0, CODE, CODE, CODE + 0x4000};
-    for (size_t i = 0; i < 4; i++)
+    const uint64_t numbers[] = {0, start, start, start + 0x4000, strlen(path)};
+    for (size_t i = 0; i < 5; i++)
         p = seep_put_varint(p, numbers[i]);
-    *p++ = 4;
-    memcpy(p, "/bin", 4);
-    p += 4;
+    memcpy(p, path, strlen(path));
+    p += strlen(path);
     *p++ = 0; /* no build ID */
-    const uint64_t segments[] = {2, 0, 0x1000, 0, 5, 0x2000, 0x1000, 0x2000, 4};
-    for (size_t i = 0; i < 9; i++)
+    *p++ = 2;
+    for (size_t i = 0; i < 8; i++)
         p = seep_put_varint(p, segments[i]);
     sb_beside(&w->f.b, 0, S(++w->ns), SEEP_BESIDE_MODULE, payload, (size_t)(p - payload));
+}
+
+static void tell_modules(struct world *w)
+{
+    /* code, and data that cannot be written */
+    tell_module(w, "/bin/program", CODE, (uint64_t[]){0, 0x1000, 0, 5, 0x2000, 0x1000, 0x2000, 4});
+    tell_module(w, "/lib/libc.so.6", LIBC_DATA,
+                (uint64_t[]){0, 0x2000, 0, 6, 0x2000, 0x2000, 0, 6});
 }
 
 static void make_blocks(struct world *w)
@@ -146,7 +155,8 @@ static void make_blocks(struct world *w)
 static uint64_t random_value(struct world *w)
 {
     const struct block *b = &w->blocks[below(w, BLOCKS)];
-    switch (below(w, 8)) {
+    switch (below(w, 9)) {
+    case 8: return b->address + SEEP_USABLE_GLIBC(b->size) - 8; /* where the next chunk begins */
     case 0: return b->address + (b->size ? below(w, (uint32_t)b->size) : 0);
     case 1: return b->address + (below(w, 2) ? 8 : 16);
     case 2: return b->address + b->size; /* behind the last byte */
@@ -158,7 +168,7 @@ static uint64_t random_value(struct world *w)
 
 static void fill_memory(struct world *w)
 {
-    uint32_t density[AREAS] = {6 + below(w, 60), 6 + below(w, 60), 2000, 600, 600, 600};
+    uint32_t density[AREAS] = {6 + below(w, 60), 6 + below(w, 60), 2000, 600, 600, 600, 600};
     for (unsigned a = 0; a < AREAS; a++)
         for (unsigned i = 0; i < AREA_BYTES / 8; i++)
             if (below(w, density[a]) == 0)
@@ -213,7 +223,7 @@ static void build(struct world *w, uint64_t seed)
     fixture_begin(&w->f);
     sb_lane(&w->f.b, 1);
     sb_thread(&w->f.b, 0, S(++w->ns), 1, 501, "main");
-    tell_module(w);
+    tell_modules(w);
     NUMBERS(w, SEEP_BESIDE_MAP_CALL, SEEP_MAP_MMAP, 0, MAPPED, AREA_BYTES, 3, 0x22);
     NUMBERS(w, SEEP_BESIDE_MAP_CALL, SEEP_MAP_MUNMAP, 0, MAPPED + AREA_BYTES / 2, AREA_BYTES / 2);
     make_blocks(w);
@@ -276,6 +286,9 @@ static bool spread(struct world *w, bool *set, bool starts_only)
             int target = block_at(w, value);
             if (!value || target < 0 || set[target] ||
                 (starts_only && !means_start(w, &w->blocks[target], value)))
+                continue;
+            if (a == AREA_LIBC && !means_start(w, &w->blocks[target], value) &&
+                value == w->blocks[target].address + SEEP_USABLE_GLIBC(w->blocks[target].size) - 8)
                 continue;
             int source = areas[a].kind == SEEP_GRAPH_HEAP ? block_at(w, address) : -1;
             if (source >= 0) {
