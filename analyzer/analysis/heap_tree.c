@@ -23,13 +23,14 @@ static void each_held(const struct heap_tree *t, const struct reachability *reac
 /* ------------------------------------------------------------------ whose a block is */
 
 /* Of several that lead to a block, those of the first rank have it. */
-enum rank { RANK_VARIABLES, RANK_THREADS, RANK_PURPOSE, RANK_NOBODY, RANKS };
+enum rank { RANK_VARIABLES, RANK_THREADS, RANK_LOADER, RANK_PURPOSE, RANK_NOBODY, RANKS };
 
 static enum rank rank_of(const struct heap_holder *h)
 {
     switch (h->kind) {
     case HOLDER_STACK:
     case HOLDER_THREAD: return RANK_THREADS;
+    case HOLDER_LOADER: return RANK_LOADER;
     case HOLDER_PURPOSE: return RANK_PURPOSE;
     case HOLDER_NOBODY: return RANK_NOBODY;
     default: return RANK_VARIABLES;

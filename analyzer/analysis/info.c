@@ -7,6 +7,7 @@
 #include "analysis/completeness.h"
 #include "analysis/processes.h"
 #include "analysis/resolve.h"
+#include "analysis/snapshots.h"
 #include "model/heap.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
@@ -316,7 +317,11 @@ enum seep_err info_analyse(struct result **out, struct trace_reader *reader,
     completeness_add(r, "completeness", summary);
     add_marks(r, dict);
     processes_add(r, "processes", &processes);
-    *out = r;
+    code = snapshots_add(r, "snapshots", reader, err);
+    if (code)
+        result_free(r);
+    else
+        *out = r;
 done:
     processes_release(&processes);
     heap_release(&heap);

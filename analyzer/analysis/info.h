@@ -59,6 +59,7 @@ struct info_options {
  *   exit                   see analysis/exit.h
  *   completeness           see analysis/completeness.h
  *   marks                  array of {name text, time_ns [ns], event [count], thread [integer]}
+ *   snapshots              of the heap graph: see analysis/snapshots.h
  *   processes              of a merged trace, or null: see analysis/processes.h
  */
 enum seep_err info_analyse(struct result **out, struct trace_reader *reader,

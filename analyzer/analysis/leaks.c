@@ -421,11 +421,19 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
 
 /* ------------------------------------------------------------------ the whole */
 
-/* Snapshots in the window; a bound filter, or NULL. */
+/* Whether the snapshot was taken within the window of a bound filter, or NULL. Between two events,
+ * where marks and snapshots stand, time decides. */
 static bool is_in_window(void *arg, const struct trace_snapshot *snapshot)
 {
     const struct filter *f = arg;
-    return !f || filter_window(f, snapshot->event, snapshot->time_ns) == FILTER_INSIDE;
+    if (!f)
+        return true;
+    const struct filter_moment *from = &f->from, *to = &f->to;
+    if (from->text &&
+        (from->time_ns ? snapshot->time_ns < from->time_ns : snapshot->event < from->number))
+        return false;
+    return !to->text ||
+           (to->time_ns ? snapshot->time_ns <= to->time_ns : snapshot->event <= to->number);
 }
 
 /* Finds the graph to be used, if one is. */

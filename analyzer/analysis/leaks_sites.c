@@ -79,16 +79,15 @@ static bool suppress(struct leaks_sites *s, const struct leaks_options *options,
     *rule = NULL;
     if (options->suppressions)
         *rule = suppressions_match(options->suppressions, u->stack, suppression_kind(u->sort));
-    if (!*rule) {
+    bool shown = !*rule || ((*rule)->file ? options->show_suppressed : options->show_builtin);
+    if (shown)
         add_to_sum(&s->left[u->sort], &u->use, u->indirect_blocks, u->indirect_bytes);
-        return false;
-    }
-    if (is_wanted(options, u->sort)) {
+    if (*rule && is_wanted(options, u->sort)) {
         suppressions_count(*rule, u->use.blocks, u->use.bytes);
         add_to_sum((*rule)->file ? &s->suppressed : &s->builtin, &u->use, u->indirect_blocks,
                    u->indirect_bytes);
     }
-    return (*rule)->file ? !options->show_suppressed : !options->show_builtin;
+    return !shown;
 }
 
 /* Names ahead what grouping will ask for: whole stacks for the rules of files, the innermost frame

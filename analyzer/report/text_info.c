@@ -374,6 +374,39 @@ static void print_processes(struct text *t, const struct result *r)
         text_addf(t, LOOK_DIM, "  %zu more; --format=json has them all\n", count - shown);
 }
 
+/* "  graph at exit   12 KiB   of 1,104 blocks; threads were held for 106 µs" */
+static void print_snapshot(struct text *t, const struct result *s)
+{
+    struct strbuf about = {0}, label = {0};
+    bool at_exit = strcmp(text_text(s, "trigger"), "exit") == 0;
+    strbuf_addf(&label, "graph at %s", at_exit ? "exit" : human_ns(text_number(s, "time_ns")).text);
+    if (text_has(s, "missing")) {
+        strbuf_addf(&about, "%s", text_text(s, "missing"));
+        print_figure(t, label.text, "none", about.text);
+    } else {
+        strbuf_adds(&about, "of ");
+        text_plural(&about, text_number(s, "blocks"), "block", "blocks");
+        strbuf_addf(&about, "; the program was held for %s",
+                    human_ns(text_number(s, "held_ns")).text);
+        if (text_number(s, "missed_threads") > 0)
+            strbuf_addf(&about, "; %s did not stop in time",
+                        human_count(text_number(s, "missed_threads")).text);
+        print_figure(t, label.text, human_bytes(text_number(s, "bytes")).text, about.text);
+    }
+    strbuf_release(&label);
+    strbuf_release(&about);
+}
+
+static void print_snapshots(struct text *t, const struct result *r)
+{
+    const struct result *snapshots = field(r, "snapshots");
+    size_t count = result_length(snapshots), shown = count <= 5 ? count : 4;
+    for (size_t i = 0; i < shown; i++)
+        print_snapshot(t, result_at(snapshots, i));
+    if (count > shown)
+        text_addf(t, LOOK_DIM, "  %zu more graphs; --format=json has them all\n", count - shown);
+}
+
 void text_info(struct text *t, const struct result *result, const struct result *completeness)
 {
     text_completeness(t, completeness);
@@ -383,5 +416,6 @@ void text_info(struct text *t, const struct result *result, const struct result 
     print_heap(t, result);
     print_pools(t, result);
     print_trace(t, result);
+    print_snapshots(t, result);
     print_marks(t, result);
 }

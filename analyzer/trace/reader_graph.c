@@ -12,3 +12,8 @@ enum seep_err trace_reader_graph(struct trace_reader *r, size_t *at, bool head_o
     return reader_load_columns(r, entry, head_only ? SEEP_COLUMN_RECORDS + 1 : SEEP_COLUMNS_MAX,
                                columns, good, err);
 }
+
+uint64_t trace_reader_graph_bytes(const struct trace_reader *r, size_t at)
+{
+    return sizeof(struct seep_chunk_header) + r->chunks.entries[at - 1].header.stored_bytes;
+}

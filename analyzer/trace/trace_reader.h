@@ -77,6 +77,9 @@ struct columns;
 enum seep_err trace_reader_graph(struct trace_reader *r, size_t *at, bool head_only,
                                  struct columns *columns, bool *good, struct err *err);
 
+/* Bytes in the file of the chunk that trace_reader_graph() gave before it left *at so. */
+uint64_t trace_reader_graph_bytes(const struct trace_reader *r, size_t at);
+
 /* Live blocks as of the last event read. slot < trace_reader_slot_count(); NULL if not live. Valid
  * until the next call. */
 uint32_t trace_reader_slot_count(const struct trace_reader *r);

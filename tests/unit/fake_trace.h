@@ -285,6 +285,12 @@ enum seep_err trace_reader_graph(struct trace_reader *r, size_t *at, bool head_o
     return SEEP_END;
 }
 
+uint64_t trace_reader_graph_bytes(const struct trace_reader *r, size_t at)
+{
+    (void)r, (void)at;
+    return 0;
+}
+
 enum seep_err trace_reader_seek_time(struct trace_reader *r, uint64_t time_ns, struct err *err)
 {
     (void)r, (void)time_ns, (void)err;
