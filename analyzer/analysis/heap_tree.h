@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * The dominator tree of a heap graph: a root, below it holders (heap_holders.h), and blocks.
- * Vertices are the graph's nodes, then the holders, then the root. */
+ * Vertices are the graph's nodes, then the holders, then the root.
+ *
+ * What variables lead to is theirs alone: pointers to it in threads' stacks and registers, which
+ * come and go and are often no longer used, in blocks that only those lead to, and in lost blocks
+ * do not make it shared. Likewise what threads lead to is theirs, and not the dynamic loader's or
+ * the lost blocks'. */
 #ifndef ANALYSIS_HEAP_TREE_H
 #define ANALYSIS_HEAP_TREE_H
 
