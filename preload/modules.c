@@ -278,14 +278,14 @@ void rec_modules_check(struct rec_thread *t)
     if (rec_rows_lead_nowhere(t))
         return;
     uint64_t mask = rec_cold_lock();
-    bool noted_gone = false;
+    bool gone = false;
     for (uint32_t i = known_count; i > 0; i--) {
         if (is_still_there(&known[i - 1]))
             continue;
-        noted_gone = noted_gone || known[i - 1].state == KNOWN_NOTED;
+        gone = gone || known[i - 1].state != KNOWN_EMPTY; /* threads may remember its rules */
         unload(t, i - 1, rec_modules_generation() + 1);
     }
-    if (noted_gone)
+    if (gone)
         begin_generation();
     rec_cold_unlock(mask);
 }
@@ -373,12 +373,18 @@ void rec_modules_note_begin(void)
     round_now++;
 }
 
+/* The program itself, which cannot be unloaded. */
+static bool is_program(const struct known *k)
+{
+    return program && k->link_map == program;
+}
+
 void rec_modules_note(struct rec_thread *t, uintptr_t pc)
 {
     /* A return address may lie just behind its module. */
     pc--;
     struct known *k = known_around(pc);
-    if (k && k->round == round_now)
+    if (k && (k->round == round_now || (k->state == KNOWN_NOTED && is_program(k))))
         return;
     if (by_maps()) {
         if (!k)
