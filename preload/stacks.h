@@ -28,30 +28,35 @@ uint32_t rec_stacks_find(uint64_t hash);
  * full walk is due, because a new generation of modules began. */
 uint32_t rec_stacks_define(struct rec_thread *t, const struct rec_last_walk *last);
 
-/* The ids that a thread had lately, so that a table of all stacks, too large for any cache, need
- * not be asked. All zeros: none. Hashes hold the generation, so none ever becomes wrong. */
-#define STACKS_RECENT 512 /* a power of two */
+/* The ids that a thread had lately, so that the table of all stacks, which is in no cache, need not
+ * be asked. All zeros: none. Hashes hold the generation, so none ever becomes wrong. */
+#define STACKS_RECENT_BITS 10
 struct rec_stacks_recent {
-    struct {
-        uint64_t hash;
-        uint32_t id;
-    } entries[STACKS_RECENT];
+    struct rec_stacks_pair {
+        uint64_t hash[2]; /* the one that was asked for last first */
+        uint32_t id[2];
+    } __attribute__((aligned(32))) pairs[1 << STACKS_RECENT_BITS];
 };
 
 /* rec_stacks_find(), by way of those. */
 static inline uint32_t rec_stacks_find_recent(struct rec_stacks_recent *recent, uint64_t hash)
 {
-    uint64_t i = hash >> 55 & (STACKS_RECENT - 1);
-    if (__builtin_expect(recent->entries[i].hash == hash, 1))
-        return recent->entries[i].id;
-    uint32_t id = rec_stacks_find(hash);
-    if (id) {
-        recent->entries[i].hash = 0; /* a handler that leaves for good finds no half of it */
-        __asm__ volatile("" ::: "memory");
-        recent->entries[i].id = id;
-        __asm__ volatile("" ::: "memory");
-        recent->entries[i].hash = hash;
-    }
+    struct rec_stacks_pair *pair = &recent->pairs[hash >> (64 - STACKS_RECENT_BITS)];
+    if (__builtin_expect(pair->hash[0] == hash, 1))
+        return pair->id[0];
+    uint32_t id = pair->hash[1] == hash ? pair->id[1] : rec_stacks_find(hash);
+    if (id == 0)
+        return 0;
+    /* A handler that leaves for good finds no hash with another's id. */
+    uint64_t older = pair->hash[0];
+    uint32_t older_id = pair->id[0];
+    pair->hash[0] = pair->hash[1] = 0;
+    __asm__ volatile("" ::: "memory");
+    pair->id[1] = older_id;
+    pair->id[0] = id;
+    __asm__ volatile("" ::: "memory");
+    pair->hash[1] = older;
+    pair->hash[0] = hash;
     return id;
 }
 
@@ -72,6 +77,11 @@ static inline uint64_t rec_stacks_root(uint32_t generation, bool cut)
 static inline uint64_t rec_stacks_frame(uintptr_t pc, uint8_t flags)
 {
     return pc | (uint64_t)flags << 48;
+}
+
+static inline uintptr_t rec_stacks_pc(uint64_t value)
+{
+    return value & ((1ull << 48) - 1);
 }
 
 static inline uint64_t rec_stacks_hash_of(uint64_t mixed)
