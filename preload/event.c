@@ -29,22 +29,16 @@ void rec_event_init(void)
     rec_event_stackless = rec_option_number(REC_OPTION_FREE_STACKS) ? SEEP_ROW_END : SEEP_ROW_FREE;
 }
 
-static __attribute__((noinline, cold)) void add_missing(bool cut, uint32_t guessed)
+__attribute__((noinline, cold)) void rec_event_add_missing(bool cut, uint32_t guessed)
 {
     struct seep_control *control = rec_spool_control();
     __atomic_fetch_add(&control->cut_stacks, cut, __ATOMIC_RELAXED);
     __atomic_fetch_add(&control->guessed_frames, guessed, __ATOMIC_RELAXED);
 }
 
-static inline void count_missing(bool cut, uint32_t guessed)
-{
-    if (__builtin_expect(cut || guessed, 0))
-        add_missing(cut, guessed);
-}
-
 uint32_t rec_event_stack(struct rec_thread *t, const struct rec_walk *walk)
 {
-    count_missing(walk->cut, walk->guessed);
+    rec_event_missing(walk->cut, walk->guessed);
     return rec_stacks_id(t, walk);
 }
 
@@ -55,17 +49,12 @@ static __attribute__((noinline, cold)) uint32_t stack_by_full_walk(struct rec_th
     return rec_event_stack(t, &t->walk);
 }
 
-__attribute__((noinline)) uint32_t rec_event_stack_at(struct rec_thread *t,
-                                                      const struct rec_context *at)
+__attribute__((noinline)) uint32_t rec_event_stack_new(struct rec_thread *t,
+                                                       const struct rec_context *at)
 {
-    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, at, &t->bounds);
-    if (known) {
-        rec_verify_walk(t, *at, known->hash, known->cut, known->guessed);
-        count_missing(known->cut, known->guessed);
-        return known->id;
-    }
     /* Most threads of a program with many make few blocks: what serves for more takes memory. */
     bool warm = t->walks == WALKS_WARM || ++t->walks == WALKS_WARM;
+    t->last.keeps_rules = warm;
     uint64_t hash = rec_last_walk(&t->last, at, &t->bounds);
     rec_verify_walk(t, *at, hash, t->last.cut, t->last.guessed);
     uint32_t id = 0;
@@ -78,8 +67,18 @@ __attribute__((noinline)) uint32_t rec_event_stack_at(struct rec_thread *t,
         return stack_by_full_walk(t, *at);
     if (__builtin_expect(warm, 1))
         rec_stack_memo_learn(&t->memo, at, &t->last, hash, id);
-    count_missing(t->last.cut, t->last.guessed);
+    rec_event_missing(t->last.cut, t->last.guessed);
     return id;
+}
+
+static uint32_t stack_at(struct rec_thread *t, const struct rec_context *at)
+{
+    const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, at, &t->bounds);
+    if (known == NULL)
+        return rec_event_stack_new(t, at);
+    rec_verify_walk(t, *at, known->hash, known->cut, known->guessed);
+    rec_event_missing(known->cut, known->guessed);
+    return known->id;
 }
 
 __attribute__((noinline, cold)) void rec_event_lost(const struct rec_thread *t)
@@ -171,7 +170,7 @@ void rec_record(struct rec_entry entry, const struct rec_event *e, struct rec_co
             : "memory"); /* busy is set before anything a handler could find half done */
     if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
         rec_modules_check(t);
-    rec_event_write(t, e, e->row == rec_event_stackless ? 0 : rec_event_stack_at(t, &at));
+    rec_event_write(t, e, e->row == rec_event_stackless ? 0 : stack_at(t, &at));
     if (__builtin_expect(e->stamp - t->clock_last > t->clock_wait, 0) &&
         rec_event_clock_due(t, e, &at, entry.marked))
         return;

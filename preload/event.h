@@ -63,8 +63,16 @@ void rec_record(struct rec_entry entry, const struct rec_event *event, struct re
  * it has none. */
 void rec_event_write(struct rec_thread *t, const struct rec_event *event, uint32_t stack);
 
-/* The id of the stack at `at`, for the same. */
-uint32_t rec_event_stack_at(struct rec_thread *t, const struct rec_context *at);
+/* The id of the stack at `at`, for the same; for those that t->memo does not know. */
+uint32_t rec_event_stack_new(struct rec_thread *t, const struct rec_context *at);
+
+/* Counts what an event's stack lacks. */
+void rec_event_add_missing(bool cut, uint32_t guessed);
+static inline void rec_event_missing(bool cut, uint32_t guessed)
+{
+    if (__builtin_expect(cut || guessed, 0))
+        rec_event_add_missing(cut, guessed);
+}
 
 /* Counts an event whose row could not be written. */
 void rec_event_lost(const struct rec_thread *t);

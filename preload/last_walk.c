@@ -26,45 +26,42 @@ struct remembering {
     bool live;
 };
 
-static inline void keep_word(struct remembering *r, uintptr_t address, uintptr_t value)
-{
-    *r->w++ = (struct step_word){address, value};
-}
-
 /* The words of a step are kept last read first: they are compared from the end. Saved rbp is left
  * out where nobody looks at it before it is loaded anew. A word below its own frame may be read in
- * a walk that started further down, but not in every one. */
+ * a walk that started further down, but not in every one.
+ *
+ * Which frames save rbp is hard to foresee for the processor, so nothing here branches on it. */
 static inline void keep_narrow(struct remembering *r, const struct rec_new_frame *f,
-                               const struct step_cursor *caller)
+                               uintptr_t caller_pc, uintptr_t caller_sp, uintptr_t caller_fp)
 {
     uint64_t slot = rec_rules_slot(f->rule);
-    bool unsure = false;
-    if (slot) {
-        uintptr_t address = caller->sp - 8 * (slot + 1);
-        unsure = address < f->at.sp;
-        if (r->live)
-            keep_word(r, address, caller->fp);
-    }
-    keep_word(r, caller->sp - 8, caller->pc);
-    if (__builtin_expect(unsure, 0))
+    uintptr_t address = caller_sp - 8 * (slot + 1);
+    bool saved = slot != 0;
+    r->w[0] = (struct step_word){address, caller_fp};
+    r->w += saved & r->live;
+    *r->w++ = (struct step_word){caller_sp - 8, caller_pc};
+    r->live = (f->rule & RULE_BASE_FP) != 0 || (r->live & !saved);
+    if (__builtin_expect(address < f->sp, 0) && saved) {
         *r->w++ = ALWAYS_DIFFERS;
-    r->live = f->rule & RULE_BASE_FP || unsure || (r->live && !slot);
+        r->live = true;
+    }
 }
 
-static __attribute__((noinline)) void
-keep_wide(struct remembering *r, const struct rec_new_frame *f, const struct step_notes *notes)
+static __attribute__((noinline)) struct remembering
+keep_wide(struct remembering r, const struct rec_new_frame *f, const struct step_notes *notes)
 {
     bool unsure = notes->unsure;
     for (unsigned i = notes->count; i-- > 0;) {
-        unsure |= notes->words[i].address < f->at.sp;
-        if (i + 1 != notes->fp_word || r->live)
-            keep_word(r, notes->words[i].address, notes->words[i].value);
-        if (notes->words[i].address + 8 > r->reach)
-            r->reach = notes->words[i].address + 8;
+        unsure |= notes->words[i].address < f->sp;
+        if (i + 1 != notes->fp_word || r.live)
+            *r.w++ = notes->words[i];
+        if (notes->words[i].address + 8 > r.reach)
+            r.reach = notes->words[i].address + 8;
     }
     if (unsure)
-        *r->w++ = ALWAYS_DIFFERS;
-    r->live = notes->uses_fp || unsure || (r->live && !notes->replaces_fp);
+        *r.w++ = ALWAYS_DIFFERS;
+    r.live = notes->uses_fp || unsure || (r.live && !notes->replaces_fp);
+    return r;
 }
 
 static __attribute__((noinline, cold)) void deepen(struct rec_last_walk *last, uint32_t frames)
@@ -76,11 +73,15 @@ static __attribute__((noinline, cold)) void deepen(struct rec_last_walk *last, u
     last->deepest = frames;
 }
 
-/* Puts `fresh` new frames on the first `n` remembered ones; `c` is where the last step arrived.
- * Returns the youngest, or NULL if there is no room to remember them. */
+/* Puts the new frames from `f` on, the oldest, on the first `n` remembered ones; the last step
+ * arrived at `pc`, `sp` and `fp`. Returns the youngest, or NULL if there is no room to remember
+ * them.
+ */
 static inline const struct rec_last_frame *remember(struct rec_last_walk *last, uint32_t n,
-                                                    uint32_t fresh, const struct step_cursor *c)
+                                                    const struct rec_new_frame *f, uintptr_t pc,
+                                                    uintptr_t sp, uintptr_t fp)
 {
+    const struct rec_new_frame *end = last->fresh + LAST_WALK_FRAMES;
     const struct rec_last_frame *joined = &last->frames[n];
     struct remembering r = {last->words + joined->words, last->reach, joined->fp_live};
     uint64_t hash = joined->hash;
@@ -91,35 +92,39 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
     }
     /* Of a narrow step no word lies above the caller's stack pointer; a wide one's are looked at.
      */
-    if (c->sp > r.reach)
-        r.reach = c->sp;
+    if (sp > r.reach)
+        r.reach = sp;
     set_count(last, n);
-    const struct step_word *end = last->words + sizeof last->words / sizeof *last->words;
-    if (n + fresh > LAST_WALK_FRAMES || end - r.w < (STEP_WORDS + 1) * (ptrdiff_t)fresh)
+    const struct step_word *words_end = last->words + sizeof last->words / sizeof *last->words;
+    uint32_t count = n + (uint32_t)(end - f);
+    if (count > LAST_WALK_FRAMES || words_end - r.w < (STEP_WORDS + 1) * (end - f))
         return NULL;
     struct rec_last_frame *to = &last->frames[n];
-    for (const struct rec_new_frame *f = &last->fresh[fresh]; f-- > last->fresh; c = &f->at) {
-        if (__builtin_expect(f->rule & RULE_WIDE, 0))
-            keep_wide(&r, f, &last->notes[f->notes]);
-        else
-            keep_narrow(&r, f, c);
-        if (__builtin_expect(f->at.flags == REC_FRAME_GUESSED, 0))
-            guessed++;
-        uint64_t value = rec_stacks_frame(f->at.pc, f->at.flags);
+    do {
+        uint64_t value = f->value;
         hash = rec_stacks_mix(hash, value);
         to++;
         to->value = value;
-        to->sp = f->at.sp;
-        to->fp = f->at.fp;
+        to->sp = f->sp;
+        to->fp = f->fp;
         to->hash = hash;
+        if (__builtin_expect(f->rule & RULE_WIDE, 0))
+            r = keep_wide(r, f, &last->notes[f->notes]);
+        else
+            keep_narrow(&r, f, pc, sp, fp);
+        if (__builtin_expect(value >> 48 != 0, 0))
+            guessed++;
         to->words = (uint16_t)(r.w - last->words);
         to->guessed = guessed;
         to->fp_live = r.live;
-    }
+        pc = rec_stacks_pc(value);
+        sp = f->sp;
+        fp = f->fp;
+    } while (++f < end);
     last->reach = r.reach;
-    set_count(last, n + fresh);
-    if (__builtin_expect(n + fresh > last->deepest, 0))
-        deepen(last, n + fresh);
+    set_count(last, count);
+    if (__builtin_expect(count > last->deepest, 0))
+        deepen(last, count);
     return to;
 }
 
@@ -127,11 +132,11 @@ static inline const struct rec_last_frame *remember(struct rec_last_walk *last, 
  * return address of 0, or was cut. A walk that was cut may get further the next time. */
 static __attribute__((noinline)) void note_end(struct rec_last_walk *last, struct rec_new_frame *f)
 {
-    struct step_notes *notes = &last->notes[f->rule & RULE_WIDE ? f->notes : 0];
+    struct step_notes *notes = &last->notes[f->rule & RULE_WIDE ? f->notes : LAST_WALK_NOTES - 1];
     if (last->ends_early) {
         *notes = (struct step_notes){.unsure = true};
     } else if (!(f->rule & RULE_WIDE)) {
-        uintptr_t base = f->rule & RULE_BASE_FP ? f->at.fp : f->at.sp;
+        uintptr_t base = f->rule & RULE_BASE_FP ? f->fp : f->sp;
         uintptr_t cfa = base + (f->rule & RULE_CFA_MASK);
         uint64_t slot = rec_rules_slot(f->rule);
         *notes = (struct step_notes){
@@ -158,25 +163,64 @@ static __attribute__((noinline)) uint64_t hash_of_youngest(struct rec_last_walk 
     return rec_stacks_hash_of(hash);
 }
 
+/* A rule that the thread does not know. It keeps none that the table does not: there may be another
+ * one for that pc at any time. */
+static __attribute__((noinline)) uint64_t learn_rule(struct rec_last_walk *last, uintptr_t pc)
+{
+    uint64_t word = rec_rules_known(pc);
+    if (__builtin_expect(word == 0, 0))
+        return rec_rules_miss(pc);
+    if (last->keeps_rules)
+        last->rules[rec_rules_hash(pc, 64 - LAST_WALK_RULE_BITS)] = word;
+    return word;
+}
+
+static __attribute__((noinline, cold)) void start_generation(struct rec_last_walk *last,
+                                                             uint32_t generation)
+{
+    /* First, for a handler that leaves for good */
+    for (unsigned i = 0; last->keeps_rules && i < 1u << LAST_WALK_RULE_BITS; i++)
+        last->rules[i] = 0;
+    __asm__ volatile("" ::: "memory");
+    last->generation = generation;
+}
+
+/* A walk on its way. */
+struct walking {
+    struct step_cursor at;
+    struct step_stack stack;
+};
+
+/* Any step, where the common one, which is written out below, does not do. */
+static __attribute__((noinline)) enum step step_otherwise(struct walking *w, uint64_t rule,
+                                                          struct step_notes *notes)
+{
+    return step(&w->at, rule, &w->stack, notes);
+}
+
 uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
                        struct rec_stack_bounds *bounds)
 {
-    struct step_cursor c = {.pc = at->pc, .sp = at->sp, .fp = at->fp};
-    struct step_stack s = step_stack_around(at->sp, bounds);
+    /* The cursor, each part in a register: through memory a step takes twice as long. */
+    uint64_t value = at->pc;
+    uintptr_t sp = at->sp, fp = at->fp;
+    const uintptr_t low = sp;
+    uintptr_t high = step_stack_around(sp, bounds).high;
     uint32_t generation = rec_modules_generation();
-    if (__builtin_expect(last->generation != generation || last->reach > s.high, 0)) {
+    if (__builtin_expect(last->generation != generation || last->reach > high, 0)) {
         set_count(last, 0);
-        last->generation = generation;
+        if (last->generation != generation)
+            start_generation(last, generation);
     }
-    /* The youngest remembered frame that may be joined: as old as c, or older. */
+    /* The youngest remembered frame that may be joined: as old as the cursor, or older. */
     last->frames[0].sp = UINTPTR_MAX;
     const struct rec_last_frame *known = &last->frames[last->count];
-    uint32_t fresh = 0, wide = 1;
+    struct rec_new_frame *f = last->fresh + LAST_WALK_FRAMES;
+    uint32_t wide = LAST_WALK_NOTES - 1;
     for (;;) {
-        while (known->sp < c.sp)
+        while (known->sp < sp)
             known--;
-        if (known->sp == c.sp && known->value == rec_stacks_frame(c.pc, c.flags) &&
-            (!known->fp_live || known->fp == c.fp)) {
+        if (known->sp == sp && known->value == value && (!known->fp_live || known->fp == fp)) {
             const struct step_word *left = step_words_left(last->words, last->words + known->words);
             if (__builtin_expect(left == last->words, 1))
                 break;
@@ -185,31 +229,58 @@ uint64_t rec_last_walk(struct rec_last_walk *last, const struct rec_context *at,
                 known--;
             while (known->words >= left - last->words);
         }
-        if (__builtin_expect(fresh == LAST_WALK_FRAMES, 0))
+        if (__builtin_expect(f == last->fresh, 0))
             return 0;
-        struct rec_new_frame *f = &last->fresh[fresh++];
-        uint64_t rule = rec_rules_find(c.pc);
-        f->at = c;
+        f--;
+        uintptr_t pc = rec_stacks_pc(value);
+        uint64_t rule = last->rules[rec_rules_hash(pc, 64 - LAST_WALK_RULE_BITS)];
+        if (__builtin_expect(rule >> 16 != pc, 0))
+            rule = learn_rule(last, pc);
+        f->value = value;
+        f->sp = sp;
+        f->fp = fp;
         f->rule = (uint16_t)rule;
-        if (__builtin_expect(rule & RULE_WIDE, 0)) {
-            if (wide == LAST_WALK_NOTES)
-                return 0;
-            last->notes[wide] = (struct step_notes){.count = 0};
-            f->notes = (uint16_t)wide++;
+        /* As step_by_narrow_rule(), where all it reads is known to be the stack's. */
+        uint64_t slot = rec_rules_slot(rule);
+        uintptr_t cfa = (rule & RULE_BASE_FP ? fp : sp) + (rule & RULE_CFA_MASK);
+        uintptr_t lowest = cfa - 8 * (slot + 1);
+        if (__builtin_expect(!(rule & RULE_WIDE) && cfa > sp && cfa <= high && lowest >= low, 1)) {
+            uintptr_t saved = *(const uintptr_t *)lowest;
+            pc = ((const uintptr_t *)cfa)[-1];
+            if (__builtin_expect(pc - STEP_PC_MIN < RULE_PC_LIMIT - STEP_PC_MIN, 1)) {
+                value = pc;
+                sp = cfa;
+                fp = slot ? saved : fp;
+                continue;
+            }
         }
-        enum step result = step(&c, rule, &s, &last->notes[f->notes]);
-        if (__builtin_expect(result != STEP_CALLER, 0)) {
+        if (rule & RULE_WIDE) {
+            if (wide == 0)
+                return 0;
+            f->notes = (uint16_t)--wide;
+            last->notes[wide] = (struct step_notes){.count = 0};
+        }
+        struct walking w = {
+            {.pc = rec_stacks_pc(value), .sp = sp, .fp = fp},
+            {.low = low, .high = high, .bounds = bounds},
+        };
+        enum step result = step_otherwise(&w, rule, &last->notes[wide]);
+        high = w.stack.high;
+        if (result != STEP_CALLER) {
             set_count(last, 0);
             last->ends_early = result == STEP_CUT;
             note_end(last, f);
             known = last->frames;
             break;
         }
-        if (__builtin_expect(c.flags & REC_FRAME_EXACT, 0))
+        if (__builtin_expect(w.at.flags & REC_FRAME_EXACT, 0))
             return 0;
+        value = rec_stacks_frame(w.at.pc, w.at.flags);
+        sp = w.at.sp;
+        fp = w.at.fp;
     }
-    if (fresh)
-        known = remember(last, (uint32_t)(known - last->frames), fresh, &c);
+    if (f < last->fresh + LAST_WALK_FRAMES)
+        known = remember(last, (uint32_t)(known - last->frames), f, rec_stacks_pc(value), sp, fp);
     if (__builtin_expect(known == NULL, 0))
         return 0;
     last->leaf = (uint32_t)(known - last->frames);

@@ -36,17 +36,21 @@ struct rec_last_frame {
 };
 
 struct rec_new_frame {
-    struct step_cursor at;
+    uint64_t value; /* rec_stacks_frame() */
+    uintptr_t sp, fp;
     uint16_t rule;  /* low bits of the rule's word */
     uint16_t notes; /* RULE_WIDE: index in `notes` of those of the step from here */
 };
 
 #define LAST_WALK_NOTES 64
+#define LAST_WALK_RULE_BITS 11
 /* Frames that are remembered: more than a stack keeps, for compilers recurse deeply, and a walk
  * that would not join there would go all the way. */
 #define LAST_WALK_FRAMES 1024
 
-/* All zeros: nothing is remembered. 120 KiB, of which only what walks reach is ever touched. */
+/* All zeros: nothing is remembered. 128 KiB, of which only what walks reach is ever touched: most
+ * threads have few stacks. So arrays that grow up stand behind ones that grow down, and where they
+ * meet in the middle of a page, that page serves for both. */
 struct rec_last_walk {
     uint32_t count; /* frames; a prefix of them is sound at every moment, also for a handler */
     uint32_t generation;
@@ -56,13 +60,20 @@ struct rec_last_walk {
     uint32_t guessed; /* frames of it, */
     bool cut;         /* and whether it goes on beyond the oldest of them */
     bool ends_early;  /* the remembered walk does not reach the outermost frame */
-    /* of wide steps of the walk that is being made; [0] for the walk's end. Here, where it shares a
-     * page with what every event touches: most threads have few stacks. */
-    struct step_notes notes[LAST_WALK_NOTES];
+    bool keeps_rules; /* set by the caller, in a thread that walks often */
     /* outermost first, from [1]; [0] stands below all of them, and is never joined */
     struct rec_last_frame frames[LAST_WALK_FRAMES + 1];
+    /* Words of the table of rules that the thread met, in the present generation. In a large
+     * program few of that table's are asked for often, and they lie far apart: a look-up there may
+     * cost a cache miss, or one of the TLB's. */
+    uint64_t rules[1 << LAST_WALK_RULE_BITS];
+    char unused[1024]; /* puts what follows across the middle of a page of struct rec_thread's */
+    /* of wide steps of the walk that is being made, from the last one down; the last itself for the
+     * walk's end */
+    struct step_notes notes[LAST_WALK_NOTES];
     struct step_word words[2 * LAST_WALK_FRAMES]; /* oldest first */
-    /* of the walk that is being made, young first */
+    /* of the walk that is being made, from the last one down, young first. Behind it, for the same
+     * reason, stands what is touched first of struct rec_stack_memo. */
     struct rec_new_frame fresh[LAST_WALK_FRAMES];
 };
 

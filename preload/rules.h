@@ -64,19 +64,24 @@ static inline uint64_t rec_rules_hash(uint64_t key, unsigned shift)
     return key * 0x9e3779b97f4a7c15ull >> shift;
 }
 
-/* `key`: a pc below RULE_PC_LIMIT, with RULE_EXACT if it is no return address. */
-static inline uint64_t rec_rules_find(uint64_t key)
+/* `key`: a pc below RULE_PC_LIMIT, with RULE_EXACT if it is no return address. 0: not in the table.
+ */
+static inline uint64_t rec_rules_known(uint64_t key)
 {
     const struct rule_table *t = atomic_load_explicit(&rec_rules_current, memory_order_acquire);
     uint64_t i = rec_rules_hash(key, t->shift);
     for (;;) {
         uint64_t word = atomic_load_explicit(&t->words[i], memory_order_acquire);
-        if (__builtin_expect(word >> 16 == key, 1))
+        if (__builtin_expect(word >> 16 == key, 1) || word == 0)
             return word;
-        if (word == 0)
-            return rec_rules_miss(key);
         i = (i + 1) & t->mask;
     }
+}
+
+static inline uint64_t rec_rules_find(uint64_t key)
+{
+    uint64_t word = rec_rules_known(key);
+    return __builtin_expect(word != 0, 1) ? word : rec_rules_miss(key);
 }
 
 #endif

@@ -127,6 +127,7 @@ int main(void)
         {"backtrace (glibc)", glibc_walk, 500},
     };
     static const int depths[] = {10, 30, 60};
+    last.keeps_rules = true;
     if (!rec_unwind_init() || !rec_stacks_init() || !rec_modules_init())
         return 1;
     glibc_backtrace = (int (*)(void **, int))dlsym(dlopen("libc.so.6", RTLD_NOW), "backtrace");

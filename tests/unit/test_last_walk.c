@@ -259,6 +259,7 @@ int main(void)
     memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     low = (uintptr_t)memory;
     high = low + BYTES;
+    last.keeps_rules = true;
     dl_iterate_phdr(scan, NULL);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_change),
                                        cmocka_unit_test(test_smaller_stack)};

@@ -62,6 +62,7 @@ static __attribute__((noinline, noclone)) void check_point(void)
 {
     struct rec_context at = REC_CONTEXT_HERE;
     struct rec_stack_bounds own = bounds;
+    last.keeps_rules = true;
     uint64_t hash = rec_last_walk(&last, &at, &own);
     rec_unwind(&walk, at, &bounds);
     if (hash &&
