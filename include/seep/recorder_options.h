@@ -13,7 +13,7 @@
     X(OUT, TEXT, "seep.%e.%p.seep",                                                                \
       "the trace to be; its spool stands beside it. %p pid, %e program, %h host, %t time")         \
     X(SPOOL_MAX, BYTES, "4g", "size at which recording stops, the program goes on; 0: no limit")   \
-    X(TAIL_MAX, BYTES, "256k", "largest tail of a thread, 16k to 256k")                            \
+    X(TAIL_MAX, BYTES, "128k", "largest tail of a thread, 16k to 256k")                            \
     X(FREE_STACKS, FLAG, "0", "record the stacks of frees too")                                    \
     X(CHILDREN, TEXT, "all",                                                                       \
       "processes recorded beside the first: all, none, or patterns of names of executables")       \
