@@ -215,7 +215,7 @@ static void test_any_change(void **state)
         case 7: c = climb(c, any(4)); break; /* returns */
         }
         /* The same again, sometimes: what comes once is not worth knowing. */
-        for (unsigned times = any(8) ? 1 : 30; times > 0; times--) {
+        for (unsigned times = any(4) ? 1 : 30; times > 0; times--) {
             check(c, high, round);
             struct step_cursor up_again = climb(c, any(8));
             if (!any(10))
