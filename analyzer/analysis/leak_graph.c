@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/leak_graph.h"
 
+#include "model/module_kind.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -8,12 +9,7 @@
 
 static bool is_loader(const struct trace_module *m)
 {
-    if (!m)
-        return false;
-    const char *slash = strrchr(m->path, '/'), *name = slash ? slash + 1 : m->path;
-    /* ld-linux-x86-64.so.2, ld64.so.2, ld-musl-x86_64.so.1, ld-2.31.so, ld.so.1 */
-    return strncmp(name, "ld", 2) == 0 && (name[2] == '-' || name[2] == '6' || name[2] == '.') &&
-           strstr(name, ".so");
+    return m && module_kind(m->path) == MODULE_LOADER;
 }
 
 void leak_graph_keep_loaders(struct heap_graph *g, struct symbols *symbols,

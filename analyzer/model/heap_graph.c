@@ -164,21 +164,11 @@ static void take_blocks(struct heap_graph *g, const struct trace_reader *reader)
 
 /* ------------------------------------------------------------------ chunks */
 
-/* What the memory of the module that serves malloc says. It holds the allocator's own books.
- * glibc's chunks begin 16 bytes before their blocks and reach 8 bytes into them, so that its arenas
- * point into the last block, and never to the start of one; other pointers of libc are its own. In
- * the books of other allocators starts of free memory and of blocks look alike. */
-enum books {
-    BOOKS_NONE,   /* not that module */
-    BOOKS_INSIDE, /* pointers into blocks are no roots */
-    BOOKS_ALL,    /* no pointer is */
-};
-
 struct loading {
     struct heap_graph *g;
     const struct trace_dict *dict;
     const struct trace_facts *facts;
-    enum books books; /* of the region being read */
+    bool books; /* of the allocator: the region being read */
     uint64_t edge_count;
     size_t edge_capacity, region_capacity, root_capacity, class_capacity;
     uint32_t nodes; /* told so far */
@@ -248,20 +238,22 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* What stands in memory at `address`. */
-static enum books books_at(const struct loading *l, uint64_t address)
+/* Whether `address` lies in the data of a library that serves malloc, where its own books stand:
+ * starts of free memory and of blocks look alike there. Not of libc, which holds other pointers;
+ * the packer knows its chunks. */
+static bool is_books(const struct loading *l, uint64_t address)
 {
     const char *allocator = l->facts->allocator_path;
-    if (l->facts->exe && allocator && strcmp(allocator, l->facts->exe) == 0)
-        return BOOKS_NONE; /* the program brings it along: its own data is there, too */
-    for (size_t i = 0; allocator && allocator[0] && i < l->dict->module_count; i++) {
+    if (!allocator || !allocator[0] || module_kind(allocator) == MODULE_LIBC ||
+        (l->facts->exe && strcmp(allocator, l->facts->exe) == 0))
+        return false; /* where the program brings it along, its own data is there, too */
+    for (size_t i = 0; i < l->dict->module_count; i++) {
         const struct trace_module *m = &l->dict->modules[i];
-        if (address < m->start || address >= m->end || !m->path ||
-            strcmp(base_name(m->path), base_name(allocator)) != 0)
-            continue;
-        return module_kind(allocator) == MODULE_LIBC ? BOOKS_INSIDE : BOOKS_ALL;
+        if (address >= m->start && address < m->end && m->path &&
+            strcmp(base_name(m->path), base_name(allocator)) == 0)
+            return true;
     }
-    return BOOKS_NONE;
+    return false;
 }
 
 static void load_region(void *arg, const struct graph_region *region)
@@ -270,14 +262,14 @@ static void load_region(void *arg, const struct graph_region *region)
     struct heap_graph *g = l->g;
     MEM_GROW(g->regions, l->region_capacity, (size_t)g->region_count + 1);
     g->regions[g->region_count++] = *region;
-    l->books = region->kind == SEEP_GRAPH_DATA ? books_at(l, region->start) : BOOKS_NONE;
+    l->books = region->kind == SEEP_GRAPH_DATA && is_books(l, region->start);
 }
 
 static void load_root(void *arg, uint64_t place, uint32_t target, enum seep_graph_pointer pointer)
 {
     struct loading *l = arg;
     struct heap_graph *g = l->g;
-    if (l->books == BOOKS_ALL || (l->books == BOOKS_INSIDE && pointer == SEEP_GRAPH_TO_INSIDE))
+    if (l->books)
         return;
     if (g->root_count == UINT32_MAX) {
         l->too_many = true;
