@@ -4,6 +4,7 @@
  * block. Built with -DSTANDALONE it has a main() of its own that replays the files it is given.
  *
  * A few bytes may tell of millions of events, rightly so: the number read is bounded here. */
+#include "trace/graph.h"
 #include "trace/trace_reader.h"
 
 #include <stddef.h>
@@ -48,12 +49,61 @@ static void walk_stacks(const struct trace_dict *dict)
             abort();
 }
 
+/* ---- heap graphs: all that is told lies within the graph */
+
+static uint64_t graph_nodes, told;
+
+static void see_node(void *arg, uint32_t node, uint8_t flags, uint64_t class)
+{
+    (void)arg;
+    told += flags + class;
+    if (node >= graph_nodes)
+        abort();
+}
+
+static void see_edge(void *arg, uint32_t node, uint32_t target, enum seep_graph_pointer pointer)
+{
+    (void)arg;
+    told++;
+    if (node >= graph_nodes || target >= graph_nodes || pointer > SEEP_GRAPH_TO_INSIDE)
+        abort();
+}
+
+static void see_region(void *arg, const struct graph_region *region)
+{
+    *(struct graph_region *)arg = *region;
+}
+
+static void see_root(void *arg, uint64_t place, uint32_t target, enum seep_graph_pointer pointer)
+{
+    const struct graph_region *region = arg;
+    if (target >= graph_nodes || pointer > SEEP_GRAPH_TO_INSIDE || place > region->bytes / 8)
+        abort();
+}
+
+static void read_graphs(struct trace_reader *reader)
+{
+    struct columns columns = {0};
+    struct graph_region region = {0};
+    struct graph_head head;
+    const struct graph_sink sink = {see_node, see_edge, see_region, see_root, &region};
+    bool good;
+    for (size_t at = 0; !trace_reader_graph(reader, &at, false, &columns, &good, NULL);) {
+        if (!good || !graph_take_head(&head, &columns))
+            continue;
+        graph_nodes = head.nodes;
+        graph_take_chunk(&head, &columns, &sink);
+    }
+    columns_release(&columns);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct trace_reader *reader;
     if (trace_reader_open_bytes(&reader, data, size, "input", NULL))
         return 0;
     walk_stacks(trace_reader_dict(reader));
+    read_graphs(reader);
     static volatile uint64_t sum; /* so that nothing read is left out */
     sum = read_all(reader);
     if (trace_reader_seek_time(reader, UINT64_MAX, NULL) == SEEP_OK)

@@ -9,10 +9,16 @@
 #include "model/reachability.h"
 #include "seep/trace_codec.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -419,10 +425,127 @@ static void verdicts_are_those_of_the_definitions(void **state)
     free(w);
 }
 
+/* ------------------------------------------------------------------ snapshots that failed */
+
+enum failure {
+    NO_FAILURE,
+    NO_FORK,
+    NO_FILE,
+    NOT_FINISHED,
+    OTHER_NUMBER,
+    BEHIND_ITS_REGION,
+    CUT_SHORT,
+    FINISHED_LATE, /* no failure: it is being written while it is packed */
+    FAILURES,
+};
+
+static void change_file(const struct world *w, enum failure failure)
+{
+    char path[128];
+    struct seep_graph_header header;
+    snprintf(path, sizeof path, "%s/graph.1", w->f.spool);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header);
+    header.complete = failure != NOT_FINISHED && failure != FINISHED_LATE;
+    header.number += failure == OTHER_NUMBER;
+    assert_int_equal(pwrite(fd, &header, sizeof header, 0), sizeof header);
+    if (failure == CUT_SHORT)
+        assert_int_equal(ftruncate(fd, sizeof header + 20), 0);
+    close(fd);
+    if (failure == NO_FILE)
+        assert_int_equal(unlink(path), 0);
+}
+
+static void build_failed(struct world *w, enum failure failure)
+{
+    struct graph_builder g;
+    memset(w, 0, sizeof *w);
+    fixture_begin(&w->f);
+    sb_lane(&w->f.b, 1);
+    sb_alloc(&w->f.b, 0, S(++w->ns), 0, &(struct builder_block){.address = HEAP, .size = 8});
+    NUMBERS(w, SEEP_BESIDE_GRAPH, 1, failure == NO_FORK ? SEEP_GRAPH_NO_FORK : SEEP_GRAPH_TAKEN,
+            SEEP_GRAPH_AT_EXIT, 0, 0, 10, 5);
+    gb_begin(&g, 1);
+    gb_region(&g, SEEP_GRAPH_HEAP, HEAP, 0x1000, 0);
+    gb_end_region(&g);
+    gb_region(&g, SEEP_GRAPH_DATA, DATA, 0x1000, 0);
+    for (unsigned i = 0; i < 20; i++)
+        gb_word(&g, failure == BEHIND_ITS_REGION ? 600 * i : i, HEAP);
+    gb_end_region(&g);
+    gb_finish(&g, w->f.spool);
+    change_file(w, failure);
+    sb_finish(&w->f.b);
+}
+
+/* Holds the file's lock, and finishes the file a moment later. */
+static pid_t finish_late(const struct world *w)
+{
+    char path[128], ready;
+    int held[2];
+    uint32_t complete = 1;
+    snprintf(path, sizeof path, "%s/graph.1", w->f.spool);
+    assert_int_equal(pipe(held), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        bool done = fd >= 0 && flock(fd, LOCK_EX) == 0 && write(held[1], "", 1) == 1;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        done = done && pwrite(fd, &complete, sizeof complete,
+                              offsetof(struct seep_graph_header, complete)) == sizeof complete;
+        _exit(done ? 0 : 1);
+    }
+    assert_true(child > 0 && read(held[0], &ready, 1) == 1);
+    close(held[0]);
+    close(held[1]);
+    return child;
+}
+
+static void a_snapshot_that_failed_leaves_no_graph(void **state)
+{
+    static const char *const why[FAILURES] = {
+        [NO_FORK] = "the kernel refused to fork the program",
+        [NO_FILE] = "the snapshot was never finished",
+        [NOT_FINISHED] = "the snapshot was never finished",
+        [OTHER_NUMBER] = "the snapshot was never finished",
+        [BEHIND_ITS_REGION] = "the snapshot was never finished",
+        [CUT_SHORT] = "the snapshot was never finished",
+    };
+    (void)state;
+    struct world *w = malloc(sizeof *w);
+    for (enum failure failure = NO_FAILURE; failure < FAILURES; failure++) {
+        struct heap_graph_choice choice;
+        struct trace_reader *reader;
+        build_failed(w, failure);
+        pid_t child = failure == FINISHED_LATE ? finish_late(w) : 0;
+        struct pack_options keep = {.keep_spool = true};
+        assert_int_equal(pack_spool(w->f.spool, w->f.trace, &keep, NULL), SEEP_OK);
+        assert_int_equal(trace_reader_open(&reader, w->f.trace, NULL), SEEP_OK);
+        assert_int_equal(heap_graph_choose(&choice, reader, NULL, NULL, NULL), SEEP_OK);
+        assert_int_equal(choice.snapshot == NULL, why[failure] != NULL);
+        if (why[failure])
+            assert_string_equal(choice.why_not, why[failure]);
+        assert_true(trace_summary_complete(trace_reader_summary(reader)));
+        trace_reader_free(reader);
+        assert_int_equal(unlink(w->f.trace), 0);
+        if (child > 0) {
+            int status;
+            assert_true(waitpid(child, &status, 0) == child && status == 0);
+        }
+        /* the notes say so, and the file goes with the spool */
+        assert_int_equal(fixture_pack(&w->f, NULL), SEEP_OK);
+        bool noted = why[failure] && failure != NO_FORK;
+        assert_int_equal(w->f.note_count, noted);
+        assert_int_equal(strstr(w->f.notes, "graph.1: ") != NULL, noted);
+        fixture_end(&w->f);
+    }
+    free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts_are_those_of_the_definitions),
+        cmocka_unit_test(a_snapshot_that_failed_leaves_no_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
