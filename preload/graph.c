@@ -14,6 +14,7 @@
 #include "seep/seep.h"
 #include "seep/trace_codec.h"
 #include "spool.h"
+#include "suppressions.h"
 #include "sys.h"
 #include "text.h"
 #include "thread.h"
@@ -32,7 +33,7 @@
 
 #define PAGE_BYTES 4096
 #define WAIT_STEP_NS 500000
-#define STALLED_NS 10000000000u /* a scan that has not advanced for so long is given up */
+#define STALLED_NS 30000000000u /* a scan that has not advanced for so long is given up */
 #define BUSY_STEPS_MAX 4000     /* two seconds */
 #define SAVED_REGISTERS 6
 
@@ -51,8 +52,8 @@ struct outcome {
 /* Where the program was when the snapshot was asked for. */
 struct here {
     const ucontext_t *context; /* of a signal; NULL: what follows */
-    const uintptr_t *saved; /* registers that a function keeps, as rec_graph_take() pushes them */
     uintptr_t sp;
+    uintptr_t saved[SAVED_REGISTERS]; /* what a function keeps, as rec_graph_take() pushes it */
 };
 
 /* Shared with the scanning process. */
@@ -297,6 +298,8 @@ static void take_here(enum seep_graph_trigger trigger, const struct here *here)
     struct rec_thread *t = recorded_thread();
     if (t == NULL)
         return;
+    if (here->context == NULL)
+        rec_suppressions_tell(t);
     struct outcome o = {.trigger = trigger, .number = ++last_number};
     if (!begin(&o)) {
         o.state = SEEP_GRAPH_BUSY;
@@ -323,7 +326,9 @@ static void take_here(enum seep_graph_trigger trigger, const struct here *here)
 void rec_graph_take_from(long trigger, const uintptr_t *saved, uintptr_t sp);
 __attribute__((used)) void rec_graph_take_from(long trigger, const uintptr_t *saved, uintptr_t sp)
 {
-    take_here((enum seep_graph_trigger)trigger, &(struct here){.saved = saved, .sp = sp});
+    struct here here = {.sp = sp};
+    memcpy(here.saved, saved, sizeof here.saved);
+    take_here((enum seep_graph_trigger)trigger, &here);
 }
 
 /* void rec_graph_take(long trigger) */
@@ -444,6 +449,7 @@ void rec_graph_init(void)
     last_number = 0;
     rec_graph_stop_init();
     rec_lsan_init();
+    rec_suppressions_init();
     wanted = rec_option_text(REC_OPTION_SNAPSHOT);
     at_exit = wants("exit", "");
     if (at_exit && !registered) {

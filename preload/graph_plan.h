@@ -41,6 +41,7 @@ struct rec_graph_plan {
     /* In memory that both processes share: grows while the scan goes on. */
     _Atomic uint64_t *progress;
     size_t bytes;                       /* of this structure */
+    _Alignas(8) char list[4096];        /* of directory entries: a signal's stack may be small */
     uint32_t thread_room, thread_count; /* the first is the thread that takes the snapshot */
     struct rec_graph_thread threads[];
 };

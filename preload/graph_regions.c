@@ -380,10 +380,11 @@ static void add_stack(const struct search *s, const struct rec_graph_thread *t, 
         add_whole_stack(s, t, tls_start);
         return;
     }
+    bool exact = answered || t->call[7];
     stack.kind = SEEP_GRAPH_STACK;
-    if (around && name_starts(around, "[stack]"))
+    if (exact && around && name_starts(around, "[stack]"))
         stack.end = around->end;
-    else if (around && t->tls > t->sp && t->tls < around->end)
+    else if (exact && around && t->tls > t->sp && t->tls < around->end)
         stack.end = tls_start;
     if (stack.end) {
         add_root(s->mapped, s->roots, stack);

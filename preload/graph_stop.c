@@ -23,8 +23,7 @@
 #define WAIT_STEP_NS 200000
 #define PATIENCE_NS 20000000       /* then a thread that does not run is given up, */
 #define PATIENCE_MAX_NS 1000000000 /* and then any */
-#define LIST_BYTES 4096
-#define LEAVE_STEPS_MAX 5000 /* a second */
+#define LEAVE_STEPS_MAX 5000       /* a second */
 
 __asm__(".pushsection .text\n"
         ".globl rec_graph_sigreturn\n"
@@ -294,24 +293,23 @@ static bool is_known(const struct rec_graph_plan *plan, int tid, uint32_t *guess
 /* Asks all threads that are new on the list to stop. Their count, negative on failure. */
 static long ask(struct rec_graph_plan *plan, bool calls)
 {
-    char entries[LIST_BYTES];
     long directory =
         sys_call(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sys_failed(directory))
         return directory;
     long n, asked = 0;
     uint32_t guess = 1;
-    while ((n = sys_call(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
+    while ((n = sys_call(SYS_getdents64, directory, plan->list, sizeof plan->list)) > 0) {
         for (long at = 0; at < n;) {
-            const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+            const struct dirent64 *entry = (const struct dirent64 *)(plan->list + at);
             at += entry->d_reclen;
             const char *name = entry->d_name;
             int tid = (int)seep_text_number(&name, name + text_length(name));
             if (tid == 0 || is_known(plan, tid, &guess))
                 continue;
             if (plan->thread_count == plan->thread_room) {
-                n = -ENOMEM;
-                break;
+                sys_call(SYS_close, directory);
+                return -ENOMEM;
             }
             struct rec_graph_thread *t = &plan->threads[plan->thread_count];
             t->tid = tid;
@@ -381,7 +379,7 @@ static void look_from_outside(struct rec_graph_thread *t)
 {
     if (t->call[7] == 0)
         note_call(t);
-    t->sp = t->call[7];
+    t->sp = t->call[7] ? t->call[7] : rec_threads_stack_of(t->tid);
     if (t->in_call)
         for (unsigned i = 1; i < 7; i++)
             t->registers[t->register_count++] = t->call[i];

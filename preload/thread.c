@@ -245,6 +245,14 @@ void rec_threads_name_all(struct rec_thread *self)
     }
 }
 
+uintptr_t rec_threads_stack_of(int tid)
+{
+    for (const struct rec_thread *t = __atomic_load_n(&all, __ATOMIC_ACQUIRE); t; t = t->older)
+        if (t->tid == tid && !t->ended && t->bounds.high)
+            return t->bounds.low;
+    return 0;
+}
+
 uint64_t rec_threads_bytes(void)
 {
     /* of a state's memory most is never touched */

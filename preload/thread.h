@@ -116,6 +116,9 @@ uint8_t *rec_threads_put_fork(uint8_t *p, const uint8_t *end);
 /* Notes the names of the threads that still run, through rows of the calling one; at exit. */
 void rec_threads_name_all(struct rec_thread *self);
 
+/* An address in the stack of the thread, where it was last walked; 0 where that is not known. */
+uintptr_t rec_threads_stack_of(int tid);
+
 /* Memory of all threads' states, bytes. */
 uint64_t rec_threads_bytes(void);
 

@@ -354,6 +354,9 @@ static void text_beside(struct strbuf *out, const struct beside_view *v)
         strbuf_addf(out, " what thread %" PRIu64 " makes is on purpose%s", v->thread,
                     v->on ? "" : " no more");
         break;
+    case SEEP_BESIDE_SUPPRESSIONS:
+        strbuf_addf(out, " %s of suppressions", human_bytes(v->text.length).text);
+        break;
     default: break;
     }
 }
@@ -561,6 +564,7 @@ static void json_beside(struct strbuf *out, const struct beside_view *v)
         json_number(out, ",\"about\":", v->thread);
         strbuf_addf(out, ",\"on\":%s", v->on ? "true" : "false");
         break;
+    case SEEP_BESIDE_SUPPRESSIONS: json_text(out, ",\"text\":", &v->text); break;
     default: break;
     }
 }
@@ -587,6 +591,7 @@ static const char *beside_name(enum seep_beside kind)
     case SEEP_BESIDE_GRAPH: return "graph";
     case SEEP_BESIDE_IGNORE: return "ignore";
     case SEEP_BESIDE_IGNORE_THREAD: return "ignore-thread";
+    case SEEP_BESIDE_SUPPRESSIONS: return "suppressions";
     default: return "beside";
     }
 }

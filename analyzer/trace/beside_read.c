@@ -135,6 +135,7 @@ static bool read_payload(struct beside_view *v, struct cursor *c)
             return false;
         v->on = on != 0;
         return true;
+    case SEEP_BESIDE_SUPPRESSIONS: rest(c, &v->text); return true;
     default: return false;
     }
 }

@@ -16,7 +16,8 @@ struct beside_view {
     uint64_t process;          /* OF_PROCESS, PROCESS_END; else 0 */
     uint64_t thread;           /* THREAD_*, MARK, IGNORE_THREAD */
     uint64_t tid;              /* THREAD_START */
-    struct beside_text text;   /* name of a thread or mark, path of a module */
+    struct beside_text text;   /* name of a thread or mark, path of a module,
+                                  suppressions */
     uint64_t generation;       /* MODULE, UNLOAD */
     uint64_t base, start, end; /* MODULE; UNLOAD: start */
     const uint8_t *build_id;   /* MODULE */

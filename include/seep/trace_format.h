@@ -132,6 +132,8 @@ enum seep_beside {
     SEEP_BESIDE_IGNORE = 20,          /* varint address: the block there is on purpose, no leak */
     SEEP_BESIDE_IGNORE_THREAD = 21,   /* varint thread, varint 1: what it makes from here on is on
                                          purpose; 0: no more */
+    SEEP_BESIDE_SUPPRESSIONS = 22,    /* text: suppressions in LeakSanitizer's syntax that the
+                                         program brings; several are parts of one text */
 };
 
 /* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of

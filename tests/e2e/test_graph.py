@@ -489,6 +489,21 @@ class Annotations(Graphs):
                 if event["op"].startswith("ignore")]
         self.assertEqual(len(told), 3, told)
 
+    def test_suppressions_of_the_program(self):
+        text = "leak:one\nleak:two\n" + "# comment\n" * 1000
+        source = self.write("suppressed.c", r"""
+            const char *__lsan_default_suppressions(void)
+            {
+                return "%s";
+            }
+            int main(void) { return 0; }
+            """ % text.replace("\n", "\\n"))
+        for name, expected in (("plain", text), ("stripped", "")):
+            program = self.build(source, name, flags=("-s",) if name == "stripped" else ())
+            done, _ = self.exits([program], stem="of-" + name)
+            told = "".join(event["text"] for event in done.dump() if event["op"] == "suppressions")
+            self.assertEqual(told, expected)
+
 
 class RealPrograms(Graphs):
     """Run as without seep: the same output and exit status."""
