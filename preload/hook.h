@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "event.h"
+#include "hook_time.h"
 #include "pending.h"
 #include "quick.h"
 #include "real.h"
@@ -55,7 +56,9 @@ static inline struct rec_context hook_serve_outer(enum seep_call *call, struct r
 static inline void hook_allocated(enum seep_call call, void *p, size_t bytes, size_t alignment,
                                   struct rec_context at)
 {
+    struct hook_start start = rec_hook_time_start();
     rec_quick_made(call, p, bytes, alignment, rec_quick_frame(at));
+    rec_hook_time_end(&start);
 }
 
 /* A reallocation on its way: begun before the real function is called, and to be ended by
@@ -107,15 +110,19 @@ static inline void hook_reallocated(enum seep_call call, void *old, void *p, siz
             return;
         e.stamp = rec_clock_stamp(); /* the other one belongs to another recording */
     }
+    struct hook_start start = rec_hook_time_start();
     e.end_stamp = rec_clock_stamp();
     if (old == NULL)
         e.stamp = e.end_stamp;
     rec_record(change.entry, &e, at);
+    rec_hook_time_end(&start);
 }
 
 static inline void hook_freed(enum seep_call call, void *p, struct rec_context at)
 {
+    struct hook_start start = rec_hook_time_start();
     rec_quick_ended(call, p, rec_quick_frame(at));
+    rec_hook_time_end(&start);
 }
 
 /* To stand around the real function in the hooks of what may be built on malloc and free. What

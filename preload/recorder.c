@@ -7,6 +7,7 @@
 #include "event.h"
 #include "facts.h"
 #include "graph.h"
+#include "hook_time.h"
 #include "log.h"
 #include "map_calls.h"
 #include "modules.h"
@@ -473,5 +474,6 @@ __attribute__((destructor)) static void image_ends(void)
     rec_bindings_end();
     rec_spool_control()->state = SEEP_SPOOL_CLOSED;
     rec_verify_report();
+    rec_hook_time_report();
     sys_signals_restore(mask);
 }
