@@ -24,6 +24,7 @@ struct fake_slots {
     struct trace_block *blocks;
     bool *live;
     uint32_t count;
+    uint32_t taken; /* all slots below it are live */
     size_t blocks_capacity, live_capacity;
 };
 
@@ -122,16 +123,17 @@ static inline void fake_set_slot(struct fake_slots *s, uint32_t slot, const stru
             s->live[s->count] = false;
     }
     s->live[slot] = b != NULL;
+    if (!b && slot < s->taken)
+        s->taken = slot;
     if (b)
         s->blocks[slot] = *b;
 }
 
-static inline uint32_t fake_free_slot(const struct fake_slots *s)
+static inline uint32_t fake_free_slot(struct fake_slots *s)
 {
-    uint32_t slot = 0;
-    while (slot < s->count && s->live[slot])
-        slot++;
-    return slot;
+    while (s->taken < s->count && s->live[s->taken])
+        s->taken++;
+    return s->taken;
 }
 
 static inline struct trace_block fake_block(const struct trace_event *ev, uint64_t size)
@@ -371,7 +373,7 @@ enum seep_err trace_reader_rewind(struct trace_reader *r, struct err *err)
     r->at = 0;
     for (uint32_t slot = 0; slot < r->read.count; slot++)
         r->read.live[slot] = false;
-    r->read.count = 0;
+    r->read.count = r->read.taken = 0;
     return SEEP_OK;
 }
 
