@@ -18,6 +18,7 @@ static const struct {
 } layouts[] = {
     {"seep.info", text_info},
     {"seep.leaks", text_leaks},
+    {"seep.growth", text_growth},
     {"seep.check", text_check},
     {"seep.heap", text_heap},
 };
@@ -320,6 +321,7 @@ static void print_tree(struct text *t, const struct result *r, size_t indent)
 static const char *ascii_for(uint32_t c)
 {
     switch (c) {
+    case 0xb2: return "2";   /* squared */
     case 0xb5: return "u";   /* micro sign */
     case 0xd7: return "x";   /* times */
     case 0x2013: return "-"; /* en dash */

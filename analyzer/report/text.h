@@ -74,6 +74,7 @@ void text_completeness(struct text *t, const struct result *completeness);
 void text_info(struct text *t, const struct result *result, const struct result *completeness);
 void text_heap(struct text *t, const struct result *result, const struct result *completeness);
 void text_leaks(struct text *t, const struct result *result, const struct result *completeness);
+void text_growth(struct text *t, const struct result *result, const struct result *completeness);
 void text_check(struct text *t, const struct result *result, const struct result *completeness);
 
 #endif

@@ -16,8 +16,7 @@
 #define GAP 2        /* between a function and its place */
 #define PIPE_NAME 64 /* columns beyond which names are shortened even where lines need not fit */
 
-/* Frames that every stack ends with and that say nothing. */
-static bool is_runtime(const struct result *frame)
+bool text_frame_is_runtime(const struct result *frame)
 {
     static const char *const names[] = {
         "_start",
@@ -108,7 +107,7 @@ static void add_place(struct text *t, const char *place, size_t columns)
 static size_t fold_from(const struct result *frames)
 {
     size_t count = result_length(frames), from = count;
-    while (from > 1 && is_runtime(result_at(frames, from - 1)))
+    while (from > 1 && text_frame_is_runtime(result_at(frames, from - 1)))
         from--;
     return from;
 }
@@ -198,7 +197,7 @@ static enum text_look look_of(const struct result *frame, bool own, bool before)
 {
     if (own)
         return LOOK_STRONG;
-    return before || is_runtime(frame) || !text_bool(frame, "named") ? LOOK_DIM : LOOK_PLAIN;
+    return before || text_frame_is_runtime(frame) || !text_bool(frame, "named") ? LOOK_DIM : LOOK_PLAIN;
 }
 
 static void print_end(struct text *t, const struct result *site, size_t from, size_t indent)

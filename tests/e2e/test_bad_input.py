@@ -16,7 +16,7 @@ OWN_FAILURE = 125
 REFUSED = 126
 NOT_FOUND = 127
 
-COMMANDS = ("info", "leaks", "dump")
+COMMANDS = ("info", "leaks", "growth", "dump")
 
 
 class Run(support.TestCase):
@@ -171,6 +171,7 @@ class Files(support.TestCase):
                 told = support.report("info", path)["completeness"]
                 self.assertIs(told["complete"], False, f"cut at {offset} of {len(data)}")
             self.survives(path, "leaks")
+            self.survives(path, "growth")
         self.assertGreater(readable, 10)
 
     def test_flipped_bits(self):
@@ -182,7 +183,7 @@ class Files(support.TestCase):
                 damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
             path = self.bytes_to("flipped.seep", bytes(damaged))
             self.survives(path)
-            self.survives(path, random.choice(("leaks", "dump")))
+            self.survives(path, random.choice(("leaks", "growth", "dump")))
 
     def test_garbage_in_the_middle(self):
         data = self.trace()
