@@ -7,14 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_loader(const struct trace_module *m)
+/* Modules whose blocks are held where no snapshot looks, or in a way of their own: the loader, and
+ * a library that serves malloc. What libc makes is the program's. */
+static bool keeps_its_own(const struct trace_module *m, const char *allocator)
 {
-    return m && module_kind(m->path) == MODULE_LOADER;
+    if (!m || module_kind(m->path) == MODULE_LOADER)
+        return m != NULL;
+    return module_kind(m->path) == MODULE_OTHER && allocator && strcmp(m->path, allocator) == 0;
 }
 
-void leak_graph_keep_loaders(struct heap_graph *g, struct symbols *symbols,
-                             const struct trace_dict *dict)
+void leak_graph_keep_own(struct heap_graph *g, struct symbols *symbols,
+                         const struct trace_dict *dict, const struct trace_facts *facts)
 {
+    /* the program may bring its malloc along */
+    bool linked =
+        facts->allocator_path && facts->exe && strcmp(facts->allocator_path, facts->exe) == 0;
+    const char *allocator = linked ? NULL : facts->allocator_path;
     enum { UNKNOWN, NO, YES };
     uint8_t *known = mem_zalloc((size_t)dict->stack_count + 1, 1);
     for (uint32_t node = 0; node < g->count; node++) {
@@ -22,7 +30,8 @@ void leak_graph_keep_loaders(struct heap_graph *g, struct symbols *symbols,
         if (!stack || stack > dict->stack_count)
             continue;
         if (known[stack] == UNKNOWN)
-            known[stack] = is_loader(symbols_module_of_node(symbols, stack)) ? YES : NO;
+            known[stack] =
+                keeps_its_own(symbols_module_of_node(symbols, stack), allocator) ? YES : NO;
         g->kept[node] |= known[stack] == YES;
     }
     free(known);
@@ -54,7 +63,7 @@ enum seep_err leak_graph_load(struct leak_graph *g, struct trace_reader *reader,
     memset(g->node_of_slot, 0xff, ((size_t)slots + 1) * sizeof *g->node_of_slot);
     for (uint32_t node = 0; node < g->graph.count; node++)
         g->node_of_slot[g->graph.slots[node]] = node;
-    leak_graph_keep_loaders(&g->graph, symbols, trace_reader_dict(reader));
+    leak_graph_keep_own(&g->graph, symbols, trace_reader_dict(reader), trace_reader_facts(reader));
     reachability_find(&g->reach, &g->graph);
     find_held(g);
     return SEEP_OK;

@@ -25,9 +25,9 @@ enum seep_err leak_graph_load(struct leak_graph *g, struct trace_reader *reader,
 void leak_graph_release(struct leak_graph *g);
 
 /* Keeps blocks that the dynamic loader made: threads' variables and lists of modules, to which it
- * holds pointers where no snapshot looks. */
-void leak_graph_keep_loaders(struct heap_graph *g, struct symbols *symbols,
-                             const struct trace_dict *dict);
+ * holds pointers where no snapshot looks; and those that a library made which serves malloc. */
+void leak_graph_keep_own(struct heap_graph *g, struct symbols *symbols,
+                         const struct trace_dict *dict, const struct trace_facts *facts);
 
 static inline enum reach_verdict leak_graph_verdict(const struct leak_graph *g, uint32_t node)
 {

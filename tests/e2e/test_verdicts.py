@@ -8,6 +8,7 @@ and so does one that is gone."""
 import os
 import re
 
+import allocators
 import support
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "verdicts.cpp")
@@ -29,11 +30,25 @@ INSIDE = {"interior", "interior_chain", "last_byte", "tagged"}
 class Verdicts(support.TestCase):
     timeout = 120
 
-    def seep(self, program, *args):
-        recording = self.record([program, *args], options=["-q", "--snapshot=exit"], check=None)
+    def seep(self, program, *args, **more):
+        recording = self.record([program, *args], options=["-q", "--snapshot=exit"], check=None,
+                                **more)
         leaks = support.report("leaks", recording.trace)["result"]
         self.assertIsNotNone(leaks["graph"], leaks["no_graph"])
         return [(leaks[k]["blocks"], leaks[k]["bytes"]) for k in KINDS]
+
+    def test_other_allocators(self):
+        """What is lost does not depend on who serves malloc, nor on what that keeps for itself."""
+        flags = ("-O1", "-g", "-pthread", "-ldl")
+        program = self.build(PROGRAM, "plain", flags)
+        names = ("nothing", "one", "list", "kept_chain", "interior", "in_freed_memory",
+                 "in_thread_local", "in_stack_of_thread", "grown", "vector_lost")
+        wanted = {name: self.seep(program, name)[:3] for name in names}
+        for allocator in allocators.ALLOCATORS:
+            env = support.environment(LD_PRELOAD=allocators.allocator(allocator))
+            for name in names:
+                self.assertEqual(self.seep(program, name, env=env)[:3], wanted[name],
+                                 f"{allocator}: {name}")
 
     def valgrind(self, program, *args):
         log = support.run(["valgrind", "--leak-check=full", program, *args]).stderr
