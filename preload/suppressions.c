@@ -28,7 +28,7 @@ struct file {
 
 static bool open_program(struct file *f)
 {
-    struct stat st;
+    struct stat st = {0};
     long fd = sys_call(SYS_openat, AT_FDCWD, "/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (sys_failed(fd))
         return false;

@@ -32,7 +32,16 @@
 /* The signals that SNAPSHOT knows by name, with or without SIG; others by number. */
 #define SEEP_SNAPSHOT_SIGNALS(X)                                                                   \
     X(HUP)                                                                                         \
-    X(INT) X(QUIT) X(USR1) X(USR2) X(PIPE) X(ALRM) X(TERM) X(CHLD) X(CONT) X(TSTP) X(TTIN) X(TTOU) \
-        X(URG) X(XCPU) X(XFSZ) X(VTALRM) X(PROF) X(WINCH) X(IO) X(PWR)
+    X(INT)                                                                                         \
+    X(QUIT)                                                                                        \
+    X(USR1)                                                                                        \
+    X(USR2)                                                                                        \
+    X(ALRM)                                                                                        \
+    X(TERM)                                                                                        \
+    X(URG)                                                                                         \
+    X(PROF)                                                                                        \
+    X(WINCH)                                                                                       \
+    X(IO)                                                                                          \
+    X(PWR)
 
 #endif

@@ -151,7 +151,9 @@ int main(int argc, char **argv)
     heap = malloc(64);
     plant((void *volatile *)heap + 3, "heap");
     void *volatile keep = heap;
-    interior = (char *)malloc(4000) + 1000;
+    char *block = malloc(4000);
+    interior = block + 1000;
+    block = NULL;
     printf("interior %lx\n", (unsigned long)interior);
 
     mapped = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -177,8 +177,8 @@ static void *is_interrupted(void *unused)
 int main(void)
 {
     static void *(*const all[])(void *) = {
-        sleeps,     sleeps_until,        sleeps_micro,     polls,    polls_with_mask,
-        selects,    epolls,              waits_for_signal, receives, waits_for_semaphore,
+        sleeps,     sleeps_until,   sleeps_micro,     polls,    polls_with_mask,
+        selects,    epolls,         waits_for_signal, receives, waits_for_semaphore,
         blocks_all, is_interrupted,
     };
     enum { COUNT = sizeof all / sizeof all[0] };
