@@ -35,10 +35,15 @@ static void add_moment(struct strbuf *words, const struct result *r)
         strbuf_addf(words, "at %s", human_ns(text_number(graph, "time_ns")).text);
 }
 
+static void add_figures(struct strbuf *words, uint64_t bytes, uint64_t blocks)
+{
+    strbuf_addf(words, "%s in ", human_bytes(bytes).text);
+    text_plural(words, blocks, "block", "blocks");
+}
+
 static void add_amount(struct strbuf *words, const struct result *amount)
 {
-    strbuf_addf(words, "%s in ", human_bytes(text_number(amount, "bytes")).text);
-    text_plural(words, text_number(amount, "blocks"), "block", "blocks");
+    add_figures(words, text_number(amount, "bytes"), text_number(amount, "blocks"));
 }
 
 static void add_nothing(struct strbuf *words, const struct result *r)
@@ -108,17 +113,23 @@ static void add_other(struct strbuf *others, const struct result *r, const char 
 
 static void print_others(struct text *t, const struct result *r)
 {
-    const struct result *total = field(r, "total");
+    static const char *const kinds[] = {"definite", "indirect", "possible", "reachable"};
     struct strbuf words = {0}, others = {0};
-    if (text_number(total, "blocks") == 0)
+    uint64_t blocks = 0, bytes = 0; /* of what the sites are about: inherited ones, or all others */
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct result *amount = field(field(r, "total"), kinds[i]);
+        blocks += text_number(amount, "blocks");
+        bytes += text_number(amount, "bytes");
+    }
+    if (blocks == 0)
         return;
     add_other(&others, r, "definite", "definitely lost");
     add_other(&others, r, "possible", "possibly lost");
     add_other(&others, r, "reachable", "still reachable");
     strbuf_adds(&words, others.length ? TEXT_FAINT "Of " : TEXT_FAINT);
-    add_amount(&words, total);
+    add_figures(&words, bytes, blocks);
     if (!others.length)
-        strbuf_adds(&words, text_number(total, "blocks") == 1 ? " was" : " were");
+        strbuf_adds(&words, blocks == 1 ? " was" : " were");
     strbuf_adds(&words, " live ");
     add_moment(&words, r);
     if (others.length)

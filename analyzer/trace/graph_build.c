@@ -12,7 +12,8 @@
 #define PF_EXECUTE 1u /* PF_X of elf.h */
 #define TARGET_BITS 30u
 
-_Static_assert(SEEP_LIVE_MAX <= 1u << 28, "source, target and pointer fit in an edge");
+_Static_assert((uint64_t)SEEP_LIVE_MAX * 4 <= UINT64_C(1) << TARGET_BITS,
+               "target and pointer fit below the source");
 
 void graph_build_release(struct graph_build *b)
 {

@@ -235,6 +235,57 @@ class Moments(support.TestCase):
         self.assertEqual(done.info["snapshots"], [])
 
 
+FORKS = r"""
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+void *volatile kept[100];
+__attribute__((noinline)) void lose(size_t bytes)
+{
+    void *p = malloc(bytes);
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+__attribute__((noinline)) void scrub(void)
+{
+    volatile char room[65536];
+    for (size_t i = 0; i < sizeof room; i++)
+        room[i] = 0;
+}
+int main(void)
+{
+    for (int i = 0; i < 100; i++)
+        kept[i] = malloc(10);
+    lose(111);
+    scrub();
+    if (fork() == 0) {
+        lose(222);
+        kept[3] = malloc(5);
+        scrub();
+        exit(0);
+    }
+    wait(NULL);
+    return 0;
+}
+"""
+
+
+class Forks(support.TestCase):
+    def test_a_child_answers_for_what_it_made(self):
+        done = self.record([self.build(self.write("forks.c", FORKS))], options=["--snapshot=exit"])
+        child, = done.children()
+
+        def definite(trace, *options):
+            result = support.report("leaks", trace, "--by=function", *options)["result"]
+            return sorted((s["name"], s["blocks"], s["bytes"]) for s in result["sites"])
+
+        self.assertEqual(definite(done.trace), [("lose", 1, 111)])
+        self.assertEqual(definite(child), [("lose", 1, 222)])
+        # what it has from its parent: lost there, and lost by what it did
+        self.assertEqual(definite(child, "--inherited"), [("lose", 1, 111), ("main", 1, 10)])
+        text = " ".join(support.run([support.SEEP, "leaks", child], check=0).stdout.split())
+        self.assertIn("Of 227 B in 2 blocks live at exit, 5 B in 1 block is still reachable", text)
+
+
 # What keeps what: a table of 4 chains through a variable; a list through one of C++ objects; a
 # block that two variables hold; a thread's stack.
 KEEPERS = r"""

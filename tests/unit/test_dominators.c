@@ -20,7 +20,7 @@ static uint64_t seed = 1;
 static uint32_t below(uint32_t limit)
 {
     seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 33) % limit;
+    return limit ? (uint32_t)(seed >> 33) % limit : 0;
 }
 
 static void reach(const struct flow_graph *g, uint32_t vertex, uint32_t without, bool *reached)
@@ -87,7 +87,9 @@ static void random_graph(uint32_t vertices, uint32_t edges, uint32_t wild)
     uint32_t from[EDGES], to[EDGES], first[VERTICES + 1] = {0}, targets[EDGES], used = 0;
     for (uint32_t i = 0; i < edges; i++) {
         from[i] = below(vertices);
-        to[i] = below(100) < wild ? below(vertices) : (from[i] + below(3)) % vertices;
+        to[i] = below(100) < wild ? below(vertices) : from[i] + below(3);
+        if (to[i] >= vertices)
+            to[i] = 0;
     }
     for (uint32_t v = 0; v < vertices; v++) {
         first[v] = used;

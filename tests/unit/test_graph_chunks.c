@@ -187,7 +187,7 @@ static void what_was_written_is_read(void **state)
     struct graph *g = mem_alloc(sizeof *g);
     static const size_t chunk_bytes[] = {1, 500, 4u << 20};
     for (uint64_t round = 0; round < 60; round++) {
-        struct heap_graph h;
+        struct heap_graph h = {0};
         struct trace_reader *r;
         seed = round + 1;
         make_graph(g);
@@ -205,7 +205,7 @@ static void another_heap_does_not_fit(void **state)
 {
     (void)state;
     struct graph *g = mem_alloc(sizeof *g);
-    struct heap_graph h;
+    struct heap_graph h = {0};
     struct trace_reader *r;
     seed = 5;
     do
@@ -268,7 +268,7 @@ static void damage_is_noticed(void **state)
         uint8_t *bytes;
         write_trace(g, path, g->nodes, 300);
         for (size_t at = 0; (bytes = changed_file(at, &length)); at += 1 + random_number(9)) {
-            struct heap_graph h;
+            struct heap_graph h = {0};
             struct trace_reader *r;
             if (sealed)
                 reseal(bytes, length);
@@ -307,7 +307,7 @@ static void graphs_of_version_1_stay_readable(void **state)
 {
     (void)state;
     struct graph *g = mem_alloc(sizeof *g);
-    struct heap_graph h;
+    struct heap_graph h = {0};
     struct trace_reader *r;
     make_golden(g, NULL);
     assert_int_equal(trace_reader_open(&r, GOLDEN "/trace/v1/graph.seep", NULL), SEEP_OK);

@@ -442,7 +442,7 @@ enum failure {
 static void change_file(const struct world *w, enum failure failure)
 {
     char path[128];
-    struct seep_graph_header header;
+    struct seep_graph_header header = {0};
     snprintf(path, sizeof path, "%s/graph.1", w->f.spool);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header);

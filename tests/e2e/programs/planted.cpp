@@ -125,8 +125,10 @@ NOINLINE static void keep_bases(int n)
 NOINLINE static void keep_inside(int n)
 {
     inside = static_cast<char **>(malloc(sizeof *inside * n));
-    for (int i = 0; i < n; i++)
-        inside[i] = static_cast<char *>(malloc(64)) + 5;
+    for (int i = 0; i < n; i++) {
+        char *block = static_cast<char *>(malloc(64));
+        inside[i] = block + 5;
+    }
 }
 
 NOINLINE static void keep_mapped(int n)
@@ -141,16 +143,43 @@ NOINLINE static void keep_mapped(int n)
 /* ------------------------------------------------------------------ lost */
 
 /* The compiler must neither leave the block out nor make the last call a jump. */
-static inline void lose_pointer(const void *p) { asm volatile("" : : "r"(p) : "memory"); }
+static inline void lose_pointer(const void *p)
+{
+    asm volatile("" : : "r"(p) : "memory");
+}
 
-NOINLINE static void lose_single() { lose_pointer(malloc(24)); }
-NOINLINE static void lose_list() { lose_pointer(keep_list(10)); }
-NOINLINE static void lose_tree() { lose_pointer(keep_tree(7)); }
-NOINLINE static void lose_ring() { lose_pointer(keep_ring(5)); }
-NOINLINE static void lose_vector() { lose_pointer(new std::vector<int>(100)); }
-NOINLINE static void lose_string() { lose_pointer(new std::string(100, 'x')); }
-NOINLINE static void lose_array() { lose_pointer(new Counted[4]); }
-NOINLINE static void lose_object() { lose_pointer(static_cast<Second *>(new Both)); }
+NOINLINE static void lose_single()
+{
+    lose_pointer(malloc(24));
+}
+NOINLINE static void lose_list()
+{
+    lose_pointer(keep_list(10));
+}
+NOINLINE static void lose_tree()
+{
+    lose_pointer(keep_tree(7));
+}
+NOINLINE static void lose_ring()
+{
+    lose_pointer(keep_ring(5));
+}
+NOINLINE static void lose_vector()
+{
+    lose_pointer(new std::vector<int>(100));
+}
+NOINLINE static void lose_string()
+{
+    lose_pointer(new std::string(100, 'x'));
+}
+NOINLINE static void lose_array()
+{
+    lose_pointer(new Counted[4]);
+}
+NOINLINE static void lose_object()
+{
+    lose_pointer(static_cast<Second *>(new Both));
+}
 
 NOINLINE static void lose_map()
 {
@@ -161,15 +190,18 @@ NOINLINE static void lose_map()
 }
 
 /* What is in use does not keep what leads to it. */
-NOINLINE static void lose_owner() { lose_pointer(new_node(list, tree)); }
+NOINLINE static void lose_owner()
+{
+    lose_pointer(new_node(list, tree));
+}
 
 static void (*lose_in_library)();
 
 static const struct {
     const char *name;
     int more;
-} LOST[] = {{"lose_single", 0}, {"lose_list", 9},   {"lose_tree", 6},  {"lose_ring", 4},
-            {"lose_vector", 1}, {"lose_string", 1}, {"lose_array", 0}, {"lose_object", 0},
+} LOST[] = {{"lose_single", 0}, {"lose_list", 9},   {"lose_tree", 6},      {"lose_ring", 4},
+            {"lose_vector", 1}, {"lose_string", 1}, {"lose_array", 0},     {"lose_object", 0},
             {"lose_map", 5},    {"lose_owner", 0},  {"lose_in_library", 2}};
 
 static void *lose(void *)
