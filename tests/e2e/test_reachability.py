@@ -410,6 +410,19 @@ class Keepers(support.TestCase):
             done = support.run([support.SEEP, "heap", f"--path={target}", self.trace])
             self.assertEqual((done.returncode, done.stdout), (2, ""))
 
+    def test_names_of_a_stripped_program(self):
+        program, debug = self.path("keepers"), self.path("keepers.debug")
+        for command in (["objcopy", "--only-keep-debug", program, debug], ["strip", program],
+                        ["objcopy", f"--add-gnu-debuglink={debug}", program]):
+            support.run(command, check=0)
+        keepers = {k["name"]: k for k in self.heap()["keepers"]}
+        self.assertEqual((keepers["g_table"]["bytes"], keepers["g_table"]["line"]),
+                         (32 + 100 * 1000, 9))
+        os.unlink(debug)
+        names = [k["name"] for k in self.heap()["keepers"]]
+        self.assertIn("data of keepers", names)
+        self.assertNotIn("g_table", names)
+
     def test_words(self):
         text = support.run([support.SEEP, "heap", self.trace], check=0).stdout
         self.assertRegex(text, r"live at exit; g_table \(keepers\.cpp:9\)\s+keeps \d")
