@@ -286,6 +286,60 @@ class Forks(support.TestCase):
         self.assertIn("Of 227 B in 2 blocks live at exit, 5 B in 1 block is still reachable", text)
 
 
+# By LeakSanitizer's functions, as in programs that are annotated for it.
+ON_PURPOSE = r"""
+#include <stdlib.h>
+__attribute__((weak)) void __lsan_disable(void);
+__attribute__((weak)) void __lsan_enable(void);
+__attribute__((weak)) void __lsan_ignore_object(const void *);
+__attribute__((noinline)) void lose(size_t bytes)
+{
+    void **p = malloc(bytes);
+    *p = malloc(bytes + 1);
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+__attribute__((noinline)) void ignore(size_t bytes)
+{
+    void **p = malloc(bytes);
+    *p = malloc(bytes + 1);
+    __lsan_ignore_object((char *)p + 3);
+}
+__attribute__((noinline)) void scrub(void)
+{
+    volatile char room[65536];
+    for (size_t i = 0; i < sizeof room; i++)
+        room[i] = 0;
+}
+int main(void)
+{
+    lose(10);
+    __lsan_disable();
+    lose(20);
+    __lsan_disable();
+    lose(30);
+    __lsan_enable();
+    lose(40);
+    __lsan_enable();
+    lose(60);
+    ignore(50);
+    scrub();
+    return 0;
+}
+"""
+
+
+class OnPurpose(support.TestCase):
+    def test_what_is_on_purpose_is_no_leak(self):
+        program = self.build(self.write("purpose.c", ON_PURPOSE))
+        done = self.record([program], options=["--snapshot=exit"])
+        sites = done.leaks("--show=all", "--top=all")["sites"]
+        self.assertEqual(sorted((s["bytes"], s["kind"], s["indirect"]["bytes"], s["ignored_blocks"])
+                                for s in sites),
+                         [(10, "definite", 11, 0)] +
+                         [(size, "reachable", 0, 1) for size in (20, 21, 30, 31, 40, 41, 50, 51)] +
+                         [(60, "definite", 61, 0)])
+
+
 # What keeps what: a table of 4 chains through a variable; a list through one of C++ objects; a
 # block that two variables hold; a thread's stack.
 KEEPERS = r"""
