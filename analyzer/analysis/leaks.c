@@ -373,10 +373,10 @@ static void add_suppressions(struct result *r, const struct leaks_sites *sites,
     const struct suppression *rule;
     for (size_t i = 0; options->suppressions && (rule = suppressions_at(options->suppressions, i));
          i++) {
-        if (rule->file)
-            add_rule(rule->stacks ? rules : unused, rule);
-        else if (rule->stacks)
-            add_rule(builtin_rules, rule);
+        if (rule->stacks)
+            add_rule(rule->file ? rules : builtin_rules, rule);
+        else if (rule->file && !rule->of_program)
+            add_rule(unused, rule);
     }
 }
 

@@ -15,6 +15,9 @@
 /* In memos: 0 = not looked at, 1 = matches nothing, 2 + i = matches rule i. */
 enum { MEMO_UNKNOWN = 0, MEMO_NONE = 1, MEMO_RULE = 2 };
 
+/* What the program's own rules are told to stand in. */
+#define PROGRAM_FILE "__lsan_default_suppressions()"
+
 struct address_memo {
     const struct symbol_address *address;
     uint32_t memo;
@@ -26,6 +29,7 @@ struct suppressions {
     size_t file_rules; /* how many of them are files' */
     char **texts;      /* patterns and file names; owned */
     size_t text_count, text_capacity;
+    size_t program_rules;               /* the last so many of them are the recorded program's */
     bool patterns;                      /* some rule of a file is no block in braces */
     const struct symbol_frame **frames; /* of the stack looked at; owned */
     size_t frame_capacity;
@@ -56,8 +60,30 @@ struct suppressions *suppressions_new(void)
     return s;
 }
 
+static void free_rule(struct suppression *rule)
+{
+    struct valgrind_rule *frames = (struct valgrind_rule *)rule->frames;
+    if (frames)
+        valgrind_rule_release(frames);
+    free(frames);
+    free(rule);
+}
+
+static void drop_program_rules(struct suppressions *s)
+{
+    size_t from = s->file_rules - s->program_rules;
+    for (size_t i = from; i < s->file_rules; i++)
+        free_rule(s->rules[i]);
+    memmove(s->rules + from, s->rules + s->file_rules,
+            (s->count - s->file_rules) * sizeof(struct suppression *));
+    s->count -= s->program_rules;
+    s->file_rules = from;
+    s->program_rules = 0;
+}
+
 static void unbind(struct suppressions *s)
 {
+    drop_program_rules(s);
     free(s->node_memo);
     free(s->builtin_memo);
     free(s->module_kinds);
@@ -73,13 +99,8 @@ void suppressions_free(struct suppressions *s)
     if (!s)
         return;
     unbind(s);
-    for (size_t i = 0; i < s->count; i++) {
-        struct valgrind_rule *frames = (struct valgrind_rule *)s->rules[i]->frames;
-        if (frames)
-            valgrind_rule_release(frames);
-        free(frames);
-        free(s->rules[i]);
-    }
+    for (size_t i = 0; i < s->count; i++)
+        free_rule(s->rules[i]);
     for (size_t i = 0; i < s->text_count; i++)
         free(s->texts[i]);
     free(s->rules);
@@ -123,6 +144,12 @@ void suppressions_bind(struct suppressions *s, const struct trace_dict *dict,
                        struct symbols *symbols)
 {
     unbind(s);
+    size_t of_files = s->file_rules;
+    if (dict->suppressions)
+        suppressions_parse(s, dict->suppressions, strlen(dict->suppressions), PROGRAM_FILE, NULL);
+    s->program_rules = s->file_rules - of_files;
+    for (size_t i = of_files; i < s->file_rules; i++)
+        s->rules[i]->of_program = true;
     s->dict = dict;
     s->symbols = symbols;
     size_t nodes = (size_t)dict->stack_count + 1;

@@ -31,6 +31,7 @@ struct suppression {
     const char *reason;  /* built-in rules; else NULL */
     const char *file;    /* where it stands; NULL: built in */
     uint32_t line;
+    bool of_program; /* the recorded program brings it: it need not match anything */
     const struct valgrind_rule *frames; /* of a block in braces; else NULL */
     uint64_t blocks, bytes, stacks;     /* hits so far, counted by suppressions_count() */
 };
@@ -47,8 +48,9 @@ enum seep_err suppressions_load(struct suppressions *s, const char *path, struct
 enum seep_err suppressions_parse(struct suppressions *s, const char *text, size_t length,
                                  const char *name, struct err *err);
 
-/* To be called once the trace is open, before matching. Both outlive the set's use. Forgets the
- * counts of an earlier trace. */
+/* To be called once the trace is open, before matching. Both outlive the set's use. Adds the rules
+ * that the recorded program brings, behind those of files, as far as they can be read; forgets the
+ * counts, and the rules, of an earlier trace. */
 void suppressions_bind(struct suppressions *s, const struct trace_dict *dict,
                        struct symbols *symbols);
 

@@ -5,6 +5,7 @@
 #include "trace/facts.h"
 #include "trace/node_pcs.h"
 #include "trace/summary.h"
+#include "util/strbuf.h"
 
 #define SEGMENTS_MAX 4096u
 
@@ -273,6 +274,16 @@ void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
                                 .fork_ns = v.fork_ns};
 }
 
+void dict_add_suppressions(struct dict *d, const struct trace_beside *record)
+{
+    struct strbuf text = {0};
+    if (d->public.suppressions)
+        strbuf_adds(&text, d->public.suppressions);
+    strbuf_add(&text, (const char *)record->bytes, record->length);
+    free(d->public.suppressions);
+    d->public.suppressions = strbuf_detach(&text);
+}
+
 void dict_put_process(struct bytes *records, const struct trace_process *p,
                       const struct bytes *facts)
 {
@@ -362,6 +373,7 @@ void dict_release(struct dict *d)
         free(p->marks[i].name);
     free(p->marks);
     free(p->snapshots);
+    free(p->suppressions);
     for (size_t i = 0; i < p->process_count; i++)
         release_process(&p->processes[i]);
     free(p->processes);

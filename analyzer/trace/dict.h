@@ -42,6 +42,8 @@ void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint
 /* The record of a snapshot: as above; one that makes no sense is left out. */
 void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
                        const struct trace_beside *record);
+/* The next part of the suppressions that the program brings. */
+void dict_add_suppressions(struct dict *d, const struct trace_beside *record);
 void dict_release(struct dict *d);
 
 /* The id, or 0 where its definition, or that of an older frame, is lost. */

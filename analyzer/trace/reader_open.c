@@ -83,6 +83,8 @@ static bool take_beside(struct trace_reader *r, struct trace_summary *learnt)
                           record.beside.length);
         else if (record.beside.kind == SEEP_BESIDE_GRAPH)
             dict_add_snapshot(&r->dict, record.time_ns, record.number, &record.beside);
+        else if (record.beside.kind == SEEP_BESIDE_SUPPRESSIONS)
+            dict_add_suppressions(&r->dict, &record.beside);
     }
     return !records.heads.bad && !records.bytes.bad;
 }

@@ -173,6 +173,7 @@ struct trace_dict {
     size_t mark_count;
     struct trace_snapshot *snapshots; /* in order; none of a trace of several processes */
     size_t snapshot_count;
+    char *suppressions; /* that the program brings, in LeakSanitizer's syntax; NULL: none */
     struct trace_process *processes; /* index = number - 1 */
     size_t process_count;            /* 0: a trace of one process */
 };

@@ -181,6 +181,26 @@ class Suppressed(Checking):
         out = self.check(other, trace, LIVE, "-s", rules, status=FAILED)
         self.assertIn("2 rules matched nothing", re.sub(r"\s+", " ", out))
 
+    def test_rules_of_the_program(self):
+        source = """
+            #include <stdlib.h>
+            const char *__lsan_default_suppressions(void) { return "leak:known\\nleak:never\\n"; }
+            void *volatile kept;
+            __attribute__((noinline)) void known(void) { kept = malloc(77); }
+            __attribute__((noinline)) void lost(void) { kept = malloc(33); }
+            int main(void) { known(); lost(); kept = NULL; return 0; }
+        """
+        program = self.build(self.write("brings.c", source), flags=("-g", "-O1"))
+        trace = self.path("brings.seep")
+        support.run([support.SEEP, "run", "-f", "-q", "--snapshot=exit", "-o", trace, "--",
+                     program], check=0)
+        other = self.record(self.program())
+        out = self.check(trace, other, LIVE, status=FAILED)  # each has its own
+        self.assertRegex(out, r"brings\.seep: 33 B in 1 block is live at exit, from 1 call site; "
+                              r"1\s+block\s+suppressed\n")
+        self.assertRegex(out, r"leaky\.seep: 324 B in 5 blocks")
+        self.assertNotIn("matched nothing", out)
+
     def test_with_valgrind(self):
         valgrind = support.need("valgrind", "valgrind")
         program = self.program("-O0")
