@@ -3,11 +3,11 @@
 
 #include "analysis/completeness.h"
 #include "analysis/flame.h"
+#include "cmd/analysis.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/print.h"
-#include "cmd/progress.h"
 #include "report/collapsed.h"
 #include "report/flame_svg.h"
 #include "report/json.h"
@@ -43,6 +43,7 @@ struct job {
     struct filter filter;
     void (*format)(struct strbuf *out, const struct report *report);
     struct strbuf text;
+    const char *trace; /* as the user names it */
 };
 
 static bool take_share(const struct cli *cli, double *share)
@@ -92,12 +93,13 @@ static enum seep_err write_text(void *arg, const char *temporary, struct err *er
 
 /* Where to: the option's, or for a picture the trace's name; NULL: standard output. Owned by the
  * caller. */
-static char *output_of(const struct job *job, const char *trace)
+static char *output_of(const struct job *job)
 {
     const char *given = cli_value(job->cli, "output");
     struct strbuf name = {0};
     if ((given && strcmp(given, "-") == 0) || (!given && job->format != flame_svg))
         return NULL;
+    const char *trace = job->trace;
     size_t length = strlen(trace), suffix = strlen(SEEP_TRACE_SUFFIX);
     while (length && trace[length - 1] == '/')
         length--;
@@ -112,53 +114,45 @@ static char *output_of(const struct job *job, const char *trace)
     return strbuf_detach(&name);
 }
 
-static int write_out(struct job *job, const char *trace)
+static int write_out(struct job *job)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
-    char *output = output_of(job, trace);
+    char *output = output_of(job);
     enum seep_err code = SEEP_OK;
     if (output)
         code = output_write(output, cli_flag(job->cli, "force"), write_text, job, &err);
     else
         fwrite(job->text.text, 1, job->text.length, stdout);
     if (output && !code)
-        output_print_done(output, trace);
+        output_print_done(output, job->trace);
     int status = code ? open_failed(job->cli, code, &err) : CLI_OK;
     free(output);
     return status;
 }
 
-static int draw(struct job *job, const char *path, struct trace_reader *reader)
+static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,
+                          struct symbols *symbols, struct progress *progress, struct err *err)
 {
-    struct err err = {.offset = ERR_NO_OFFSET};
-    struct result *result = NULL, *document = result_new_object();
-    struct strbuf debug_dirs = {0};
-    struct progress progress;
-    progress_begin(&progress, "reading the trace");
+    struct job *job = arg;
     job->options.progress = progress_step;
-    job->options.progress_arg = &progress;
-    struct symbols *symbols =
-        options_new_symbols(job->cli, trace_reader_dict(reader), &debug_dirs, &progress);
-    enum seep_err code = flame_analyse(&result, reader, symbols, &job->options, &err);
-    progress_end(&progress);
-    int status;
-    if (code == SEEP_OK) {
-        const struct report report = {.schema = "seep.flame",
-                                      .version = 1,
-                                      .completeness = completeness_add(
-                                          document, "completeness", trace_reader_summary(reader)),
-                                      .result = result};
-        job->format(&job->text, &report);
-        status = write_out(job, path);
-        options_print_problems(job->cli, symbols);
-    } else {
-        status = open_failed(job->cli, code, &err);
-    }
-    result_free(result);
+    job->options.progress_arg = progress;
+    return flame_analyse(out, reader, symbols, &job->options, err);
+}
+
+static int draw(const struct cli *cli, const struct analysis *a, struct trace_reader *reader,
+                struct result **result)
+{
+    struct job *job = a->arg;
+    struct result *document = result_new_object();
+    (void)cli;
+    const struct report report = {
+        .schema = a->schema,
+        .version = a->version,
+        .completeness = completeness_add(document, "completeness", trace_reader_summary(reader)),
+        .result = *result};
+    job->format(&job->text, &report);
     result_free(document);
-    symbols_free(symbols);
-    strbuf_release(&debug_dirs);
-    return status;
+    return write_out(job);
 }
 
 static int run(struct cli *cli)
@@ -169,8 +163,10 @@ static int run(struct cli *cli)
     int status = CLI_FAILED;
     if (path && take_options(&job))
         status = open_trace(cli, path, &reader);
+    job.trace = path;
     if (reader)
-        status = draw(&job, path, reader);
+        status =
+            analysis_run(cli, &(struct analysis){"seep.flame", 1, make, &job}, reader, draw, true);
     trace_reader_free(reader);
     filter_release(&job.filter);
     strbuf_release(&job.text);

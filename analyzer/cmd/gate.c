@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "cmd/analysis.h"
 #include "cmd/gate.h"
 
 #include "cmd/open.h"
 #include "cmd/options.h"
 #include "cmd/print.h"
-#include "cmd/progress.h"
 #include "report/suppressions_text.h"
 #include "util/mem.h"
 
@@ -124,28 +124,29 @@ static bool is_followed(const struct image *images, size_t count, size_t i)
     return false;
 }
 
-static int judge_one(struct gate *g, const struct cli *cli, const char *path,
-                     struct trace_reader *reader, struct result *traces)
+struct judgement {
+    struct gate *gate;
+    const char *path;
+    struct result *traces;
+};
+
+static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,
+                          struct symbols *symbols, struct progress *progress, struct err *err)
 {
-    struct err err = {.offset = ERR_NO_OFFSET};
-    struct result *leaks = NULL;
-    struct strbuf debug_dirs = {0};
-    struct progress progress;
-    progress_begin(&progress, "reading the trace");
-    g->leaks.progress = progress_step;
-    g->leaks.progress_arg = &progress;
-    struct symbols *symbols =
-        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
-    enum seep_err code = leaks_analyse(&leaks, reader, symbols, &g->leaks, &err);
-    progress_end(&progress);
-    int status = CLI_OK;
-    if (code == SEEP_OK)
-        check_add(traces, path, leaks, trace_reader_summary(reader), &g->check);
-    else
-        status = open_failed(cli, code, &err);
-    symbols_free(symbols);
-    strbuf_release(&debug_dirs);
-    return status;
+    struct leaks_options *o = &((struct judgement *)arg)->gate->leaks;
+    o->progress = progress_step;
+    o->progress_arg = progress;
+    return leaks_analyse(out, reader, symbols, o, err);
+}
+
+static int judge_one(const struct cli *cli, const struct analysis *a, struct trace_reader *reader,
+                     struct result **result)
+{
+    const struct judgement *j = a->arg;
+    (void)cli;
+    check_add(j->traces, j->path, *result, trace_reader_summary(reader), &j->gate->check);
+    *result = NULL;
+    return CLI_OK;
 }
 
 /* Judges all traces. A first look at each tells which are of one process. */
@@ -169,7 +170,10 @@ static int judge_all(struct gate *g, const struct cli *cli, const char *const *p
         struct trace_reader *reader = NULL;
         status = open_trace(cli, paths[i], &reader);
         if (status == CLI_OK)
-            status = judge_one(g, cli, paths[i], reader, traces);
+            status = analysis_run(
+                cli,
+                &(struct analysis){.make = make, .arg = &(struct judgement){g, paths[i], traces}},
+                reader, judge_one, false);
         trace_reader_free(reader);
     }
     for (size_t i = 0; i < count; i++)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
-#include "analysis/completeness.h"
 #include "analysis/keepers.h"
+#include "cmd/analysis.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
-#include "cmd/print.h"
-#include "cmd/progress.h"
 
 #define TOP 10
 #define DEPTH 12
@@ -37,62 +35,22 @@ static bool take_options(const struct cli *cli, struct keepers_options *o)
     return true;
 }
 
-static int print(const struct cli *cli, const struct result *result,
-                 const struct trace_summary *summary)
+static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,
+                          struct symbols *symbols, struct progress *progress, struct err *err)
 {
-    struct result *document = result_new_object();
-    int status =
-        print_report(cli, &(struct report){
-                              .schema = "seep.heap",
-                              .version = 1,
-                              .completeness = completeness_add(document, "completeness", summary),
-                              .result = result,
-                          });
-    result_free(document);
-    return status;
-}
-
-static int report(const struct cli *cli, struct keepers_options *o, struct trace_reader *reader)
-{
-    struct err err = {.offset = ERR_NO_OFFSET};
-    struct result *result = NULL;
-    struct strbuf debug_dirs = {0};
-    struct progress progress;
-    progress_begin(&progress, "reading the trace");
+    struct keepers_options *o = arg;
     o->progress = progress_step;
-    o->progress_arg = &progress;
-    struct symbols *symbols =
-        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
-    enum seep_err code = keepers_analyse(&result, reader, symbols, o, &err);
-    progress_end(&progress);
-    int status;
-    if (code == SEEP_OK) {
-        status = print(cli, result, trace_reader_summary(reader));
-        if (!options_json(cli)) {
-            fflush(stdout);
-            options_print_problems(cli, symbols);
-        }
-    } else {
-        status = open_failed(cli, code, &err);
-    }
-    result_free(result);
-    symbols_free(symbols);
-    strbuf_release(&debug_dirs);
-    return status;
+    o->progress_arg = progress;
+    return keepers_analyse(out, reader, symbols, o, err);
 }
 
 static int run(struct cli *cli)
 {
     const char *path = open_argument(cli);
     struct keepers_options options = {0};
-    struct trace_reader *reader = NULL;
     if (!path || !take_options(cli, &options))
         return CLI_FAILED;
-    int status = open_trace(cli, path, &reader);
-    if (status == CLI_OK)
-        status = report(cli, &options, reader);
-    trace_reader_free(reader);
-    return status;
+    return analysis_print(cli, &(struct analysis){"seep.heap", 1, make, &options}, path);
 }
 
 const struct cli_command cmd_heap = {

@@ -2,37 +2,29 @@
 #include "cli.h"
 
 #include "analysis/info.h"
+#include "cmd/analysis.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
 #include "cmd/print.h"
-#include "cmd/progress.h"
 
-static int report(const struct cli *cli, struct trace_reader *reader)
+static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,
+                          struct symbols *symbols, struct progress *progress, struct err *err)
 {
-    struct err err = {.offset = ERR_NO_OFFSET};
-    struct result *result = NULL;
-    struct strbuf debug_dirs = {0};
-    struct progress progress;
-    progress_begin(&progress, "reading the trace");
-    struct symbols *symbols =
-        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
-    struct info_options options = {.progress = progress_step, .progress_arg = &progress};
-    enum seep_err code = info_analyse(&result, reader, symbols, &options, &err);
-    progress_end(&progress);
-    int status;
-    if (code == SEEP_OK)
-        status = print_report(cli, &(struct report){
-                                       .schema = "seep.info",
-                                       .version = 1,
-                                       .completeness = result_get(result, "completeness"),
-                                       .result = result,
-                                   });
-    else
-        status = open_failed(cli, code, &err);
-    result_free(result);
-    symbols_free(symbols);
-    strbuf_release(&debug_dirs);
-    return status;
+    (void)arg;
+    const struct info_options options = {.progress = progress_step, .progress_arg = progress};
+    return info_analyse(out, reader, symbols, &options, err);
+}
+
+static int print(const struct cli *cli, const struct analysis *a, struct trace_reader *reader,
+                 struct result **result)
+{
+    (void)reader;
+    return print_report(cli, &(struct report){
+                                 .schema = a->schema,
+                                 .version = a->version,
+                                 .completeness = result_get(*result, "completeness"),
+                                 .result = *result,
+                             });
 }
 
 static int run(struct cli *cli)
@@ -43,7 +35,8 @@ static int run(struct cli *cli)
         return CLI_FAILED;
     int status = open_trace(cli, path, &reader);
     if (status == CLI_OK)
-        status = report(cli, reader);
+        status =
+            analysis_run(cli, &(struct analysis){"seep.info", 1, make, NULL}, reader, print, false);
     trace_reader_free(reader);
     return status;
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
-#include "analysis/completeness.h"
 #include "analysis/leaks.h"
+#include "cmd/analysis.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
-#include "cmd/print.h"
-#include "cmd/progress.h"
 
 #include <limits.h>
 #include <string.h>
@@ -82,48 +80,13 @@ static enum seep_err take_options(const struct cli *cli, struct leaks *l, bool *
     return options_filter(cli, &l->filter, err);
 }
 
-static int print(const struct cli *cli, const struct result *result,
-                 const struct trace_summary *summary)
+static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,
+                          struct symbols *symbols, struct progress *progress, struct err *err)
 {
-    struct result *document = result_new_object();
-    int status =
-        print_report(cli, &(struct report){
-                              .schema = "seep.leaks",
-                              .version = 1,
-                              .completeness = completeness_add(document, "completeness", summary),
-                              .result = result,
-                          });
-    result_free(document);
-    return status;
-}
-
-static int report(const struct cli *cli, struct leaks *l, struct trace_reader *reader)
-{
-    struct err err = {.offset = ERR_NO_OFFSET};
-    struct result *result = NULL;
-    struct strbuf debug_dirs = {0};
-    struct progress progress;
-    progress_begin(&progress, "reading the trace");
-    l->options.progress = progress_step;
-    l->options.progress_arg = &progress;
-    struct symbols *symbols =
-        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
-    enum seep_err code = leaks_analyse(&result, reader, symbols, &l->options, &err);
-    progress_end(&progress);
-    int status;
-    if (code == SEEP_OK) {
-        status = print(cli, result, trace_reader_summary(reader));
-        if (!options_json(cli)) {
-            fflush(stdout);
-            options_print_problems(cli, symbols);
-        }
-    } else {
-        status = open_failed(cli, code, &err);
-    }
-    result_free(result);
-    symbols_free(symbols);
-    strbuf_release(&debug_dirs);
-    return status;
+    struct leaks_options *o = arg;
+    o->progress = progress_step;
+    o->progress_arg = progress;
+    return leaks_analyse(out, reader, symbols, o, err);
 }
 
 static int run(struct cli *cli)
@@ -133,17 +96,13 @@ static int run(struct cli *cli)
         return CLI_FAILED;
     struct leaks l = {0};
     struct err err = {.offset = ERR_NO_OFFSET};
-    struct trace_reader *reader = NULL;
     bool printed;
     int status;
     enum seep_err code = take_options(cli, &l, &printed, &err);
     if (code != SEEP_OK)
         status = printed ? CLI_FAILED : open_failed(cli, code, &err);
     else
-        status = open_trace(cli, path, &reader);
-    if (status == CLI_OK)
-        status = report(cli, &l, reader);
-    trace_reader_free(reader);
+        status = analysis_print(cli, &(struct analysis){"seep.leaks", 1, make, &l.options}, path);
     filter_release(&l.filter);
     suppressions_free(l.suppressions);
     return status;
