@@ -193,7 +193,7 @@ static void count_threads_of(const struct rec_graph_plan *plan, struct outcome *
  * until the scan is done: without us they would have ended by now. */
 static void take_picture(struct rec_graph_plan *plan, struct shared *shared, struct outcome *o)
 {
-    bool last = o->trigger == SEEP_GRAPH_AT_EXIT;
+    bool last = plan->is_waited_for = o->trigger == SEEP_GRAPH_AT_EXIT;
     uint64_t start = rec_clock_ns(CLOCK_MONOTONIC);
     bool listed = rec_graph_stop(plan, !last);
     long pid = 0;

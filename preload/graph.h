@@ -7,6 +7,11 @@
  * go on, and the forked process scans what it got (graph_scan.h). The program sees nothing of that
  * process: its end raises no signal, and wait() does not find it.
  *
+ * What it does not see: memory that the program keeps from forks (MADV_DONTFORK, MADV_WIPEONFORK),
+ * memory of devices, and pointers that are not words at a multiple of eight. The stack of a
+ * coroutine that runs is taken to be in use for 256 KiB at most; that of a thread that could not be
+ * stopped, all of it.
+ *
  * Rejected: scanning in the program itself, which would stand for as long; reading its memory from
  * outside while it runs, which is no picture of one moment; ptrace(), which a debugger may hold,
  * and which containers forbid. */

@@ -19,6 +19,7 @@
 #define RUNS 256   /* of pages that are there, asked for at a time */
 #define WORDS 4096 /* of pagemap, where runs cannot be had */
 #define MINCORE_PAGES 4096
+#define NICE 10
 
 /* The words that are told: those within one of the ranges, which are sorted. Most that are no
  * pointers fall outside all of them, most that are into the range that was hit last. */
@@ -292,6 +293,10 @@ static bool scan(struct rec_graph_plan *plan)
     sys_call(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit);
     limit.rlim_cur = limit.rlim_max;
     sys_call(SYS_prlimit64, 0, RLIMIT_AS, &limit, 0);
+    limit = (struct rlimit){0};
+    sys_call(SYS_prlimit64, 0, RLIMIT_CORE, &limit, 0);
+    if (!plan->is_waited_for)
+        sys_call(SYS_setpriority, PRIO_PROCESS, 0, NICE);
     sys_call(SYS_setsid);
     sys_call(SYS_prctl, PR_SET_NAME, "seep-graph");
     struct scan *s = sys_memory_kept(sizeof *s);

@@ -35,8 +35,7 @@ __asm__(".pushsection .text\n"
         ".size rec_graph_sigreturn, . - rec_graph_sigreturn\n"
         ".popsection\n");
 
-static struct rec_kernel_action found; /* the program's, while ours is in its place */
-static bool installed;
+static struct rec_kernel_action found;          /* the program's, while ours is in its place */
 static struct rec_graph_plan *_Atomic stopping; /* what handlers are to fill in; NULL: none */
 static atomic_uint hold;                        /* futex: 1 while threads are to stand */
 static atomic_uint answers;                     /* futex: counts threads that have stopped */
@@ -208,28 +207,30 @@ static void stopped(int signal, siginfo_t *info, void *context)
 
 /* ------------------------------------------------------------------ in the one that stops them */
 
-static void install(void)
+/* Puts our handler in the place of whatever is there by now. */
+static bool install(void)
 {
-    if (installed)
-        return;
     struct rec_kernel_action ours = {
         .handler = (void *)stopped,
         .flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | REC_KERNEL_RESTORER,
         .restorer = (void *)rec_graph_sigreturn,
         .mask = ~0ull,
     };
-    /* Before ours is there: it may need to hand on to the other one at once. */
-    sys_call(SYS_rt_sigaction, STOP_SIGNAL, 0, &found, sizeof found.mask);
-    installed = !sys_failed(sys_call(SYS_rt_sigaction, STOP_SIGNAL, &ours, 0, sizeof ours.mask));
+    struct rec_kernel_action now = {0};
+    sys_call(SYS_rt_sigaction, STOP_SIGNAL, 0, &now, sizeof now.mask);
+    if (now.handler == ours.handler)
+        return true;
+    found = now; /* first: ours may need to hand on to it at once */
+    return !sys_failed(sys_call(SYS_rt_sigaction, STOP_SIGNAL, &ours, 0, sizeof ours.mask));
 }
 
 /* Where nobody handles the signal, ours stays: one that comes late would end the program. */
 static void restore(void)
 {
-    if (!installed || found.handler == (void *)SIG_DFL)
-        return;
-    sys_call(SYS_rt_sigaction, STOP_SIGNAL, &found, 0, sizeof found.mask);
-    installed = false;
+    struct rec_kernel_action now = {0};
+    sys_call(SYS_rt_sigaction, STOP_SIGNAL, 0, &now, sizeof now.mask);
+    if (now.handler == (void *)stopped && found.handler != (void *)SIG_DFL)
+        sys_call(SYS_rt_sigaction, STOP_SIGNAL, &found, 0, sizeof found.mask);
 }
 
 /* Reads a file of a task; returns its length, 0 where there is none. */
@@ -310,6 +311,10 @@ static long ask(struct rec_graph_plan *plan, bool calls)
             if (plan->thread_count == plan->thread_room) {
                 sys_call(SYS_close, directory);
                 return -ENOMEM;
+            }
+            if (plan->thread_count == 1 && !install()) {
+                sys_call(SYS_close, directory);
+                return -EPERM;
             }
             struct rec_graph_thread *t = &plan->threads[plan->thread_count];
             t->tid = tid;
@@ -393,8 +398,7 @@ bool rec_graph_stop(struct rec_graph_plan *plan, bool calls)
 {
     atomic_store(&hold, 1);
     atomic_store(&stopping, plan);
-    install();
-    long asked = installed ? 1 : -EPERM;
+    long asked = 1;
     for (int round = 0; asked > 0 && round < ROUNDS_MAX; round++) {
         asked = ask(plan, calls);
         if (asked > 0)

@@ -113,6 +113,8 @@ static const struct known_call graph_calls[] = {
     {SYS_rt_sigaction, {33}},
     {SYS_rt_sigpending, {0, 8}},
     {SYS_rt_tgsigqueueinfo, {1, 1, 33}},
+    {SYS_prlimit64, {0, RLIMIT_CORE}},
+    {SYS_setpriority, {PRIO_PROCESS, 0, 10}},
     {SYS_setsid, {0}},
     {SYS_sigaltstack, {0}},
     {SYS_wait4, {1}},

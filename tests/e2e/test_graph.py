@@ -301,6 +301,27 @@ class Unnoticed(Graphs):
             """), flags=("-O1", "-pthread"))
         self.preload([program], check=0)
 
+    def test_threads_that_come_after_a_snapshot(self):
+        # the first thread is when glibc takes the signal for itself
+        program = self.build(self.write("later.c", r"""
+            #include <pthread.h>
+            #include <unistd.h>
+            #include "seep/seep.h"
+            static void *waits(void *unused) { for (;;) pause(); return unused; }
+            int main(void)
+            {
+                pthread_t t;
+                for (int i = 0; i < 3; i++) {
+                    seep_snapshot();
+                    pthread_create(&t, NULL, waits, NULL);
+                }
+                _exit(setgid(getgid()));
+            }
+            """), flags=("-O1", "-pthread"))
+        done = self.preload([program], check=0)
+        self.assertEqual([(row["stopped_threads"], row["missed_threads"])
+                          for row in self.rows(done)], [(0, 0), (1, 0), (2, 0)])
+
     def test_a_thread_that_blocks_even_that_signal(self):
         program = self.build(self.write("deaf.c", r"""
             #define _GNU_SOURCE
