@@ -40,7 +40,7 @@ struct rec_graph_plan {
     int process; /* its pid */
     /* In memory that both processes share: grows while the scan goes on. */
     _Atomic uint64_t *progress;
-    bool is_waited_for; /* the program stands until the scan is done */
+    bool is_waited_for;                 /* the program stands until the scan is done */
     size_t bytes;                       /* of this structure */
     _Alignas(8) char list[4096];        /* of directory entries: a signal's stack may be small */
     uint32_t thread_room, thread_count; /* the first is the thread that takes the snapshot */
