@@ -241,7 +241,7 @@ static bool levels_off(const struct part *p)
     double first, last, error1, error2;
     mean_of(steps, third, &first, &error1);
     mean_of(steps + count - third, third, &last, &error2);
-    return last < first / 2 && first - last > 2.5 * sqrt(error1 + error2);
+    return last < first / 2 && first - last > 2 * sqrt(error1 + error2);
 }
 
 /* Whether blocks go that were there for long: a leak keeps what it has, however much is freed
@@ -253,10 +253,16 @@ static bool drops_old(const struct part *p)
     return sum(p->old, from, p->count) > 0.25 * kept;
 }
 
+/* Blocks made in the last quarter. */
+static double made_late(const struct part *p)
+{
+    return sum(p->made, p->count - (p->count + 3) / 4, p->count);
+}
+
 static bool grows(const struct part *p, const struct growth_evidence *e)
 {
     double made = sum(p->made, p->count / 4, p->count);
-    if (made < MADE_MIN || p->count < BUCKETS_MIN || p->count < e->end / 8)
+    if (made < MADE_MIN || p->count < BUCKETS_MIN || p->count < e->end / 8 || made_late(p) <= 0)
         return false;
     double rise = (double)e->risen_bytes;
     bool churns = e->freed * 2 >= e->made;
@@ -345,7 +351,7 @@ void growth_classify(struct growth_evidence *e, const struct growth_curve *curve
     e->level_bytes = (uint64_t)p.last[p.count - 1];
     e->made = (uint64_t)sum(p.made, 0, p.count);
     e->freed = (uint64_t)sum(p.freed, 0, p.count);
-    e->made_late = (uint64_t)sum(p.made, p.count - (p.count + 3) / 4, p.count);
+    e->made_late = (uint64_t)made_late(&p);
     e->risen_bytes = (int64_t)rise_of(&p);
     uint64_t left = curve->last[curve->count - 1], teeth = site->teeth;
     e->freed_at_end = e->level_bytes > 0 && left * 20 <= e->level_bytes;

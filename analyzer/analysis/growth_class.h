@@ -8,8 +8,8 @@
  * floor, the lowest value in each of 24 stretches: what is in use for the moment only is not in it.
  * Growing is a site for which all of this holds:
  *
- *   - it has made at least 12 blocks after the first quarter of what is looked at, which is at
- *     least 8 buckets and an eighth of the time;
+ *   - it has made at least 12 blocks after the first quarter of what is looked at, some of them in
+ *     the last one; all of it is at least 8 buckets, and an eighth of the time;
  *   - leaving that quarter out, as warm-up, the floor rises from third to third, each rise at
  *     least a fifth of what an even rise would be, and with no overlap: the lowest of the last
  *     third is above the median of the first, the highest of the first below that of the last;
@@ -23,7 +23,7 @@
  *     number of buckets in which it rose, by a tenth of the usual at least, is to be expected
  *     (probability above 1 %) by how rarely it did before; nor one in which frees are as many as
  *     allocations where before there were hardly any;
- *   - it does not level off: the last third's rise is not, significantly (2.5 standard errors),
+ *   - it does not level off: the last third's rise is not, significantly (2 standard errors),
  *     less than half of the first third's.
  *
  * Least squares or a rank correlation over all of it would call a cache that fills slowly and a
