@@ -16,11 +16,14 @@ static const struct {
     const char *schema;
     void (*print)(struct text *t, const struct result *result, const struct result *completeness);
 } layouts[] = {
+    /* one a line */
+    /* clang-format off */
     {"seep.info", text_info},
     {"seep.leaks", text_leaks},
     {"seep.growth", text_growth},
     {"seep.check", text_check},
     {"seep.heap", text_heap},
+    /* clang-format on */
 };
 
 /* ------------------------------------------------------------------ pieces */

@@ -197,7 +197,8 @@ static enum text_look look_of(const struct result *frame, bool own, bool before)
 {
     if (own)
         return LOOK_STRONG;
-    return before || text_frame_is_runtime(frame) || !text_bool(frame, "named") ? LOOK_DIM : LOOK_PLAIN;
+    return before || text_frame_is_runtime(frame) || !text_bool(frame, "named") ? LOOK_DIM
+                                                                                : LOOK_PLAIN;
 }
 
 static void print_end(struct text *t, const struct result *site, size_t from, size_t indent)
