@@ -11,7 +11,8 @@ void text_frames(struct text *t, const struct result *site, size_t indent);
  * there if `cut`. */
 void text_frame_function(struct strbuf *out, const char *name, size_t columns, bool cut);
 
-/* Whether it is one of the frames that every stack ends with and that say nothing: main's callers. */
+/* Whether it is one of the frames that every stack ends with and that say nothing: main's callers.
+ */
 bool text_frame_is_runtime(const struct result *frame);
 
 /* Appends where a frame's code stands: "src/cache.c:88", else the module's base name, else

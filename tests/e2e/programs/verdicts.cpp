@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // One small program per name in the table below: each leaves blocks in one way. What a tool should
-// say of them stands in tests/e2e/test_verdicts.py. Blocks have the size 1000 unless said otherwise.
+// say of them stands in tests/e2e/test_verdicts.py. Blocks have the size 1000 unless said
+// otherwise.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -28,8 +29,8 @@ APART static void wipe()
     for (size_t i = 0; i < sizeof stack; i++)
         stack[i] = 0;
     __asm__ volatile("xor %%ebx, %%ebx\n xor %%r12d, %%r12d\n xor %%r13d, %%r13d\n"
-                     "xor %%r14d, %%r14d\n xor %%r15d, %%r15d"
-                     ::: "rbx", "r12", "r13", "r14", "r15", "memory");
+                     "xor %%r14d, %%r14d\n xor %%r15d, %%r15d" ::
+                         : "rbx", "r12", "r13", "r14", "r15", "memory");
 }
 
 APART static void *block(size_t size = 1000)
@@ -58,8 +59,14 @@ static void *more[16];
 static thread_local void *volatile of_thread;
 static pthread_key_t key;
 
-APART static void nothing() { free(block()); }
-APART static void one() { block(); }
+APART static void nothing()
+{
+    free(block());
+}
+APART static void one()
+{
+    block();
+}
 APART static void hundred()
 {
     for (int i = 0; i < 100; i++)
@@ -71,7 +78,10 @@ APART static void list()
     for (int i = 0; i < 5; i++)
         n = make_node(n);
 }
-APART static void tree() { make_node(make_node(nullptr), make_node(nullptr, make_node(nullptr))); }
+APART static void tree()
+{
+    make_node(make_node(nullptr), make_node(nullptr, make_node(nullptr)));
+}
 APART static void cycle()
 {
     node *a = make_node(nullptr);
@@ -93,34 +103,58 @@ APART static void two_heads_one_tail()
     make_node(tail);
     make_node(tail);
 }
-APART static void kept_global() { global = block(); }
+APART static void kept_global()
+{
+    global = block();
+}
 APART static void kept_static()
 {
     static void *volatile kept;
     kept = block();
 }
-APART static void kept_chain() { global = make_node(make_node(make_node(nullptr))); }
+APART static void kept_chain()
+{
+    global = make_node(make_node(make_node(nullptr)));
+}
 APART static void kept_cycle()
 {
     node *a = make_node(nullptr);
     a->next = make_node(a);
     global = a;
 }
-APART static void interior() { global = static_cast<char *>(block()) + 100; }
+APART static void interior()
+{
+    global = static_cast<char *>(block()) + 100;
+}
 APART static void interior_chain()
 {
     global = reinterpret_cast<char *>(make_node(make_node(nullptr))) + 100;
 }
-APART static void last_byte() { global = static_cast<char *>(block()) + 999; }
-APART static void behind_the_end() { global = static_cast<char *>(block()) + 1000; }
-APART static void tagged() { global = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(block()) | 1); }
-APART static void hidden() { global = reinterpret_cast<void *>(~reinterpret_cast<uintptr_t>(block())); }
+APART static void last_byte()
+{
+    global = static_cast<char *>(block()) + 999;
+}
+APART static void behind_the_end()
+{
+    global = static_cast<char *>(block()) + 1000;
+}
+APART static void tagged()
+{
+    global = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(block()) | 1);
+}
+APART static void hidden()
+{
+    global = reinterpret_cast<void *>(~reinterpret_cast<uintptr_t>(block()));
+}
 struct __attribute__((packed)) unaligned {
     char byte;
     void *volatile p;
 };
 static unaligned kept_unaligned;
-APART static void unaligned_pointer() { kept_unaligned.p = block(); }
+APART static void unaligned_pointer()
+{
+    kept_unaligned.p = block();
+}
 APART static void in_freed_memory()
 {
     node *a = make_node(nullptr);
@@ -140,7 +174,10 @@ APART static void in_stack_of__exit()
     wipe();
     _exit(local == nullptr);
 }
-APART static void in_thread_local() { of_thread = block(); }
+APART static void in_thread_local()
+{
+    of_thread = block();
+}
 APART static void in_specific()
 {
     pthread_key_create(&key, nullptr);
@@ -210,14 +247,14 @@ APART static void in_closed_library(const char *library)
 }
 APART static void in_mapping()
 {
-    void **m = static_cast<void **>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-                                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    void **m = static_cast<void **>(
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     m[10] = block();
 }
 APART static void in_unmapped()
 {
-    void **m = static_cast<void **>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE,
-                                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    void **m = static_cast<void **>(
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     m[10] = block();
     munmap(m, 4096);
 }
@@ -274,7 +311,10 @@ struct with_destructor {
     ~with_destructor() { sink = this; }
     int value = 0;
 };
-APART static void array_with_cookie() { global = new with_destructor[50]; }
+APART static void array_with_cookie()
+{
+    global = new with_destructor[50];
+}
 struct first {
     virtual ~first() {}
     char data[100];
@@ -285,9 +325,15 @@ struct second {
 };
 struct both : first, second {
 };
-APART static void second_base() { global = static_cast<second *>(new both); }
+APART static void second_base()
+{
+    global = static_cast<second *>(new both);
+}
 static std::string *volatile text;
-APART static void string_kept() { text = new std::string(500, 'x'); }
+APART static void string_kept()
+{
+    text = new std::string(500, 'x');
+}
 APART static void string_lost()
 {
     auto lost = new std::string(500, 'x');
@@ -329,18 +375,54 @@ static const struct {
     const char *name;
     void (*run)();
 } cases[] = {
-#define CASE(name) {#name, name}
-    CASE(nothing), CASE(one), CASE(hundred), CASE(list), CASE(tree), CASE(cycle),
-    CASE(self_cycle), CASE(cycle_with_tail), CASE(two_heads_one_tail), CASE(kept_global),
-    CASE(kept_static), CASE(kept_chain), CASE(kept_cycle), CASE(interior), CASE(interior_chain),
-    CASE(last_byte), CASE(behind_the_end), CASE(tagged), CASE(hidden), CASE(unaligned_pointer),
-    CASE(in_freed_memory), CASE(in_stack_of_exit), CASE(in_stack_of__exit),
-    CASE(in_thread_local), CASE(in_specific), CASE(in_stack_of_thread),
-    CASE(in_thread_local_of_thread), CASE(in_thread_local_of_ended), CASE(in_mapping),
-    CASE(in_unmapped), CASE(in_environment), CASE(freed_at_exit), CASE(lost_at_exit), CASE(grown),
-    CASE(aligned_block), CASE(in_stack_of_fibre), CASE(array_with_cookie), CASE(second_base),
-    CASE(string_kept), CASE(string_lost), CASE(vector_of_pointers), CASE(vector_lost),
-    CASE(map_kept), CASE(shared_cycle),
+#define CASE(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+    CASE(nothing),
+    CASE(one),
+    CASE(hundred),
+    CASE(list),
+    CASE(tree),
+    CASE(cycle),
+    CASE(self_cycle),
+    CASE(cycle_with_tail),
+    CASE(two_heads_one_tail),
+    CASE(kept_global),
+    CASE(kept_static),
+    CASE(kept_chain),
+    CASE(kept_cycle),
+    CASE(interior),
+    CASE(interior_chain),
+    CASE(last_byte),
+    CASE(behind_the_end),
+    CASE(tagged),
+    CASE(hidden),
+    CASE(unaligned_pointer),
+    CASE(in_freed_memory),
+    CASE(in_stack_of_exit),
+    CASE(in_stack_of__exit),
+    CASE(in_thread_local),
+    CASE(in_specific),
+    CASE(in_stack_of_thread),
+    CASE(in_thread_local_of_thread),
+    CASE(in_thread_local_of_ended),
+    CASE(in_mapping),
+    CASE(in_unmapped),
+    CASE(in_environment),
+    CASE(freed_at_exit),
+    CASE(lost_at_exit),
+    CASE(grown),
+    CASE(aligned_block),
+    CASE(in_stack_of_fibre),
+    CASE(array_with_cookie),
+    CASE(second_base),
+    CASE(string_kept),
+    CASE(string_lost),
+    CASE(vector_of_pointers),
+    CASE(vector_lost),
+    CASE(map_kept),
+    CASE(shared_cycle),
 };
 
 int main(int argc, char **argv)
