@@ -173,7 +173,7 @@ class Suppressed(Checking):
                                         "  fun:malloc\n  fun:nothing\n}\n")
         out = self.check(trace, LIVE, "-s", rules, status=FAILED)
         self.assertIn("24 B in 2 blocks are live at exit", out)
-        self.assertIn("3 blocks suppressed", re.sub(r"\s+", " ", out))
+        self.assertIn(f"3 blocks suppressed by ^lose$ ({rules}:1)", re.sub(r"\s+", " ", out))
         self.assertIn(f"2 rules matched nothing: nowhere ({rules}:2), a block ({rules}:3)",
                       re.sub(r"\s+", " ", out))
         # what one trace has no use for another may have
@@ -197,7 +197,8 @@ class Suppressed(Checking):
         other = self.record(self.program())
         out = self.check(trace, other, LIVE, status=FAILED)  # each has its own
         self.assertRegex(out, r"brings\.seep: 33 B in 1 block is live at exit, from 1 call site; "
-                              r"1\s+block\s+suppressed\n")
+                              r"1\s+block\s+suppressed\s+by\s+known\s+"
+                              r"\(__lsan_default_suppressions\(\):1\)\n")
         self.assertRegex(out, r"leaky\.seep: 324 B in 5 blocks")
         self.assertNotIn("matched nothing", out)
 
