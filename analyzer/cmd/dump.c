@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli.h"
 
-#include "analysis/completeness.h"
 #include "cmd/dump_print.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
+#include "cmd/print.h"
 #include "model/heap.h"
 #include "util/human.h"
 
@@ -93,16 +93,6 @@ static enum seep_err dump_events(struct dump_printer *printer, struct trace_read
     return code == SEEP_END ? SEEP_OK : code;
 }
 
-static void print_losses(const struct cli *cli, const struct trace_reader *reader)
-{
-    struct result *root = result_new_object();
-    const struct result *reasons =
-        result_get(completeness_add(root, "completeness", trace_reader_summary(reader)), "reasons");
-    for (size_t i = 0; i < result_length(reasons); i++)
-        cli_error(cli, "incomplete recording: %s", result_at(reasons, i)->u.text);
-    result_free(root);
-}
-
 static int dump(const struct cli *cli, struct trace_reader *reader, struct filter *filter)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
@@ -123,7 +113,7 @@ static int dump(const struct cli *cli, struct trace_reader *reader, struct filte
         status = open_failed(cli, code, &err);
     } else {
         fflush(stdout);
-        print_losses(cli, reader);
+        print_losses(cli, trace_reader_summary(reader));
     }
     strbuf_release(&printer.out);
     makers_release(&printer.makers);

@@ -144,7 +144,6 @@ static int draw(const struct cli *cli, const struct analysis *a, struct trace_re
 {
     struct job *job = a->arg;
     struct result *document = result_new_object();
-    (void)cli;
     const struct report report = {
         .schema = a->schema,
         .version = a->version,
@@ -152,6 +151,7 @@ static int draw(const struct cli *cli, const struct analysis *a, struct trace_re
         .result = *result};
     job->format(&job->text, &report);
     result_free(document);
+    print_losses(cli, trace_reader_summary(reader));
     return write_out(job);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/print.h"
 
+#include "analysis/completeness.h"
 #include "cmd/options.h"
 #include "report/json.h"
 #include "report/text.h"
@@ -47,4 +48,14 @@ int print_report(const struct cli *cli, const struct report *report)
 {
     print_report_to(cli, report, stdout);
     return CLI_OK;
+}
+
+void print_losses(const struct cli *cli, const struct trace_summary *summary)
+{
+    struct result *root = result_new_object();
+    const struct result *reasons =
+        result_get(completeness_add(root, "completeness", summary), "reasons");
+    for (size_t i = 0; i < result_length(reasons); i++)
+        cli_error(cli, "incomplete recording: %s", result_at(reasons, i)->u.text);
+    result_free(root);
 }

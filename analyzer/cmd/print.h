@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include "report/report.h"
+#include "trace/trace_event.h"
 
 #include <stdio.h>
 
@@ -14,5 +15,8 @@ int print_report(const struct cli *cli, const struct report *report);
 
 /* The same to another stream. */
 void print_report_to(const struct cli *cli, const struct report *report, FILE *out);
+
+/* Tells on standard error what is missing of the recording, for output that has no place for it. */
+void print_losses(const struct cli *cli, const struct trace_summary *summary);
 
 #endif

@@ -172,7 +172,7 @@ static void add_frames(struct svg *s, const struct result *frame, unsigned depth
 
 /* ------------------------------------------------------------------ what stands around them */
 
-static void add_heading(struct svg *s, const struct result *r)
+static void add_heading(struct svg *s, const struct result *r, const struct result *completeness)
 {
     const struct result *window = result_get(r, "window");
     struct strbuf *out = s->out;
@@ -188,6 +188,9 @@ static void add_heading(struct svg *s, const struct result *r)
     if (number(r, "left_out"))
         strbuf_addf(out, "; frames too narrow to see are left out, %s of it",
                     value_of(s, number(r, "left_out")).text);
+    const struct result *complete = completeness ? result_get(completeness, "complete") : NULL;
+    if (complete && !complete->u.boolean)
+        strbuf_adds(out, "; the recording is incomplete");
     strbuf_adds(out, "</text>\n");
     strbuf_adds(
         out, "<text id=\"search\" class=\"button\" x=\"10\" y=\"60\" tabindex=\"0\">Search</text>"
@@ -235,7 +238,7 @@ void flame_svg(struct strbuf *out, const struct report *report)
     struct svg s = {.out = &body,
                     .total = (double)number(r, "total"),
                     .bytes = strcmp(text(r, "unit"), "bytes") == 0};
-    add_heading(&s, r);
+    add_heading(&s, r, report->completeness);
     add_frames(&s, result_get(r, "root"), 0, 0);
     unsigned height = TOP + (s.depth + 1) * ROW + 12;
     add_legend(&s, LEGEND);

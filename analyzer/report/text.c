@@ -255,6 +255,23 @@ bool text_has(const struct result *object, const char *name)
     return r && r->type != RESULT_NULL;
 }
 
+#define RULES_SHOWN 3
+
+void text_rules(struct strbuf *words, const struct result *rules)
+{
+    size_t count = result_length(rules), shown = count < RULES_SHOWN ? count : RULES_SHOWN;
+    for (size_t i = 0; i < shown; i++) {
+        const struct result *rule = result_at(rules, i);
+        strbuf_adds(words, i ? ", " : "");
+        text_words_foreign(words, text_text(rule, "pattern"));
+        strbuf_adds(words, " (");
+        text_words_foreign(words, text_text(rule, "file"));
+        strbuf_addf(words, ":%s)", human_count(text_number(rule, "line")).text);
+    }
+    if (count > shown)
+        strbuf_addf(words, " and %zu more", count - shown);
+}
+
 /* ------------------------------------------------------------------ reports */
 
 /* A paragraph of its own: `heading` and the texts of `array`. */

@@ -67,6 +67,9 @@ bool text_has(const struct result *object, const char *name); /* there, and not 
 /* "1 block", "1,204 blocks" into `words`. */
 void text_plural(struct strbuf *words, uint64_t count, const char *one, const char *many);
 
+/* "lose (known.supp:1), drop (known.supp:2) and 1 more" of suppressions (pattern, file, line). */
+void text_rules(struct strbuf *words, const struct result *rules);
+
 /* The line or lines that an incomplete recording puts before everything else. */
 void text_completeness(struct text *t, const struct result *completeness);
 

@@ -11,7 +11,6 @@
 
 #define CALLERS 3       /* named behind the allocating function */
 #define NAME_COLUMNS 60 /* for a function's name in a pipe */
-#define RULES_SHOWN 3
 #define SITES_SHOWN 20
 
 static const struct result *field(const struct result *object, const char *name)
@@ -128,24 +127,6 @@ static void print_sites(struct text *t, const struct result *leaks)
     }
 }
 
-/* ------------------------------------------------------------------ rules */
-
-/* "lose (known.supp:1), drop (known.supp:2) and 1 more" */
-static void add_rules(struct strbuf *words, const struct result *rules)
-{
-    size_t count = result_length(rules), shown = count < RULES_SHOWN ? count : RULES_SHOWN;
-    for (size_t i = 0; i < shown; i++) {
-        const struct result *rule = result_at(rules, i);
-        strbuf_adds(words, i ? ", " : "");
-        text_words_foreign(words, text_text(rule, "pattern"));
-        strbuf_adds(words, " (");
-        text_words_foreign(words, text_text(rule, "file"));
-        strbuf_addf(words, ":%s)", human_count(text_number(rule, "line")).text);
-    }
-    if (count > shown)
-        strbuf_addf(words, " and %zu more", count - shown);
-}
-
 /* ------------------------------------------------------------------ a trace */
 
 static void print_verdict(struct text *t, const struct result *trace)
@@ -199,7 +180,7 @@ static void print_trace(struct text *t, const struct result *trace)
             strbuf_adds(&words, "; ");
             text_plural(&words, text_number(suppressed, "blocks"), "block", "blocks");
             strbuf_adds(&words, " suppressed by ");
-            add_rules(&words, field(suppressed, "rules"));
+            text_rules(&words, field(suppressed, "rules"));
         }
     }
     size_t column = t->out->length;
@@ -219,7 +200,7 @@ static void print_unused(struct text *t, const struct result *unused)
     struct strbuf words = {0};
     text_plural(&words, result_length(unused), "rule matched", "rules matched");
     strbuf_adds(&words, " nothing: ");
-    add_rules(&words, unused);
+    text_rules(&words, unused);
     text_paragraph(t, words.text, 0, 2);
     strbuf_release(&words);
 }

@@ -410,17 +410,7 @@ static void print_suppressed(struct text *t, const struct result *r, struct strb
     if (result_length(unused) > 0) {
         text_plural(words, result_length(unused), "rule matched", "rules matched");
         strbuf_adds(words, " nothing: ");
-        size_t shown = result_length(unused) < 3 ? result_length(unused) : 3;
-        for (size_t i = 0; i < shown; i++) {
-            const struct result *rule = result_at(unused, i);
-            strbuf_adds(words, i ? ", " : "");
-            text_words_foreign(words, text_text(rule, "pattern"));
-            strbuf_adds(words, " (");
-            text_words_foreign(words, text_text(rule, "file"));
-            strbuf_addf(words, ":%s)", human_count(text_number(rule, "line")).text);
-        }
-        if (result_length(unused) > shown)
-            strbuf_addf(words, " and %zu more", result_length(unused) - shown);
+        text_rules(words, unused);
         print_note(t, words);
     }
     if (text_number(builtin, "sites") > 0 && !text_bool(builtin, "shown")) {

@@ -117,6 +117,15 @@ class Picture(Drawing):
         document = json.loads(self.flame(self.make(), "--format=json").stdout)
         self.assertEqual((document["schema"], document["result"]["total"]), ("seep.flame", 900))
 
+    def test_what_is_missing_is_told(self):
+        trace = self.make()
+        with open(trace, "r+b") as f:
+            f.truncate(os.path.getsize(trace) - 30)
+        self.assertIn("incomplete recording: ", self.flame(trace, "--format=collapsed").stderr)
+        self.draw()
+        with open(self.path("made.svg"), encoding="utf-8") as picture:
+            self.assertIn("the recording is incomplete", picture.read())
+
     def test_in_a_browser(self):
         browser = support.need("chromium", "chromium")
 
