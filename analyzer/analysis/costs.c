@@ -13,10 +13,12 @@
 struct pass {
     struct costs *c;
     struct trace_reader *reader;
-    struct filter *filter; /* NULL: none */
+    struct filter *filter;            /* NULL: none */
+    const struct cost_groups *groups; /* NULL: each stack by itself */
     unsigned need;
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
+    uint32_t stack_count;
     size_t thread_bytes; /* of a bit for each thread */
     struct heap heap;
     uint64_t start_peak_bytes; /* live at the window's start */
@@ -63,7 +65,8 @@ static bool is_new(const struct pass *p, const struct trace_block *b)
 
 static uint32_t node_of(const struct pass *p, const struct trace_block *b)
 {
-    return b->stack < p->c->node_count ? b->stack : 0;
+    uint32_t node = b->stack <= p->stack_count ? b->stack : 0;
+    return p->groups ? p->groups->of_node[node] : node;
 }
 
 static struct cost *cost_of(const struct pass *p, const struct trace_block *b)
@@ -94,6 +97,10 @@ static void detail_made(const struct pass *p, const struct trace_block *b)
         return;
     struct cost_detail *d = &p->c->details[node_of(p, b)];
     histogram_add(&d->sizes, b->size, 1);
+    size_classes_add(&d->asked, b->size, 1);
+    d->usable_bytes += b->usable;
+    if (p->need & COSTS_CLASSES)
+        size_classes_add(&d->classes, b->usable, 1);
     if (b->call < 64)
         d->calls |= UINT64_C(1) << b->call;
     note_thread(p, d, b->thread);
@@ -379,15 +386,24 @@ static void release_detail(struct cost_detail *d)
 {
     histogram_release(&d->sizes);
     histogram_release(&d->lifetimes);
+    size_classes_release(&d->asked);
+    size_classes_release(&d->classes);
     free(d->more_threads);
     *d = (struct cost_detail){0};
+}
+
+static void leave_out(struct costs *c, uint32_t node)
+{
+    c->nodes[node] = (struct cost){0};
+    if (c->details)
+        release_detail(&c->details[node]);
 }
 
 /* Takes out the stacks that the filter does not want, and adds up the others. */
 static enum seep_err filter_nodes(struct pass *p, struct err *err)
 {
     struct costs *c = p->c;
-    bool names = p->filter && filter_needs_names(p->filter);
+    bool names = !p->groups && p->filter && filter_needs_names(p->filter);
     if (names) {
         uint8_t *marks = mem_zalloc(c->node_count, 1);
         for (uint32_t i = 0; i < c->node_count; i++)
@@ -398,12 +414,11 @@ static enum seep_err filter_nodes(struct pass *p, struct err *err)
         if (code)
             return code;
     }
+    if (p->groups)
+        leave_out(c, 0);
     for (uint32_t i = 0; i < c->node_count; i++) {
-        if (names && !is_nothing(&c->nodes[i]) && !filter_stack(p->filter, i)) {
-            c->nodes[i] = (struct cost){0};
-            if (c->details)
-                release_detail(&c->details[i]);
-        }
+        if (names && !is_nothing(&c->nodes[i]) && !filter_stack(p->filter, i))
+            leave_out(c, i);
         add_cost(&c->total, &c->nodes[i]);
     }
     return SEEP_OK;
@@ -413,15 +428,25 @@ enum seep_err costs_read(struct costs *c, struct trace_reader *reader, struct fi
                          unsigned need, bool (*progress)(void *arg, double fraction),
                          void *progress_arg, struct err *err)
 {
+    return costs_read_groups(c, reader, filter, NULL, need, progress, progress_arg, err);
+}
+
+enum seep_err costs_read_groups(struct costs *c, struct trace_reader *reader, struct filter *filter,
+                                const struct cost_groups *groups, unsigned need,
+                                bool (*progress)(void *arg, double fraction), void *progress_arg,
+                                struct err *err)
+{
     const struct trace_dict *dict = trace_reader_dict(reader);
     struct pass p = {.c = c,
                      .reader = reader,
                      .filter = filter && filter_active(filter) ? filter : NULL,
+                     .groups = groups,
                      .need = need,
                      .progress = progress,
                      .progress_arg = progress_arg,
+                     .stack_count = dict->stack_count,
                      .thread_bytes = dict->thread_count / 8 + 1};
-    *c = (struct costs){.node_count = dict->stack_count + 1};
+    *c = (struct costs){.node_count = (groups ? groups->count : dict->stack_count) + 1};
     c->nodes = mem_zalloc(c->node_count, sizeof *c->nodes);
     if (need & COSTS_DETAILS)
         c->details = mem_zalloc(c->node_count, sizeof *c->details);

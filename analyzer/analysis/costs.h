@@ -5,6 +5,7 @@
 #ifndef ANALYSIS_COSTS_H
 #define ANALYSIS_COSTS_H
 
+#include "analysis/size_classes.h"
 #include "model/filter.h"
 #include "model/heap.h"
 #include "trace/trace_reader.h"
@@ -31,6 +32,9 @@ struct cost_detail {
     struct histogram sizes;       /* requested bytes, as made */
     struct histogram lifetimes;   /* ns, of those that ended; of reallocated ones to that moment */
     uint64_t short_lived;         /* of them, ended sooner than COSTS_SHORT_NS */
+    uint64_t usable_bytes;        /* given for them by the allocator, as made */
+    struct size_classes asked;    /* of requested sizes */
+    struct size_classes classes;  /* of usable sizes; where COSTS_CLASSES asks for it */
     uint64_t grown, copied_bytes; /* reallocations that made a block larger, and the bytes of those
                                      that moved */
     uint64_t calls;               /* bits by enum seep_call */
@@ -45,6 +49,7 @@ enum costs_need {
     COSTS_PEAK = 1,    /* peak_blocks, peak_bytes */
     COSTS_DETAILS = 2, /* details */
     COSTS_POOLS = 4,   /* of blocks of pools that the program told of, instead of malloc's */
+    COSTS_CLASSES = 8, /* classes of details, which COSTS_DETAILS is to ask for, too */
 };
 
 struct costs {
@@ -66,5 +71,20 @@ enum seep_err costs_read(struct costs *c, struct trace_reader *reader, struct fi
                          unsigned need, bool (*progress)(void *arg, double fraction),
                          void *progress_arg, struct err *err);
 void costs_release(struct costs *c);
+
+/* Stacks that are to be counted as one. */
+struct cost_groups {
+    const uint32_t *of_node; /* by stack id, 0 .. stack_count: the number of its group; 0: it is
+                                left out */
+    uint32_t count;          /* groups are 1 .. count */
+};
+
+/* The same by groups: nodes and details are numbered by them, and node_count is count + 1. What is
+ * left out is in no sum. Which stacks that is, the caller knows: name patterns of the filter are
+ * not looked at. */
+enum seep_err costs_read_groups(struct costs *c, struct trace_reader *reader, struct filter *filter,
+                                const struct cost_groups *groups, unsigned need,
+                                bool (*progress)(void *arg, double fraction), void *progress_arg,
+                                struct err *err);
 
 #endif

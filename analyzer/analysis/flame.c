@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/flame.h"
 
-#include "analysis/frame_tree.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -81,6 +80,9 @@ static struct result *make_tree(const struct frame_tree *tree, const struct cost
     result_text(r, "words", cost_words(o->cost));
     result_text(r, "unit", cost_unit(o->cost) == UNIT_BYTES ? "bytes" : "count");
     result_text(r, "exe", facts->exe);
+    result_text(r, "path", o->path.outward ? "outward" : "inward");
+    result_text(r, "function", o->path.function);
+    result_integer(r, "depth", o->path.depth);
     add_window(r, c, o->filter);
     result_ns(r, "moment_ns", o->cost == COST_PEAK ? c->heap.peak_time_ns : c->end_ns);
     add_value(r, "total", o->cost, total);
@@ -103,7 +105,7 @@ enum seep_err flame_analyse(struct result **out, struct trace_reader *reader,
     unsigned need = (o->cost == COST_PEAK ? COSTS_PEAK : 0) | (o->pools ? COSTS_POOLS : 0);
     code = costs_read(&costs, reader, o->filter, need, o->progress, o->progress_arg, err);
     if (!code)
-        code = frame_tree_build(&tree, &costs, o->cost, dict, symbols, err);
+        code = frame_tree_build_path(&tree, &costs, o->cost, &o->path, dict, symbols, err);
     if (!code)
         *out = make_tree(&tree, &costs, o, trace_reader_facts(reader));
     frame_tree_release(&tree);

@@ -5,6 +5,7 @@
 #define ANALYSIS_FLAME_H
 
 #include "analysis/cost_kind.h"
+#include "analysis/frame_tree.h"
 #include "analysis/result.h"
 #include "model/filter.h"
 #include "model/symbols.h"
@@ -13,9 +14,10 @@
 
 struct flame_options {
     enum cost_kind cost;
-    double min_share;      /* of the whole, 0 .. 1: smaller frames are left out; 0: none is */
-    bool pools;            /* of blocks of pools that the program told of */
-    struct filter *filter; /* not yet bound; NULL: none. Not owned */
+    double min_share;       /* of the whole, 0 .. 1: smaller frames are left out; 0: none is */
+    struct frame_path path; /* zero-initialised: whole stacks, the outermost frame first */
+    bool pools;             /* of blocks of pools that the program told of */
+    struct filter *filter;  /* not yet bound; NULL: none. Not owned */
     bool (*progress)(void *arg, double fraction); /* false: stop, INTERRUPTED. May be NULL */
     void *progress_arg;
 };
@@ -26,6 +28,9 @@ struct flame_options {
  *   cost          text: as in cost_kind_names;  words  text: what it is
  *   unit          text: "bytes" or "count"
  *   exe           text: the program
+ *   path          text: "inward", or "outward" from callees to callers
+ *   function      text: the pattern of the functions that paths begin with, or null
+ *   depth         integer: frames of each path at most; 0: all
  *   window        null, or object {from, to: texts as given or null; from_ns, to_ns [ns]}
  *   moment_ns     [ns] of the peak or the window's end
  *   total         [count or bytes]

@@ -5,6 +5,7 @@
 #include "analysis/frame_tree.h"
 
 #include "analysis/resolve.h"
+#include "model/pattern.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -92,6 +93,68 @@ static void place_stacks(struct frame_tree *t, const uint8_t *wanted, const stru
     free(table.slots);
 }
 
+/* ------------------------------------------------------------------ paths */
+
+/* The frames of a stack, innermost first. */
+struct frame_list {
+    const struct symbol_frame **items; /* owned */
+    size_t count, capacity;
+};
+
+static void list_frames(struct frame_list *list, uint32_t node, const struct trace_dict *dict,
+                        struct symbols *symbols)
+{
+    list->count = 0;
+    for (; node && !(dict->stacks[node].flags & SEEP_ROW_ROOT); node = dict->stacks[node].parent) {
+        const struct symbol_address *a = symbols_of_node(symbols, node);
+        MEM_GROW(list->items, list->capacity, list->count + a->count);
+        for (uint32_t k = 0; k < a->count; k++)
+            list->items[list->count++] = &a->frames[k];
+    }
+}
+
+static size_t outermost_match(const struct frame_list *list, const char *pattern)
+{
+    size_t at = list->count;
+    while (at > 0 && !pattern_matches(pattern, list->items[at - 1]->function))
+        at--;
+    return at; /* 0: none, else its place + 1 */
+}
+
+static void place_path(struct frame_tree *t, struct child_table *table,
+                       const struct frame_list *list, const struct frame_path *path, uint64_t value)
+{
+    size_t begin = path->outward ? 0 : list->count, end = path->outward ? list->count : 0;
+    if (path->function) {
+        size_t match = outermost_match(list, path->function);
+        if (!match)
+            return;
+        begin = path->outward ? match - 1 : match;
+    }
+    uint32_t at = list->count ? 0 : child_of(t, table, 0, NULL);
+    unsigned depth = 0;
+    for (size_t i = begin; i != end && (!path->depth || depth < path->depth); depth++)
+        at = child_of(t, table, at, path->outward ? list->items[i++] : list->items[--i]);
+    t->nodes[at].self += value;
+}
+
+static void place_paths(struct frame_tree *t, const struct costs *costs, enum cost_kind kind,
+                        const struct frame_path *path, const struct trace_dict *dict,
+                        struct symbols *symbols)
+{
+    struct child_table table = {0};
+    struct frame_list list = {0};
+    for (uint32_t node = 0; node < costs->node_count; node++) {
+        uint64_t value = cost_value(&costs->nodes[node], kind);
+        if (!value)
+            continue;
+        list_frames(&list, node, dict, symbols);
+        place_path(t, &table, &list, path, value);
+    }
+    free(list.items);
+    free(table.slots);
+}
+
 /* ------------------------------------------------------------------ order */
 
 static int heaviest_first(const void *a, const void *b, void *nodes)
@@ -126,9 +189,10 @@ static void link_children(struct frame_tree *t)
     free(order);
 }
 
-enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, enum cost_kind kind,
-                               const struct trace_dict *dict, struct symbols *symbols,
-                               struct err *err)
+enum seep_err frame_tree_build_path(struct frame_tree *t, const struct costs *costs,
+                                    enum cost_kind kind, const struct frame_path *path,
+                                    const struct trace_dict *dict, struct symbols *symbols,
+                                    struct err *err)
 {
     *t = (struct frame_tree){0};
     add_node(t, 0, NULL);
@@ -140,11 +204,22 @@ enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, 
     }
     enum seep_err code = resolve_marked(symbols, dict, wanted, false, err);
     if (!code) {
-        place_stacks(t, wanted, costs, kind, dict, symbols);
+        /* whole stacks from the outermost frame on share their beginnings as the trace has them */
+        if (path && (path->outward || path->function || path->depth))
+            place_paths(t, costs, kind, path, dict, symbols);
+        else
+            place_stacks(t, wanted, costs, kind, dict, symbols);
         link_children(t);
     }
     free(wanted);
     return code;
+}
+
+enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, enum cost_kind kind,
+                               const struct trace_dict *dict, struct symbols *symbols,
+                               struct err *err)
+{
+    return frame_tree_build_path(t, costs, kind, NULL, dict, symbols, err);
 }
 
 void frame_tree_release(struct frame_tree *t)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Stacks merged by function into a tree, outermost frame first: what a flame graph draws. Inlined
- * calls are frames of their own. */
+ * Stacks merged by function into a tree, outermost frame first: what a flame graph draws; or from
+ * the allocating function outwards; or from a function to its callers or callees. Inlined calls are
+ * frames of their own. */
 #ifndef ANALYSIS_FRAME_TREE_H
 #define ANALYSIS_FRAME_TREE_H
 
@@ -29,6 +30,20 @@ struct frame_tree {
 enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, enum cost_kind kind,
                                const struct trace_dict *dict, struct symbols *symbols,
                                struct err *err);
+
+/* Which frames of a stack make its way down the tree. Zero-initialised: all, from the outermost. */
+struct frame_path {
+    bool outward;         /* from the inner frames to their callers */
+    const char *function; /* only of stacks through a function that matches (pattern.h), and from
+                             its outermost call on, so that recursion counts once; NULL: of all */
+    unsigned depth;       /* at most so many frames; 0: all. What goes on costs where it stops */
+};
+
+/* The same along such a path. The root's total is the cost of all stacks that have one. */
+enum seep_err frame_tree_build_path(struct frame_tree *t, const struct costs *costs,
+                                    enum cost_kind kind, const struct frame_path *path,
+                                    const struct trace_dict *dict, struct symbols *symbols,
+                                    struct err *err);
 void frame_tree_release(struct frame_tree *t);
 
 #endif

@@ -21,6 +21,8 @@ static const struct {
     {"seep.info", text_info},
     {"seep.leaks", text_leaks},
     {"seep.growth", text_growth},
+    {"seep.sites", text_sites},
+    {"seep.calls", text_calls},
     {"seep.check", text_check},
     {"seep.heap", text_heap},
     /* clang-format on */

@@ -78,6 +78,8 @@ void text_info(struct text *t, const struct result *result, const struct result 
 void text_heap(struct text *t, const struct result *result, const struct result *completeness);
 void text_leaks(struct text *t, const struct result *result, const struct result *completeness);
 void text_growth(struct text *t, const struct result *result, const struct result *completeness);
+void text_sites(struct text *t, const struct result *result, const struct result *completeness);
+void text_calls(struct text *t, const struct result *result, const struct result *completeness);
 void text_check(struct text *t, const struct result *result, const struct result *completeness);
 
 #endif

@@ -5,7 +5,7 @@
 #include "report/text_growth.h"
 
 #include "report/text_chart.h"
-#include "report/text_frames.h"
+#include "report/text_site.h"
 
 #include "util/human.h"
 #include "util/mem.h"
@@ -16,10 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME 48   /* columns for a name in the answers; it stands below in full */
-#define INDENT 4  /* of what stands below a row */
-#define SPARK 24  /* columns of a site's behaviour over time */
-#define CALLERS 3 /* named beside a call site */
+#define INDENT 4 /* of what stands below a row */
+#define SPARK 24 /* columns of a site's behaviour over time */
 
 static const struct result *field(const struct result *object, const char *name)
 {
@@ -27,52 +25,6 @@ static const struct result *field(const struct result *object, const char *name)
 }
 
 /* ------------------------------------------------------------------ words */
-
-/* The frame that a site is named by, or NULL: that of another kind of site. Its place among the
- * frames in *at. */
-static const struct result *own_frame(const struct result *site, size_t *at)
-{
-    const struct result *frames = field(site, "frames");
-    for (size_t i = 0; i < result_length(frames); i++)
-        if (strcmp(text_text(result_at(frames, i), "function"), text_text(site, "name")) == 0) {
-            *at = i;
-            return result_at(frames, i);
-        }
-    return NULL;
-}
-
-/* "cache.c:88" */
-static void add_base_place(struct strbuf *words, const struct result *frame)
-{
-    struct strbuf place = {0};
-    text_frame_place(&place, frame);
-    if (place.length) {
-        const char *slash = strrchr(place.text, '/');
-        strbuf_adds(words, slash && slash[1] ? slash + 1 : place.text);
-    }
-    strbuf_release(&place);
-}
-
-/* "cache_insert (cache.c:88)" */
-static void add_site_name(struct strbuf *words, const struct result *site)
-{
-    struct strbuf shown = {0}, place = {0};
-    size_t at;
-    text_frame_function(&shown, text_text(site, "name"), NAME, true);
-    strbuf_adds(words, TEXT_NAME);
-    text_words_ours(words, shown.text ? shown.text : "");
-    strbuf_adds(words, TEXT_OFF);
-    const struct result *frame = own_frame(site, &at);
-    if (frame)
-        add_base_place(&place, frame);
-    if (place.length) {
-        strbuf_adds(words, " (");
-        text_words_ours(words, place.text);
-        strbuf_adds(words, ")");
-    }
-    strbuf_release(&shown);
-    strbuf_release(&place);
-}
 
 /* "1.2 MiB/s"; what is as slow as `scale` by the minute, hour or day. */
 static struct human rate_of(double bytes_per_s, double scale)
@@ -128,7 +80,7 @@ static void print_growing(struct text *t, const struct result *r, bool complete)
             const struct result *site = result_at(sites, i), *slope = field(site, "slope");
             double rate = text_real(slope, "bytes_per_s");
             strbuf_adds(&words, i ? "; " : ": ");
-            add_site_name(&words, site);
+            text_site_name(&words, site);
             strbuf_addf(&words, " by %s to %s", rate_of(rate, rate).text,
                         human_bytes(text_number(site, "level_bytes")).text);
         }
@@ -145,7 +97,7 @@ static void add_first_part(struct strbuf *words, const struct result *moment, co
         return;
     strbuf_addf(words, "%s" TEXT_STRONG "%s" TEXT_OFF " of it from ", between,
                 human_bytes(text_number(first, "bytes")).text);
-    add_site_name(words, first);
+    text_site_name(words, first);
 }
 
 static int64_t change_of(const struct result *rise)
@@ -205,49 +157,6 @@ static void print_peak_answer(struct text *t, const struct result *r)
 
 /* ------------------------------------------------------------------ peaks and rises */
 
-/* "cache_insert  cache.c:88  ← handle ← main", cut to the width on a terminal. */
-static void print_site_line(struct text *t, const struct result *site, size_t indent, bool by_stack)
-{
-    size_t room = t->style.cut ? t->style.width - indent : SIZE_MAX, at = 0;
-    struct strbuf name = {0}, place = {0}, callers = {0};
-    const struct result *frames = field(site, "frames"), *own = own_frame(site, &at);
-    if (own)
-        add_base_place(&place, own);
-    size_t place_width = place.length ? utf8_width(place.text, place.length) + 2 : 0;
-    size_t columns = t->style.full_names       ? SIZE_MAX
-                     : !t->style.cut           ? 64
-                     : room > place_width + 20 ? room - place_width
-                                               : 20;
-    text_frame_function(&name, text_text(site, "name"), columns, t->style.cut);
-    size_t used = (name.length ? utf8_width(name.text, name.length) : 0) + place_width;
-    for (size_t i = at + 1, told = 0;
-         own && by_stack && i < result_length(frames) && told < CALLERS; i++, told++) {
-        if (text_frame_is_runtime(result_at(frames, i)))
-            break;
-        struct strbuf caller = {0};
-        strbuf_adds(&caller, told ? " ← " : "  ← ");
-        text_frame_function(&caller, text_text(result_at(frames, i), "function"), 32, true);
-        size_t width = utf8_width(caller.text, caller.length);
-        bool fits = used + width <= room;
-        if (fits)
-            strbuf_adds(&callers, caller.text);
-        used += width;
-        strbuf_release(&caller);
-        if (!fits)
-            break;
-    }
-    text_add(t, LOOK_STRONG, name.text ? name.text : "");
-    if (place.length) {
-        text_pad(t, 2);
-        text_add(t, LOOK_DIM, place.text);
-    }
-    text_add(t, LOOK_DIM, callers.text ? callers.text : "");
-    strbuf_addc(t->out, '\n');
-    strbuf_release(&name);
-    strbuf_release(&place);
-    strbuf_release(&callers);
-}
-
 static void print_parts(struct text *t, const struct result *moment, bool by_stack)
 {
     const struct result *sites = field(moment, "sites"), *others = field(moment, "others");
@@ -268,7 +177,7 @@ static void print_parts(struct text *t, const struct result *moment, bool by_sta
         text_pad(t, 2);
         text_right(t, LOOK_PLAIN, human_bytes(text_number(site, "bytes")).text, bytes);
         text_pad(t, 2);
-        print_site_line(t, site, INDENT + share + bytes + 4, by_stack);
+        text_site_line(t, site, INDENT + share + bytes + 4, by_stack);
     }
     if (!more)
         return;
@@ -470,7 +379,7 @@ static void print_sites(struct text *t, const struct result *r, bool by_stack)
         print_spark(t, site, SPARK);
         strbuf_addc(t->out, '\n');
         text_pad(t, INDENT);
-        print_site_line(t, site, INDENT, by_stack);
+        text_site_line(t, site, INDENT, by_stack);
         print_evidence(t, site, INDENT);
     }
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A call site in a few words, for tables and sentences; its whole stack is text_frames.h's. A site
+ * is an object with name and frames (analysis/site_frames.h). */
+#ifndef REPORT_TEXT_SITE_H
+#define REPORT_TEXT_SITE_H
+
+#include "report/text.h"
+
+/* Appends "cache_insert (cache.c:88)" to the words of a paragraph. */
+void text_site_name(struct strbuf *words, const struct result *site);
+
+/* The rest of a line that stands at `column`: "cache_insert  cache.c:88  ← handle ← main", cut to
+ * the width on a terminal; without callers unless `callers`. */
+void text_site_line(struct text *t, const struct result *site, size_t column, bool callers);
+
+#endif
