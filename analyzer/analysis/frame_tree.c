@@ -11,30 +11,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Children by (parent, function, module). Texts are pooled: equal ones are the same. */
+/* Children by (parent, function, module), and maybe place. Texts are pooled: equal ones are the
+ * same. */
 struct child_table {
     uint32_t *slots; /* index of a node; 0: free */
     size_t capacity; /* a power of two */
+    bool by_line;
 };
 
-static uint64_t hash_of(uint32_t parent, const struct symbol_frame *f)
+static uint64_t hash_of(const struct child_table *table, uint32_t parent,
+                        const struct symbol_frame *f)
 {
     uint64_t h = ((uint64_t)parent << 1 | 1) * 0x9e3779b97f4a7c15ull;
     h = (h ^ (uintptr_t)(f ? f->function : NULL)) * 0xbf58476d1ce4e5b9ull;
+    h += table->by_line && f ? f->line : 0;
     return (h ^ (uintptr_t)(f ? f->module : NULL)) * 0x94d049bb133111ebull >> 20;
 }
 
-static bool same(const struct symbol_frame *a, const struct symbol_frame *b)
+static bool same(const struct child_table *table, const struct symbol_frame *a,
+                 const struct symbol_frame *b)
 {
-    return a == b || (a && b && a->function == b->function && a->module == b->module);
+    if (a == b)
+        return true;
+    return a && b && a->function == b->function && a->module == b->module &&
+           (!table->by_line || (a->line == b->line && a->file == b->file));
 }
 
 static uint32_t *child_slot(const struct child_table *table, const struct frame_tree *t,
                             uint32_t parent, const struct symbol_frame *f)
 {
-    for (size_t at = (size_t)hash_of(parent, f);; at++) {
+    for (size_t at = (size_t)hash_of(table, parent, f);; at++) {
         uint32_t *slot = &table->slots[at & (table->capacity - 1)];
-        if (!*slot || (t->nodes[*slot].parent == parent && same(t->nodes[*slot].frame, f)))
+        if (!*slot || (t->nodes[*slot].parent == parent && same(table, t->nodes[*slot].frame, f)))
             return slot;
     }
 }
@@ -67,14 +75,14 @@ static uint32_t child_of(struct frame_tree *t, struct child_table *table, uint32
     return *slot;
 }
 
-static void place_stacks(struct frame_tree *t, const uint8_t *wanted, const struct costs *costs,
-                         enum cost_kind kind, const struct trace_dict *dict,
-                         struct symbols *symbols)
+/* Where each wanted stack stands in the tree, by stack id; owned by the caller. Callers of wanted
+ * ones are wanted. */
+static uint32_t *place_stacks(struct frame_tree *t, const uint8_t *wanted, bool by_line,
+                              const struct trace_dict *dict, struct symbols *symbols)
 {
-    struct child_table table = {0};
-    uint32_t *place = mem_zalloc(costs->node_count, sizeof *place);
-    for (uint32_t node = 0; node < costs->node_count; node++) {
-        uint64_t value = cost_value(&costs->nodes[node], kind);
+    struct child_table table = {.by_line = by_line};
+    uint32_t *place = mem_zalloc((size_t)dict->stack_count + 1, sizeof *place);
+    for (uint32_t node = 0; node <= dict->stack_count; node++) {
         if (!wanted[node])
             continue;
         uint32_t at = 0;
@@ -87,10 +95,36 @@ static void place_stacks(struct frame_tree *t, const uint8_t *wanted, const stru
                 at = child_of(t, &table, at, &a->frames[k]);
         }
         place[node] = at;
-        t->nodes[at].self += value;
     }
-    free(place);
     free(table.slots);
+    return place;
+}
+
+/* The costs of whole stacks, from the outermost frame on. */
+static void place_costs(struct frame_tree *t, const uint8_t *wanted, const struct costs *costs,
+                        enum cost_kind kind, const struct trace_dict *dict, struct symbols *symbols)
+{
+    uint32_t *place = place_stacks(t, wanted, false, dict, symbols);
+    for (uint32_t node = 0; node < costs->node_count; node++)
+        t->nodes[place[node]].self += cost_value(&costs->nodes[node], kind);
+    free(place);
+}
+
+enum seep_err frame_tree_place(struct frame_tree *t, uint32_t **places, bool by_line,
+                               const struct trace_dict *dict, struct symbols *symbols,
+                               struct err *err)
+{
+    size_t count = (size_t)dict->stack_count + 1;
+    uint8_t *wanted = mem_alloc(count);
+    memset(wanted, 1, count);
+    *t = (struct frame_tree){0};
+    *places = NULL;
+    add_node(t, 0, NULL);
+    enum seep_err code = resolve_marked(symbols, dict, wanted, false, err);
+    if (!code)
+        *places = place_stacks(t, wanted, by_line, dict, symbols);
+    free(wanted);
+    return code;
 }
 
 /* ------------------------------------------------------------------ paths */
@@ -208,7 +242,7 @@ enum seep_err frame_tree_build_path(struct frame_tree *t, const struct costs *co
         if (path && (path->outward || path->function || path->depth))
             place_paths(t, costs, kind, path, dict, symbols);
         else
-            place_stacks(t, wanted, costs, kind, dict, symbols);
+            place_costs(t, wanted, costs, kind, dict, symbols);
         link_children(t);
     }
     free(wanted);

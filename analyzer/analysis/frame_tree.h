@@ -44,6 +44,13 @@ enum seep_err frame_tree_build_path(struct frame_tree *t, const struct costs *co
                                     enum cost_kind kind, const struct frame_path *path,
                                     const struct trace_dict *dict, struct symbols *symbols,
                                     struct err *err);
+
+/* The tree of all stacks, without costs and links to children; `by_line`: places of a function that
+ * differ by line are frames of their own. (*places)[stack], by stack id, owned by the caller, is
+ * the node where each ends; NULL after an error. */
+enum seep_err frame_tree_place(struct frame_tree *t, uint32_t **places, bool by_line,
+                               const struct trace_dict *dict, struct symbols *symbols,
+                               struct err *err);
 void frame_tree_release(struct frame_tree *t);
 
 #endif

@@ -12,10 +12,7 @@
 #include "report/flame_svg.h"
 #include "report/json.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define MIN_SHARE 0.0005 /* of a picture 1200 wide, more than half a pixel */
 
@@ -78,58 +75,6 @@ static bool take_options(struct job *job)
     return !code && take_share(job->cli, &o->min_share);
 }
 
-static enum seep_err write_text(void *arg, const char *temporary, struct err *err)
-{
-    const struct job *job = arg;
-    FILE *f = fopen(temporary, "we");
-    if (!f)
-        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", temporary, strerror(errno));
-    fwrite(job->text.text, 1, job->text.length, f);
-    bool failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed)
-        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", temporary, strerror(errno));
-    return SEEP_OK;
-}
-
-/* Where to: the option's, or for a picture the trace's name; NULL: standard output. Owned by the
- * caller. */
-static char *output_of(const struct job *job)
-{
-    const char *given = cli_value(job->cli, "output");
-    struct strbuf name = {0};
-    if ((given && strcmp(given, "-") == 0) || (!given && job->format != flame_svg))
-        return NULL;
-    const char *trace = job->trace;
-    size_t length = strlen(trace), suffix = strlen(SEEP_TRACE_SUFFIX);
-    while (length && trace[length - 1] == '/')
-        length--;
-    if (length > suffix && strncmp(trace + length - suffix, SEEP_TRACE_SUFFIX, suffix) == 0)
-        length -= suffix;
-    if (given) {
-        strbuf_adds(&name, given);
-    } else {
-        strbuf_add(&name, trace, length);
-        strbuf_adds(&name, ".svg");
-    }
-    return strbuf_detach(&name);
-}
-
-static int write_out(struct job *job)
-{
-    struct err err = {.offset = ERR_NO_OFFSET};
-    char *output = output_of(job);
-    enum seep_err code = SEEP_OK;
-    if (output)
-        code = output_write(output, cli_flag(job->cli, "force"), write_text, job, &err);
-    else
-        fwrite(job->text.text, 1, job->text.length, stdout);
-    if (output && !code)
-        output_print_done(output, job->trace);
-    int status = code ? open_failed(job->cli, code, &err) : CLI_OK;
-    free(output);
-    return status;
-}
-
 static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,
                           struct symbols *symbols, struct progress *progress, struct err *err)
 {
@@ -152,7 +97,7 @@ static int draw(const struct cli *cli, const struct analysis *a, struct trace_re
     job->format(&job->text, &report);
     result_free(document);
     print_losses(cli, trace_reader_summary(reader));
-    return write_out(job);
+    return output_text(cli, job->trace, job->format == flame_svg ? ".svg" : NULL, &job->text);
 }
 
 static int run(struct cli *cli)

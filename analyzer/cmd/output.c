@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/output.h"
 
+#include "cmd/open.h"
 #include "trace/publish.h"
 #include "util/human.h"
 #include "util/strbuf.h"
 #include "util/utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,4 +42,54 @@ void output_print_done(const char *path, const char *from)
     utf8_add_visible(&shown, from, strlen(from));
     puts(shown.text);
     strbuf_release(&shown);
+}
+
+static enum seep_err write_text(void *arg, const char *temporary, struct err *err)
+{
+    const struct strbuf *text = arg;
+    FILE *f = fopen(temporary, "we");
+    if (!f)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", temporary, strerror(errno));
+    fwrite(text->text, 1, text->length, f);
+    bool failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", temporary, strerror(errno));
+    return SEEP_OK;
+}
+
+/* Owned by the caller; NULL: standard output. */
+static char *path_of(const struct cli *cli, const char *trace, const char *suffix)
+{
+    const char *given = cli_value(cli, "output");
+    struct strbuf name = {0};
+    if ((given && strcmp(given, "-") == 0) || (!given && !suffix))
+        return NULL;
+    size_t length = strlen(trace), own = strlen(SEEP_TRACE_SUFFIX);
+    while (length && trace[length - 1] == '/')
+        length--;
+    if (length > own && strncmp(trace + length - own, SEEP_TRACE_SUFFIX, own) == 0)
+        length -= own;
+    if (given) {
+        strbuf_adds(&name, given);
+    } else {
+        strbuf_add(&name, trace, length);
+        strbuf_adds(&name, suffix);
+    }
+    return strbuf_detach(&name);
+}
+
+int output_text(const struct cli *cli, const char *trace, const char *suffix,
+                const struct strbuf *text)
+{
+    struct err err = {.offset = ERR_NO_OFFSET};
+    char *path = path_of(cli, trace, suffix);
+    enum seep_err code = SEEP_OK;
+    if (path)
+        code = output_write(path, cli_flag(cli, "force"), write_text, (void *)text, &err);
+    else
+        fwrite(text->text, 1, text->length, stdout);
+    if (path && !code)
+        output_print_done(path, trace);
+    free(path);
+    return code ? open_failed(cli, code, &err) : CLI_OK;
 }

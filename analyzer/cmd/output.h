@@ -4,7 +4,10 @@
 #ifndef CMD_OUTPUT_H
 #define CMD_OUTPUT_H
 
+#include "cli.h"
+
 #include "util/err.h"
+#include "util/strbuf.h"
 
 #include <stdbool.h>
 
@@ -15,6 +18,13 @@ enum seep_err output_write(const char *path, bool overwrite,
                            enum seep_err (*write)(void *arg, const char *temporary,
                                                   struct err *err),
                            void *arg, struct err *err);
+
+/* Writes what was made of `trace` to the file of the option --output ("-": standard output), or,
+ * not given, to one named as the trace is, with `suffix` for its own; NULL: to standard output.
+ * With
+ * --force it may exist. Says what was written, or prints the error. Returns the exit status. */
+int output_text(const struct cli *cli, const char *trace, const char *suffix,
+                const struct strbuf *text);
 
 /* Prints that `path` has been made of `from`, and how large it is. */
 void output_print_done(const char *path, const char *from);

@@ -9,6 +9,7 @@ def literal(text):
     lines = []
     for line in text.splitlines(keepends=True):
         escaped = line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        escaped = escaped.replace("??", "?\\?")  # would begin a trigraph
         lines.append(f'    "{escaped}"')
     return "\n".join(lines) or '    ""'
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Places merged by function: the tree that flame graphs and tables show. Places of one function
+// differ by line; here they are one node where they have the same callers.
+
+export const UNKNOWN = "(unknown)", SMALLER = "(smaller ones)", ROOT = "all";
+
+export function makeTree(lives) {
+    const { places, texts } = lives;
+    const count = places.count;
+    const nodeOf = new Uint32Array(count); // of a place
+    const parent = [0], functionOf = [0], functions = [{ name: ROOT, module: null, short: ROOT }];
+    const functionIds = new Map(), nodes = new Map();
+    const idOf = (name, module, special) => {
+        const key = special || name * texts.length + module;
+        if (!functionIds.has(key)) {
+            functionIds.set(key, functions.length);
+            functions.push({ name: special || texts[name], module: module ? texts[module] : null,
+                             special: Boolean(special) });
+        }
+        return functionIds.get(key);
+    };
+    for (let i = 1; i < count; i++) {
+        const special = places.smaller[i] ? SMALLER : places.functions[i] ? null : UNKNOWN;
+        const f = idOf(places.functions[i], places.modules[i], special);
+        const up = nodeOf[places.parent[i]];
+        const key = up * count + f; // there are no more functions than places
+        let node = nodes.get(key);
+        if (node === undefined) {
+            node = parent.length;
+            nodes.set(key, node);
+            parent.push(up);
+            functionOf.push(f);
+        }
+        nodeOf[i] = node;
+    }
+    const tree = { count: parent.length, nodeOf, parent: Uint32Array.from(parent),
+                   functionOf: Uint32Array.from(functionOf), functions };
+    linkChildren(tree);
+    findOutermost(tree);
+    return tree;
+}
+
+// childList[childStart[n] .. childStart[n + 1]] are the children of n.
+function linkChildren(tree) {
+    const start = new Uint32Array(tree.count + 1);
+    for (let i = 1; i < tree.count; i++)
+        start[tree.parent[i] + 1]++;
+    for (let i = 0; i < tree.count; i++)
+        start[i + 1] += start[i];
+    const at = start.slice(), list = new Uint32Array(tree.count);
+    for (let i = 1; i < tree.count; i++)
+        list[at[tree.parent[i]]++] = i;
+    tree.childStart = start;
+    tree.childList = list;
+    tree.depth = new Uint16Array(tree.count);
+    for (let i = 1; i < tree.count; i++)
+        tree.depth[i] = tree.depth[tree.parent[i]] + 1;
+}
+
+// Whether no caller of the node is the same function: recursion counts once in a function's total.
+function findOutermost(tree) {
+    tree.outermost = new Uint8Array(tree.count);
+    for (let i = 1; i < tree.count; i++) {
+        let up = tree.parent[i];
+        while (up && tree.functionOf[up] !== tree.functionOf[i])
+            up = tree.parent[up];
+        tree.outermost[i] = up === 0 ? 1 : 0;
+    }
+}
+
+// Of costs by place: what each node cost by itself, and with all below it. Where memory shrank,
+// nothing grew.
+export function nodeCosts(tree, byPlace) {
+    const self = new Float64Array(tree.count);
+    for (let i = 0; i < byPlace.length; i++)
+        self[tree.nodeOf[i]] += byPlace[i];
+    for (let i = 0; i < self.length; i++)
+        if (self[i] < 0)
+            self[i] = 0;
+    const total = self.slice();
+    for (let i = tree.count - 1; i > 0; i--)
+        total[tree.parent[i]] += total[i];
+    return { self, total };
+}
+
+// The same by function.
+export function functionCosts(tree, costs) {
+    const self = new Float64Array(tree.functions.length), total = self.slice();
+    for (let i = 1; i < tree.count; i++) {
+        self[tree.functionOf[i]] += costs.self[i];
+        if (tree.outermost[i])
+            total[tree.functionOf[i]] += costs.total[i];
+    }
+    return { self, total };
+}
+
+export function childrenOf(tree, node) {
+    return tree.childList.subarray(tree.childStart[node], tree.childStart[node + 1]);
+}
+
+// The nodes on the way to it, the outermost first, without the root.
+export function pathTo(tree, node) {
+    const path = [];
+    for (let at = node; at; at = tree.parent[at])
+        path.unshift(at);
+    return path;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Allocations that were freed before their thread made another: most could have been spared.
+import { bar, clear, h } from "../parts/dom.js";
+import { count, percent } from "../parts/format.js";
+import { functionName, place } from "../parts/names.js";
+import { Table } from "../parts/table.js";
+import { addView } from "./view.js";
+
+const context = {};
+let table, lead;
+
+const columns = [
+    { name: "Made in", text: true, value: (r) => context.page.tree.functions[r.f].name,
+      show: (r) => functionName(context.page.tree.functions[r.f], r.where) },
+    { name: "Called by", text: true, value: (r) => r.caller ? context.page.tree.functions[r.caller].name : "",
+      show: (r) => r.caller ? functionName(context.page.tree.functions[r.caller]) : "" },
+    { name: "Temporary", first: true, value: (r) => r.temporary,
+      show: (r) => [bar(r.temporary / context.all), h("span", {}, count(r.temporary))] },
+    { name: "Share", value: (r) => r.temporary, show: (r) => percent(r.temporary, context.all) },
+    { name: "Of its allocations", value: (r) => r.temporary / Math.max(1, r.allocations),
+      show: (r) => percent(r.temporary, r.allocations) },
+    { name: "Allocations", value: (r) => r.allocations, show: (r) => count(r.allocations) },
+];
+
+// By place and caller: the same line may be reached by many ways.
+function rowsOf(selection, page) {
+    const { temporary, allocations } = selection.places(), { places, texts } = page.lives;
+    const rows = new Map();
+    for (let i = 1; i < temporary.length; i++) {
+        if (!temporary[i])
+            continue;
+        const f = page.tree.functionOf[page.tree.nodeOf[i]];
+        const caller = page.tree.functionOf[page.tree.nodeOf[places.parent[i]]];
+        const key = `${f} ${caller} ${places.lines[i]}`;
+        if (!rows.has(key))
+            rows.set(key, { f, caller, temporary: 0, allocations: 0, node: page.tree.nodeOf[i],
+                            where: place(texts[places.files[i]], places.lines[i]) });
+        rows.get(key).temporary += temporary[i];
+        rows.get(key).allocations += allocations[i];
+    }
+    return [...rows.values()];
+}
+
+function render(element, selection, page) {
+    Object.assign(context, { page, all: selection.total("temporary") });
+    lead ||= h("p.lead");
+    table ||= new Table(columns, { label: "Temporary allocations",
+                                   open: (r) => page.show({ view: "flame", cost: "temporary", node: r.node }) });
+    const allocations = selection.total("allocations");
+    lead.textContent = `${count(context.all)} of ${count(allocations)} allocations, ` +
+        `${percent(context.all, allocations)}, were temporary: freed by the same thread with no other ` +
+        "allocation between.";
+    if (!table.element.isConnected)
+        clear(element, lead, table.element);
+    table.set(rowsOf(selection, page));
+}
+
+addView({ name: "temporary", title: "Temporary", needs: ["lives"], render });
