@@ -4,7 +4,7 @@
 #include "cli.h"
 
 extern const struct cli_command cmd_run, cmd_pack, cmd_cut, cmd_merge, cmd_info, cmd_leaks,
-    cmd_check, cmd_heap, cmd_flame, cmd_growth, cmd_sites, cmd_report, cmd_dump,
+    cmd_check, cmd_heap, cmd_flame, cmd_growth, cmd_sites, cmd_report, cmd_export, cmd_dump,
     cmd_help;
 
 /* One a line. */
@@ -20,6 +20,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_report,
     &cmd_check,
     &cmd_heap,
+    &cmd_export,
     &cmd_dump,
     &cmd_cut,
     &cmd_merge,
