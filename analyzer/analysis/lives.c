@@ -29,7 +29,7 @@ struct pass {
     void *progress_arg;
     struct heap heap;
     uint32_t interval;
-    struct life *young; /* by key: born and ended in this interval */
+    struct lives_row *young; /* by key: born and ended in this interval */
     uint32_t key_count;
     uint32_t *touched; /* keys whose `young` is not empty */
     size_t touched_count;
@@ -40,7 +40,7 @@ struct pass {
 
 static int by_place(const void *a, const void *b)
 {
-    const struct life *x = a, *y = b;
+    const struct lives_row *x = a, *y = b;
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
     if (x->born != y->born)
@@ -56,7 +56,7 @@ static void tidy(struct lives *l, size_t from)
         return;
     qsort(l->rows + from, l->count - from, sizeof *l->rows, by_place);
     for (size_t i = from + 1; i < l->count; i++) {
-        struct life *to = &l->rows[kept], *row = &l->rows[i];
+        struct lives_row *to = &l->rows[kept], *row = &l->rows[i];
         if (by_place(to, row) == 0) {
             to->blocks += row->blocks;
             to->temporary += row->temporary;
@@ -68,7 +68,7 @@ static void tidy(struct lives *l, size_t from)
     l->count = kept + 1;
 }
 
-static void add_row(struct lives *l, const struct life *row)
+static void add_row(struct lives *l, const struct lives_row *row)
 {
     MEM_GROW(l->rows, l->capacity, l->count + 1);
     l->rows[l->count++] = *row;
@@ -149,10 +149,10 @@ static void block_ended(struct pass *p, const struct known *b, uint64_t now_ns, 
     lifetime->freed++;
     lifetime->freed_bytes += b->size;
     if (born != p->interval) {
-        add_row(p->l, &(struct life){key, born, p->interval, 1, temporary, b->size});
+        add_row(p->l, &(struct lives_row){key, born, p->interval, 1, temporary, b->size});
         return;
     }
-    struct life *young = &p->young[key];
+    struct lives_row *young = &p->young[key];
     if (!young->blocks)
         p->touched[p->touched_count++] = key;
     young->blocks++;
@@ -202,10 +202,10 @@ static void end_interval(struct pass *p)
     struct lives *l = p->l;
     tidy(l, p->old_from);
     for (size_t i = 0; i < p->touched_count; i++) {
-        struct life *young = &p->young[p->touched[i]];
-        add_row(l, &(struct life){p->touched[i], p->interval, p->interval, young->blocks,
-                                  young->temporary, young->bytes});
-        *young = (struct life){0};
+        struct lives_row *young = &p->young[p->touched[i]];
+        add_row(l, &(struct lives_row){p->touched[i], p->interval, p->interval, young->blocks,
+                                       young->temporary, young->bytes});
+        *young = (struct lives_row){0};
     }
     p->touched_count = 0;
     p->interval++;
@@ -265,7 +265,7 @@ static void take_last(struct pass *p)
         if (end)
             ended += lives_grid_find(&l->grid, end - 1, l->grid.intervals);
         uint32_t born = k.inherited ? 0 : lives_grid_find(&l->grid, b->birth, l->grid.intervals);
-        add_row(l, &(struct life){p->keys[k.stack], born, ended, 1, 0, b->size});
+        add_row(l, &(struct lives_row){p->keys[k.stack], born, ended, 1, 0, b->size});
     }
 }
 

@@ -17,7 +17,7 @@
 #include "analysis/lives_grid.h"
 
 /* Blocks of malloc; those of pools lie within them. A reallocation ends one and makes one. */
-struct life {
+struct lives_row {
     uint32_t key;         /* where they were made: what the caller calls it */
     uint32_t born, ended; /* intervals, from 1. Born 0: before the trace, or inherited. Ended
                              behind the last, intervals + 1: never; intervals + 1 + i: nor that,
@@ -36,7 +36,7 @@ struct lives_class {
 
 struct lives {
     struct lives_grid grid;
-    struct life *rows; /* by key, born, ended; owned */
+    struct lives_row *rows; /* by key, born, ended; owned */
     size_t count, capacity;
     struct lives_class *sizes;     /* [interval * LIVES_CLASSES + class]; interval 0: what was live
                                       at first; owned, as the next */

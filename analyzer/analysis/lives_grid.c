@@ -25,10 +25,10 @@ struct pass {
 
 static void add_border(struct lives_grid *g, const struct lives_border *b)
 {
-    struct lives_border *last = g->borders ? &g->borders[g->intervals] : NULL;
-    if (last && last->number == b->number)
+    bool first = g->capacity == 0;
+    if (!first && g->borders[g->intervals].number == b->number)
         return;
-    uint32_t at = last ? ++g->intervals : 0;
+    uint32_t at = first ? 0 : ++g->intervals;
     MEM_GROW(g->borders, g->capacity, (size_t)at + 1);
     g->borders[at] = *b;
 }

@@ -52,7 +52,7 @@ static struct weights *weigh(const struct places *p, const struct lives *l)
     struct weights *w = mem_zalloc(p->count, sizeof *w);
     uint32_t peak = highest_border(&l->grid), never = l->grid.intervals + 1;
     for (size_t i = 0; i < l->count; i++) {
-        const struct life *row = &l->rows[i];
+        const struct lives_row *row = &l->rows[i];
         struct weights *to = &w[row->key];
         if (row->born) {
             to->of[WEIGHT_BLOCKS] += row->blocks;
@@ -209,7 +209,7 @@ static void write_places(struct bytes *out, const struct places *p)
     text_table_release(&texts);
 }
 
-static uint64_t ended_code(const struct life *row, uint32_t never)
+static uint64_t ended_code(const struct lives_row *row, uint32_t never)
 {
     return row->ended >= never ? 2 * (uint64_t)(row->ended - never) + 1
                                : 2 * (uint64_t)(row->ended - row->born);
@@ -217,7 +217,7 @@ static uint64_t ended_code(const struct life *row, uint32_t never)
 
 static void write_rows(struct bytes *out, const struct lives *l)
 {
-    const struct life *rows = l->rows;
+    const struct lives_row *rows = l->rows;
     bytes_varint(out, l->count);
     for (size_t i = 0; i < l->count; i++)
         bytes_varint(out, rows[i].key - (i ? rows[i - 1].key : 0));

@@ -17,13 +17,14 @@ import { views } from "./views/view.js";
 import "./views/list.js";
 
 const app = document.getElementById("app");
-const page = { section: sectionJson, state, show, linkTo };
+const page = { section: sectionJson, state, show, linkTo, views };
 const elements = new Map(); // of views that were open
 
 function heading() {
     const info = page.info, process = info.process;
     const facts = [`${ns(info.duration_ns)} long`, `${count(info.events)} events`,
-                   `peak ${bytes(info.peak_live_bytes)}`, process.start.slice(0, 16).replace("T", " ")];
+                   `peak ${bytes(info.peak_live_bytes)}`,
+                   (process.start || "").slice(0, 16).replace("T", " ")].filter(Boolean);
     return h("header", {},
         h("h1", {}, h("span.brand", {}, "seep"),
             h("span.program", { title: process.command }, baseName(process.exe) || "program")),
@@ -119,7 +120,7 @@ function render() {
 
 function key(event) {
     const typing = /INPUT|TEXTAREA|SELECT/.test(event.target.tagName);
-    if (event.ctrlKey || event.metaKey || event.altKey)
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog"))
         return;
     if (event.key === "Escape" && typing)
         event.target.blur();

@@ -46,7 +46,7 @@ export class Selection {
     options() {
         const { numbers } = this.lives.borders;
         return (this.from ? ` --from='#${numbers[this.from]}'` : "") +
-            (this.to < this.lives.intervals ? ` --to='#${numbers[this.to]}'` : "");
+            (this.to < this.lives.intervals ? ` --to='#${numbers[this.to] - 1}'` : "");
     }
 }
 

@@ -54,10 +54,11 @@ export function baseName(path) {
     return path ? path.slice(path.lastIndexOf("/") + 1) || path : "";
 }
 
-// A function's name without parameters and template arguments.
+// A function's name without parameters and template arguments. Of an address in a module, and where
+// a type comes first (Rust), all of it.
 export function shortName(name) {
     let out = "", depth = 0;
-    if (!/[<(]/.test(name))
+    if (!/[<(]/.test(name) || name.startsWith("<") || /\+0x[0-9a-f]+$/.test(name))
         return name;
     const text = name.replace(/\(anonymous namespace\)/g, "{anonymous}")
         .replace(/operator(<<|>>|<=>|<=|>=|<|>|\(\))/g, "operator ")

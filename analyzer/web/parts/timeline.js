@@ -21,7 +21,7 @@ function columns(growth) {
         rss.push(series.rss_max && series.rss_max[i] ? series.rss_max[i] : null);
         rate.push(series.allocations[i] / Math.max(span, width_s / 4));
     });
-    x.push(Math.max(end_s, x[x.length - 1] + 1e-9));
+    x.push(Math.max(end_s, x[x.length - 1] + 1e-6));
     live.push(series.last_bytes[series.last_bytes.length - 1] || 0);
     rss.push(rss[rss.length - 1]);
     rate.push(0);
@@ -135,6 +135,8 @@ export class Timeline {
         let free = -Infinity; // where the last label ends
         ctx.save();
         ctx.font = `${11 * ratio}px system-ui`;
+        ctx.textAlign = "left";
+        ctx.textBaseline = "alphabetic";
         ctx.setLineDash([3 * ratio, 3 * ratio]);
         for (const mark of this.growth.marks) {
             const x = Math.round(u.valToPos(mark.time_ns / 1e9, "x", true));

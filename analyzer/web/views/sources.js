@@ -47,7 +47,7 @@ const whole = () => context.selection.total(context.page.state.cost);
 const columns = [
     { name: "File", text: true, value: (f) => f.file,
       show: (f) => h("span", { title: f.file }, baseName(f.file),
-          context.sources[f.file] ? null : h("span.where", {}, "not found")) },
+          context.sources[f.file] ? null : h("span.dim", {}, "  not found")) },
     { name: "Self", title: "allocated in its lines", first: true, value: (f) => f.self,
       show: (f) => [bar(f.self / whole()), h("span", {}, show(f.self))] },
     { name: "Most through a line", value: (f) => f.total, show: (f) => show(f.total) },

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""seep report: the page in a browser (tests/browser/report.mjs drives it), and the file as such."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+import support
+
+sys.path.insert(0, os.path.join(support.ROOT, "analyzer", "web"))
+import bundle  # noqa: E402  how the build fetches what npm has
+
+MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
+BROWSER = os.path.join(support.ROOT, "tests", "browser")
+SHOTS = os.path.join(support.BUILD, "report-screenshots")
+
+SCENE = r"""
+fact 4 /srv/bin/<img src=x>
+module 0x400000 0x410000 /srv/bin/<img src=x>
+root 1
+node 2 1 0x401000
+node 3 2 0x402000
+node 4 2 0x403000
+alloc x 1000000 1 3 0x10000 600 616 malloc
+alloc y 2000000 1 4 0x10400 300 312 malloc
+free y 3000000 1
+alloc z 4000000 1 3 0x10400 100 104 malloc
+"""
+
+
+def need_page():
+    """Skips where this seep was built without the page."""
+    help_text = support.run([support.SEEP, "report", os.devnull], check=2).stderr
+    if "built without" in help_text:
+        raise unittest.SkipTest("seep was built without the page (npm, or the network, was missing)")
+
+
+def fetch_driver():
+    """Where playwright-core is."""
+    work = os.path.join(support.BUILD, "tests", "browser")
+    try:
+        bundle.fetch(support.need("npm", "npm"), BROWSER, work)
+    except (OSError, subprocess.TimeoutExpired) as trouble:
+        raise unittest.SkipTest(f"npm did not fetch playwright-core: {trouble}") from trouble
+    return work
+
+
+class Page(support.TestCase):
+    def setUp(self):
+        super().setUp()
+        need_page()
+
+    def made(self, name, scene):
+        path = self.path(name)
+        support.run([MAKER, path], check=0, input=scene, stdin=None)
+        return path
+
+    def report(self, *args, check=0):
+        return support.run([support.SEEP, "report", *args], check=check)
+
+
+class File(Page):
+    def test_files(self):
+        trace = self.made("made.seep", SCENE)
+        self.assertIn("made.html", self.report(trace).stdout)
+        self.assertIn("exists", self.report(trace, check=2).stderr)
+        self.report(trace, "-f")
+        self.assertTrue(self.report(trace, "-o", "-").stdout.startswith("<!DOCTYPE html>"))
+        self.report(self.path("none.seep"), check=2)
+        self.report(check=2)
+
+    def test_nothing_from_outside(self):
+        page = self.report(self.made("made.seep", SCENE), "-o", "-").stdout
+        page = page.replace("http://www.w3.org/2000/svg", "")
+        self.assertNotRegex(page, r"https?://|src=[\"']|@import|url\((?!#)")
+        self.assertIn("default-src 'none'", page)
+        # names from the trace are in compressed sections alone
+        self.assertNotIn("<img", page)
+
+    def test_sections(self):
+        page = self.report(self.made("made.seep", SCENE), "-o", "-").stdout
+        self.assertEqual(re.findall(r'data-section="(\w+)"', page),
+                         ["info", "lives", "growth", "leaks", "sources"])
+
+
+class Browser(Page):
+    """Everything is looked at in one browser, once."""
+
+    def test_in_a_browser(self):
+        node = support.need("node", "nodejs")
+        chromium = support.need("chromium", "chromium")
+        modules = fetch_driver()
+        shutil.rmtree(SHOTS, ignore_errors=True)
+        os.makedirs(SHOTS)
+        demo = self.path("demo.seep")
+        support.run([support.SEEP, "run", "--snapshot=exit", "-o", demo, "--",
+                     os.path.join(support.BUILD, "samples", "demo")], check=0)
+        cut = self.made("cut.seep", SCENE)
+        with open(cut, "r+b") as trace:
+            trace.truncate(os.path.getsize(cut) - 30)
+        traces = {"demo": demo, "cut": cut, "made": self.made("made.seep", SCENE),
+                  "empty": self.made("empty.seep", "fact 4 /bin/nothing\n")}
+        for trace in traces.values():
+            self.report(trace, "--source-dir", support.ROOT)
+        settings = self.write("settings.json", json.dumps({
+            "browser": chromium, "seep": support.SEEP, "modules": modules, "shots": SHOTS,
+            "traces": {name: {"trace": path, "page": path[:-5] + ".html"}
+                       for name, path in traces.items()}}))
+        done = support.run([node, os.path.join(BROWSER, "report.mjs"), settings], check=0)
+        checks = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertGreater(len(checks), 15)
+        for check in checks:
+            with self.subTest(check["name"]):
+                self.assertIsNone(check["error"], check["error"])
+
+
+if __name__ == "__main__":
+    support.main()
