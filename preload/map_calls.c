@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <linux/mman.h>
 
-#define PAYLOAD_MAX (6 * SEEP_VARINT_MAX)
+#define PAYLOAD_MAX (7 * SEEP_VARINT_MAX)
 #define FAILED ((void *)-1)
 
 /* By their names as the library has them: headers may give one function the other's. */
@@ -53,12 +53,14 @@ static struct rec_thread *teller(uintptr_t pc)
 struct call {
     struct rec_thread *thread; /* NULL: it is not told */
     struct rec_beside row;
+    uintptr_t pc; /* where it returns to */
     bool by_allocator;
 };
 
 static void begin(struct call *c, uintptr_t pc)
 {
     c->thread = teller(pc);
+    c->pc = pc;
     c->by_allocator = by_allocator(pc);
     if (c->thread && !rec_beside_begin(&c->row, c->thread))
         c->thread = NULL;
@@ -78,6 +80,7 @@ static void end(const struct call *c, enum seep_map_call kind, const void *addre
         p = seep_put_varint(p, third);
         p = seep_put_varint(p, fourth);
     }
+    p = seep_put_varint(p, c->pc);
     rec_beside_end(&c->row, SEEP_BESIDE_MAP_CALL, worked ? payload : NULL, (size_t)(p - payload));
     if (!c->by_allocator && rec_space_is_short() && !rec_space_drops())
         rec_space_wait();

@@ -5,11 +5,13 @@
 #include "hook.h"
 #include "seep/seep.h"
 #include "seep/trace_codec.h"
+#include "snapshot.h"
 #include "thread.h"
 
 #define MARK_BYTES 255
 
 HOOK void seep_recorder_mark(const char *name);
+HOOK void seep_recorder_memory(void);
 
 HOOK void seep_recorder_mark(const char *name)
 {
@@ -24,4 +26,10 @@ HOOK void seep_recorder_mark(const char *name)
     if (rec_beside_begin(&row, t))
         rec_beside_end(&row, SEEP_BESIDE_MARK, payload, (size_t)(p - payload));
     rec_graph_mark(name);
+}
+
+void seep_recorder_memory(void)
+{
+    if (rec_beside_thread())
+        rec_snapshot_now();
 }

@@ -470,7 +470,7 @@ __attribute__((destructor)) static void image_ends(void)
         rec_threads_name_all(t);
     note_memory();
     rec_renew_clock();
-    rec_snapshot_last();
+    rec_snapshot_now();
     rec_bindings_end();
     rec_spool_control()->state = SEEP_SPOOL_CLOSED;
     rec_verify_report();

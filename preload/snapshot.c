@@ -17,17 +17,28 @@
     250 /* the same for the mappings alone: the cheaper records come more often */
 #define TEXT_BYTES (64u << 10)
 #define WORDS 2048 /* of pagemap at a time: 8 MiB of address space */
+#define RUNS (WORDS * sizeof(uint64_t) / sizeof(struct seep_page_run)) /* of a scan at a time */
 #define RECORD_BYTES (512u << 10)
 #define PAGE_BYTES 4096
 
 /* Working memory, taken when first needed and kept. */
 static struct work {
     char text[TEXT_BYTES];
-    uint64_t words[WORDS];
+    union {
+        uint64_t words[WORDS];
+        struct seep_page_run runs[RUNS];
+    };
     uint8_t record[RECORD_BYTES];
 } * work;
 
-static atomic_bool taken; /* one thread at a time; others do without */
+/* The first byte of this library in memory, and the first behind it. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+/* How residency is asked for: what an older kernel refuses is not tried again. */
+static enum { SCAN_GUARDS, SCAN, PAGEMAP } way;
+static size_t own_told; /* sys_memory_version() of the last OWN_MEMORY record */
+static atomic_bool taken;
 static uint64_t started_ns, spent_ns;
 static uint64_t mappings_at_ns, mappings_cost_ns;
 
@@ -35,7 +46,7 @@ void rec_snapshot_init(void)
 {
     atomic_store(&taken, false);
     started_ns = rec_clock_ns(CLOCK_MONOTONIC);
-    spent_ns = mappings_at_ns = mappings_cost_ns = 0;
+    spent_ns = mappings_at_ns = mappings_cost_ns = own_told = 0;
 }
 
 static void take_memory(uint64_t now)
@@ -48,8 +59,66 @@ static void take_memory(uint64_t now)
     rec_spool_snapshot(SEEP_BESIDE_MEMORY, now, work->record, (uint32_t)(end - work->record));
 }
 
+/* Where the recorder's own memory lies, if that has changed. */
+static void take_own(uint64_t now)
+{
+    size_t version = sys_memory_version(), position = 0;
+    if (version == own_told)
+        return;
+    uint8_t *start = work->record + SEEP_VARINT_MAX, *p = start;
+    uintptr_t from = (uintptr_t)__ehdr_start, to = (uintptr_t)_end;
+    uint64_t count = 0;
+    do {
+        p = seep_put_varint(p, from);
+        p = seep_put_varint(p, to - from);
+        count++;
+    } while ((size_t)(work->record + RECORD_BYTES - p) >= 2 * SEEP_VARINT_MAX &&
+             sys_memory_next(&position, &from, &to));
+    uint8_t head[SEEP_VARINT_MAX];
+    size_t head_bytes = (size_t)(seep_put_varint(head, count) - head);
+    memcpy(start - head_bytes, head, head_bytes);
+    rec_spool_snapshot(SEEP_BESIDE_OWN_MEMORY, now, start - head_bytes,
+                       (uint32_t)(p - start + (long)head_bytes));
+    own_told = version;
+}
+
+/* False: the kernel cannot in this way, and nothing was added. */
+static bool scan_runs(struct seep_mappings *record, int pagemap, const struct seep_mapping *m)
+{
+    struct seep_page_scan scan = {
+        .size = sizeof scan,
+        .start = m->start,
+        .end = m->end,
+        .runs = (uintptr_t)work->runs,
+        .run_count = RUNS,
+        .any_of = SEEP_PAGE_IS_PRESENT | SEEP_PAGE_IS_SWAPPED,
+        .returned = SEEP_PAGE_IS_PRESENT | SEEP_PAGE_IS_SWAPPED | SEEP_PAGE_IS_FILE |
+                    SEEP_PAGE_IS_ZERO | (way == SCAN_GUARDS ? SEEP_PAGE_IS_GUARD : 0),
+    };
+    uint64_t at = m->start;
+    while (scan.start < m->end) {
+        long n = sys_call(SYS_ioctl, pagemap, SEEP_PAGE_SCAN_REQUEST, &scan);
+        if (sys_failed(n))
+            return at != m->start;
+        for (long i = 0; i < n; i++) {
+            const struct seep_page_run *run = &work->runs[i];
+            seep_mappings_run(record, (run->start - at) / PAGE_BYTES, SEEP_PAGE_ABSENT);
+            seep_mappings_run(record, (run->end - run->start) / PAGE_BYTES,
+                              seep_scan_residency(run->categories));
+            at = run->end;
+        }
+        if (scan.walk_end <= scan.start)
+            break;
+        scan.start = scan.walk_end;
+    }
+    return true;
+}
+
 static void add_runs(struct seep_mappings *record, int pagemap, const struct seep_mapping *m)
 {
+    for (; way != PAGEMAP; way++)
+        if (scan_runs(record, pagemap, m))
+            return;
     for (uint64_t page = m->start / PAGE_BYTES, end = m->end / PAGE_BYTES; page < end;) {
         uint64_t count = end - page < WORDS ? end - page : WORDS;
         long n = sys_call(SYS_pread64, pagemap, work->words, count * sizeof(uint64_t),
@@ -89,26 +158,35 @@ static void take_mappings(uint64_t now)
         rec_spool_snapshot(SEEP_BESIDE_MAPPINGS, now, work->record, (uint32_t)length);
 }
 
+static bool parent_does(void)
+{
+    return *rec_option_text(REC_OPTION_RUN_ID) != '\0';
+}
+
+/* What is worth a picture, taken by one thread at a time; others do without. */
 static void take(bool whatever_it_costs)
 {
-    bool parent_does = *rec_option_text(REC_OPTION_RUN_ID) != '\0';
-    if ((parent_does && !whatever_it_costs) || atomic_exchange(&taken, true))
+    bool due = whatever_it_costs || !parent_does();
+    if ((!due && own_told == sys_memory_version()) || atomic_exchange(&taken, true))
         return;
     uint64_t now = rec_clock_ns(CLOCK_MONOTONIC);
+    uint64_t mask = sys_signals_block();
     if (work == NULL)
         work = sys_memory(sizeof *work);
-    if (work && (whatever_it_costs || spent_ns * BUDGET_SHARE <= now - started_ns)) {
-        uint64_t mask = sys_signals_block();
+    if (work)
+        take_own(now);
+    if (work && due && (whatever_it_costs || spent_ns * BUDGET_SHARE <= now - started_ns)) {
         take_memory(now);
         if (whatever_it_costs || mappings_cost_ns * MAPPINGS_SHARE <= now - mappings_at_ns) {
             uint64_t from = rec_clock_ns(CLOCK_MONOTONIC);
             take_mappings(from);
             mappings_at_ns = rec_clock_ns(CLOCK_MONOTONIC);
             mappings_cost_ns = mappings_at_ns - from;
+            take_memory(mappings_at_ns); /* tells how long it took, and what RSS did meanwhile */
         }
         spent_ns += rec_clock_ns(CLOCK_MONOTONIC) - now;
-        sys_signals_restore(mask);
     }
+    sys_signals_restore(mask);
     atomic_store(&taken, false);
 }
 
@@ -117,7 +195,7 @@ void rec_snapshot_if_due(void)
     take(false);
 }
 
-void rec_snapshot_last(void)
+void rec_snapshot_now(void)
 {
     take(true);
 }

@@ -9,11 +9,12 @@
 /* Forgets what was spent; at the start, and in a forked child. */
 void rec_snapshot_init(void);
 
-/* Takes one if the budget allows it. Signals need not be blocked. */
+/* Takes one if the budget allows it and no parent does; and tells where the recorder's own memory
+ * lies if that has changed, which no parent can know. Signals need not be blocked. */
 void rec_snapshot_if_due(void);
 
-/* Takes the last one, whatever it costs; also under `seep run`, which cannot see a process's last
- * moment. */
-void rec_snapshot_last(void);
+/* Takes one at this moment, whatever it costs; also under `seep run`, which cannot see a process's
+ * last moment. */
+void rec_snapshot_now(void);
 
 #endif

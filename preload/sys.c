@@ -20,6 +20,7 @@ static struct {
 } own[OWN_MAX];
 static _Atomic size_t own_free; /* there is none before, or few */
 static _Atomic size_t own_end;  /* none was ever taken from here on */
+static _Atomic size_t own_version;
 
 static void note_own(uintptr_t start, size_t bytes)
 {
@@ -28,6 +29,7 @@ static void note_own(uintptr_t start, size_t bytes)
         if (!atomic_compare_exchange_strong(&own[i].start, &none, start))
             continue;
         atomic_store(&own[i].bytes, bytes);
+        atomic_fetch_add(&own_version, 1);
         atomic_store(&own_free, i + 1);
         for (size_t last = atomic_load(&own_end); last <= i;)
             if (atomic_compare_exchange_weak(&own_end, &last, i + 1))
@@ -43,6 +45,7 @@ static void forget_own(uintptr_t start)
             continue;
         atomic_store(&own[i].bytes, 0);
         atomic_store(&own[i].start, 0);
+        atomic_fetch_add(&own_version, 1);
         if (i < atomic_load(&own_free))
             atomic_store(&own_free, i);
         return;
@@ -60,6 +63,11 @@ bool sys_memory_next(size_t *position, uintptr_t *start, uintptr_t *end)
             return true;
     }
     return false;
+}
+
+size_t sys_memory_version(void)
+{
+    return atomic_load(&own_version);
 }
 
 void *sys_memory(size_t bytes)

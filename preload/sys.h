@@ -61,6 +61,9 @@ void sys_memory_free(void *p, size_t bytes);
  * the last. What is taken or freed meanwhile may be told or not. */
 bool sys_memory_next(size_t *position, uintptr_t *start, uintptr_t *end);
 
+/* Changes whenever that does. */
+size_t sys_memory_version(void);
+
 /* Blocks all signals of the calling thread; give the result back to sys_signals_restore(). */
 uint64_t sys_signals_block(void);
 void sys_signals_restore(uint64_t mask);

@@ -48,6 +48,19 @@ static void write_name(struct rec_thread *t, enum seep_beside kind, uint32_t num
         rec_thread_unmark(t);
 }
 
+/* Where its stack lies: the analyser finds the mapping around it, at the end of which the thread's
+ * control block stands. */
+static void write_stack(struct rec_thread *t)
+{
+    uint8_t payload[3 * SEEP_VARINT_MAX];
+    uintptr_t pointer;
+    __asm__("mov %%fs:0, %0" : "=r"(pointer));
+    uint8_t *p = seep_put_varint(payload, t->number);
+    p = seep_put_varint(p, (uintptr_t)__builtin_frame_address(0));
+    p = seep_put_varint(p, pointer);
+    rec_row_beside(t, SEEP_BESIDE_THREAD_STACK, rec_clock_stamp(), payload, (size_t)(p - payload));
+}
+
 /* Runs among the destructors of a thread's thread-specific data, in the last of their rounds, so
  * that most of what other destructors free is still seen under this thread. What comes later is
  * recorded all the same. */
@@ -197,6 +210,7 @@ struct rec_thread *rec_thread_begin(void)
         char name[NAME_BYTES] = "";
         sys_call(SYS_prctl, PR_GET_NAME, name);
         write_name(t, SEEP_BESIDE_THREAD_START, t->number, t->tid, name);
+        write_stack(t);
         rec_thread_unmark(t);
         rec_thread_current = t;
         if (have_key)

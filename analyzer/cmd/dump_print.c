@@ -357,6 +357,14 @@ static void text_beside(struct strbuf *out, const struct beside_view *v)
     case SEEP_BESIDE_SUPPRESSIONS:
         strbuf_addf(out, " %s of suppressions", human_bytes(v->text.length).text);
         break;
+    case SEEP_BESIDE_OWN_MEMORY:
+        strbuf_addf(out, " the recorder's own memory: %s in %s ranges", human_bytes(v->bytes).text,
+                    human_count(v->count).text);
+        break;
+    case SEEP_BESIDE_THREAD_STACK:
+        strbuf_addf(out, " thread %" PRIu64 " has its stack around 0x%" PRIx64, v->thread,
+                    v->address);
+        break;
     default: break;
     }
 }
@@ -565,6 +573,15 @@ static void json_beside(struct strbuf *out, const struct beside_view *v)
         strbuf_addf(out, ",\"on\":%s", v->on ? "true" : "false");
         break;
     case SEEP_BESIDE_SUPPRESSIONS: json_text(out, ",\"text\":", &v->text); break;
+    case SEEP_BESIDE_OWN_MEMORY:
+        json_number(out, ",\"ranges\":", v->count);
+        json_number(out, ",\"bytes\":", v->bytes);
+        break;
+    case SEEP_BESIDE_THREAD_STACK:
+        json_number(out, ",\"about\":", v->thread);
+        json_address(out, ",\"address\":\"", v->address);
+        json_address(out, ",\"thread_pointer\":\"", v->thread_pointer);
+        break;
     default: break;
     }
 }
@@ -592,6 +609,8 @@ static const char *beside_name(enum seep_beside kind)
     case SEEP_BESIDE_IGNORE: return "ignore";
     case SEEP_BESIDE_IGNORE_THREAD: return "ignore-thread";
     case SEEP_BESIDE_SUPPRESSIONS: return "suppressions";
+    case SEEP_BESIDE_OWN_MEMORY: return "own-memory";
+    case SEEP_BESIDE_THREAD_STACK: return "thread-stack";
     default: return "beside";
     }
 }

@@ -158,13 +158,16 @@ static void look_at(struct sampler *s, struct sampler_process *p, const struct r
         p->gone = true;
         return;
     }
-    if (memory_is_due(p, now, rss) && !take_memory(p, spool, now)) {
+    bool mappings = mappings_are_due(p, now, rss) &&
+                    budget_ns(s) > (int64_t)(p->mappings_cost_ns + BUDGET_RESERVE);
+    if ((mappings || memory_is_due(p, now, rss)) && !take_memory(p, spool, now)) {
         p->gone = true;
         return;
     }
-    if (mappings_are_due(p, now, rss) &&
-        budget_ns(s) > (int64_t)(p->mappings_cost_ns + BUDGET_RESERVE))
+    if (mappings) {
         take_mappings(s, p, spool, now, rss);
+        take_memory(p, spool, clock_ns(CLOCK_MONOTONIC));
+    }
 }
 
 static void grow(struct sampler *s)

@@ -7,9 +7,10 @@
  * first second on; a MEMORY record where RSS has changed by 5 % since the last one, or none was
  * made for 1/64 of the process's age (100 ms to a minute); a MAPPINGS record, which costs some 10
  * ms per gigabyte, where RSS has changed so and the last one is 1/16 of the age ago (20 ms to half
- * a minute), or five minutes. All of it together may use 1 % of a core (plus 20 ms at once): after
- * a costly record nothing more is done until that has been made up for. So short runs get a close
- * picture, and long ones stay cheap and small.
+ * a minute), or five minutes. A MAPPINGS record stands between two MEMORY records, which tell when
+ * it began and ended, and what RSS did meanwhile. All of it together may use 1 % of a core (plus 20
+ * ms at once): after a costly record nothing more is done until that has been made up for. So short
+ * runs get a close picture, and long ones stay cheap and small.
  *
  * The end itself is not seen: a process's memory is gone before its parent is told. What the kernel
  * keeps, the peak, is recorded then. */

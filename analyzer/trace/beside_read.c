@@ -83,12 +83,13 @@ static bool read_map_call(struct beside_view *v, struct cursor *c)
     if (!get(c, &v->map_call) || !get(c, &allocator) || !get(c, &v->address) || !get(c, &v->bytes))
         return false;
     v->by_allocator = allocator != 0;
-    switch (v->map_call) {
-    case SEEP_MAP_MMAP: return get(c, &v->protection) && get(c, &ignored);
-    case SEEP_MAP_MUNMAP: return true;
-    case SEEP_MAP_MREMAP: return get(c, &v->new_address) && get(c, &v->new_bytes);
-    default: return false;
-    }
+    bool good =
+        v->map_call == SEEP_MAP_MUNMAP ||
+        (v->map_call == SEEP_MAP_MMAP && get(c, &v->protection) && get(c, &ignored)) ||
+        (v->map_call == SEEP_MAP_MREMAP && get(c, &v->new_address) && get(c, &v->new_bytes));
+    if (good && !get(c, &v->pc))
+        v->pc = 0; /* older recordings end here */
+    return good;
 }
 
 static bool read_graph(struct beside_view *v, struct cursor *c)
@@ -96,6 +97,19 @@ static bool read_graph(struct beside_view *v, struct cursor *c)
     return get(c, &v->number) && get(c, &v->state) && get(c, &v->trigger) &&
            get(c, &v->stopped_threads) && get(c, &v->missed_threads) && get(c, &v->held_ns) &&
            get(c, &v->fork_ns);
+}
+
+static bool read_own_memory(struct beside_view *v, struct cursor *c)
+{
+    uint64_t start, bytes;
+    if (!get(c, &v->count))
+        return false;
+    for (uint64_t i = 0; i < v->count; i++) {
+        if (!get(c, &start) || !get(c, &bytes))
+            return false;
+        v->bytes += bytes;
+    }
+    return true;
 }
 
 static bool read_payload(struct beside_view *v, struct cursor *c)
@@ -136,6 +150,9 @@ static bool read_payload(struct beside_view *v, struct cursor *c)
         v->on = on != 0;
         return true;
     case SEEP_BESIDE_SUPPRESSIONS: rest(c, &v->text); return true;
+    case SEEP_BESIDE_OWN_MEMORY: return read_own_memory(v, c);
+    case SEEP_BESIDE_THREAD_STACK:
+        return get(c, &v->thread) && get(c, &v->address) && get(c, &v->thread_pointer);
     default: return false;
     }
 }
@@ -158,4 +175,80 @@ bool beside_read(struct beside_view *out, const struct trace_beside *beside)
     memset(out, 0, sizeof *out);
     out->kind = beside->kind;
     return false;
+}
+
+/* ------------------------------------------------------------------ pages */
+
+static bool begin_pages(struct beside_pages *p, const struct trace_beside *beside,
+                        enum seep_beside kind)
+{
+    *p = (struct beside_pages){0};
+    if (beside->kind != kind || !beside->bytes)
+        return false;
+    p->at = beside->bytes;
+    p->end = beside->bytes + beside->length;
+    return true;
+}
+
+static bool take(struct beside_pages *p, uint64_t *out)
+{
+    return seep_get_varint(&p->at, p->end, out);
+}
+
+bool beside_pages_begin(struct beside_pages *p, const struct trace_beside *beside)
+{
+    return begin_pages(p, beside, SEEP_BESIDE_MAPPINGS) && take(p, &p->page_bytes) &&
+           p->page_bytes && take(p, &p->left);
+}
+
+bool beside_pages_mapping(struct beside_pages *p, struct beside_mapping *out)
+{
+    uint64_t gap, pages, length, skipped;
+    for (; p->runs_left; p->runs_left--)
+        if (!take(p, &skipped))
+            return false;
+    if (!p->left || !take(p, &gap) || !take(p, &pages) || !take(p, &out->protection) ||
+        !take(p, &length) || length > (uint64_t)(p->end - p->at))
+        return false;
+    p->left--;
+    out->name = (struct beside_text){(const char *)p->at, (size_t)length};
+    p->at += length;
+    out->start = p->mapping_end + gap * p->page_bytes;
+    out->end = out->start + pages * p->page_bytes;
+    if (!take(p, &p->runs_left))
+        return false;
+    out->runs = p->runs_left;
+    p->address = out->start;
+    p->mapping_end = out->end;
+    return true;
+}
+
+bool beside_pages_run(struct beside_pages *p, uint64_t *start, uint64_t *end,
+                      enum seep_residency *kind)
+{
+    uint64_t run;
+    if (!p->runs_left || !take(p, &run))
+        return false;
+    p->runs_left--;
+    *kind = (enum seep_residency)(run & 3);
+    *start = p->address;
+    uint64_t most = (p->mapping_end - p->address) / p->page_bytes;
+    p->address += ((run >> 2) < most ? run >> 2 : most) * p->page_bytes;
+    *end = p->address;
+    return true;
+}
+
+bool beside_own_begin(struct beside_pages *p, const struct trace_beside *beside)
+{
+    return begin_pages(p, beside, SEEP_BESIDE_OWN_MEMORY) && take(p, &p->left);
+}
+
+bool beside_own_next(struct beside_pages *p, uint64_t *start, uint64_t *end)
+{
+    uint64_t bytes;
+    if (!p->left || !take(p, start) || !take(p, &bytes))
+        return false;
+    p->left--;
+    *end = *start + bytes;
+    return true;
 }

@@ -483,6 +483,8 @@ static enum seep_err take_record(struct unite *u, struct process *p, struct err 
     case SEEP_BESIDE_INHERITED:
     case SEEP_BESIDE_MAP_CALL:
     case SEEP_BESIDE_IGNORE:
+    case SEEP_BESIDE_OWN_MEMORY:
+    case SEEP_BESIDE_THREAD_STACK:
     case SEEP_BESIDE_IGNORE_THREAD: return SEEP_OK; /* of addresses and numbers that are gone */
     case SEEP_BESIDE_THREAD_START:
     case SEEP_BESIDE_THREAD_END:

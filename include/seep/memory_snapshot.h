@@ -95,11 +95,29 @@ struct seep_mapping {
     size_t name_length; /* 0: anonymous */
 };
 
-/* True for the mappings whose residency is recorded: private and writable. */
+/* A mapping of the recorder's: its name ends in ".spool/FILE". */
+static inline bool seep_mapping_in_spool(const struct seep_mapping *m)
+{
+    static const char folder[] = ".spool";
+    size_t end = m->name_length, length = sizeof folder - 1;
+    while (end > 0 && m->name[end - 1] != '/')
+        end--;
+    if (end-- <= length)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (m->name[end - length + i] != folder[i])
+            return false;
+    return true;
+}
+
+/* True for the mappings whose residency is recorded: private ones that can be accessed at all, for
+ * those that are only read have private pages too (what the loader wrote and then protected), and
+ * the recorder's own shared ones. */
 static inline bool seep_mapping_has_runs(const struct seep_mapping *m)
 {
-    return (m->protection & (SEEP_PROTECTION_WRITE | SEEP_PROTECTION_SHARED)) ==
-           SEEP_PROTECTION_WRITE;
+    if (m->protection & SEEP_PROTECTION_SHARED)
+        return seep_mapping_in_spool(m);
+    return m->protection && m->start >> 63 == 0; /* not the kernel's [vsyscall] */
 }
 
 static inline uint64_t seep_text_hex(const char **p, const char *end)

@@ -134,6 +134,9 @@ enum seep_beside {
                                          purpose; 0: no more */
     SEEP_BESIDE_SUPPRESSIONS = 22,    /* text: suppressions in LeakSanitizer's syntax that the
                                          program brings; several are parts of one text */
+    SEEP_BESIDE_OWN_MEMORY = 23,      /* where the recorder's own memory lies: layout below */
+    SEEP_BESIDE_THREAD_STACK = 24,    /* varint thread, varint stack pointer, varint thread pointer:
+                                         addresses in its stack, and at the end of that */
 };
 
 /* SEEP_BESIDE_MODULE: varint generation, base (load bias), start, end; varint length and text of
@@ -145,7 +148,10 @@ enum seep_beside {
  * varint protection (1 read, 2 write, 4 execute, 8 shared); varint length and text of its name as
  * in /proc/PID/maps ("" for anonymous); varint run count; each run varint pages << 2 | enum
  * seep_residency. Runs cover the mapping from its start, pages behind the last run are absent; only
- * private writable mappings have any.
+ * private mappings that can be accessed have any, and shared ones of the spool's files.
+ *
+ * SEEP_BESIDE_OWN_MEMORY: varint count, each varint address, varint bytes: all that is the
+ * recorder's own, but for mappings of the spool's files.
  *
  * SEEP_BESIDE_INHERITED: the blocks that a forked child has from its parent are the trace's first
  * events, ALLOC with the flag INHERITED, by age. varint number of the first event told of; varint
@@ -161,7 +167,8 @@ enum seep_residency {
 
 /* SEEP_BESIDE_MAP_CALL: varint enum seep_map_call, varint 1 if the allocator called, else 0; varint
  * address, varint bytes; MMAP: varint PROT_ bits, varint MAP_ bits; MREMAP: varint new address,
- * varint new bytes. Calls that failed are not told. Readers ignore what follows.
+ * varint new bytes. Calls that failed are not told. Behind it: varint return address of the
+ * call. Readers ignore what follows.
  *
  * SEEP_BESIDE_GRAPH: varint number, from 1, of the snapshot, varint enum seep_graph_state, varint
  * enum seep_graph_trigger; varint threads stopped, varint threads that did not answer in time;

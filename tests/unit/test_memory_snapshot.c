@@ -139,6 +139,10 @@ static void reads_maps(void **state)
         "what is this\n"
         "7f0000000000-7f0000001000 rwxs 00001000 00:05 77                         /dev/zero "
         "(deleted)\n"
+        "7f0000002000-7f0000003000 rw-s 00000000 00:05 78                         /a "
+        "b.spool/tails\n"
+        "7f0000003000-7f0000004000 rw-s 00000000 00:05 79                         /b.spoolx/tails\n"
+        "7f0000004000-7f0000005000 ---p 00000000 00:00 0 \n"
         "7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0                          [stack]\n"
         "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
         "7f1000000000-7f10000";
@@ -149,9 +153,12 @@ static void reads_maps(void **state)
         unsigned protection;
         bool runs;
     } expected[] = {
-        {0x55d0c0a00000, 0x55d0c0a02000, "/usr/bin/my prog", 1, false},
+        {0x55d0c0a00000, 0x55d0c0a02000, "/usr/bin/my prog", 1, true},
         {0x55d0c0a02000, 0x55d0c0a05000, "", 3, true},
         {0x7f0000000000, 0x7f0000001000, "/dev/zero (deleted)", 15, false},
+        {0x7f0000002000, 0x7f0000003000, "/a b.spool/tails", 11, true},
+        {0x7f0000003000, 0x7f0000004000, "/b.spoolx/tails", 11, false},
+        {0x7f0000004000, 0x7f0000005000, "", 0, false},
         {0x7ffd00000000, 0x7ffd00021000, "[stack]", 3, true},
         {0xffffffffff600000, 0xffffffffff601000, "[vsyscall]", 4, false},
     };
