@@ -271,6 +271,7 @@ static int parse(struct cli *cli, char **argv, int argc)
             options_end = options_end || cli->command->stop_at_argument;
         } else if (strcmp(argv[i], "--") == 0) {
             options_end = true;
+            cli->before_dashes = cli->argument_count;
         } else if (argv[i][1] == '-') {
             status = parse_long(cli, argv, &i);
         } else {
@@ -284,7 +285,7 @@ static int parse(struct cli *cli, char **argv, int argc)
 
 static int run_command(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli cli = {.command = command};
+    struct cli cli = {.command = command, .before_dashes = -1};
     int status = parse(&cli, argv, argc);
     if (cli_flag(&cli, help_option.name)) {
         cli_help(stdout, command);

@@ -43,6 +43,7 @@ struct cli {
     size_t given_count;
     char **arguments; /* what is left, NULL-ended */
     int argument_count;
+    int before_dashes; /* how many of them stand before "--"; -1: there was none */
 };
 
 struct cli_command {

@@ -23,6 +23,7 @@ static const struct {
     {"seep.growth", text_growth},
     {"seep.sites", text_sites},
     {"seep.calls", text_calls},
+    {"seep.diff", text_diff},
     {"seep.check", text_check},
     {"seep.heap", text_heap},
     /* clang-format on */
@@ -349,6 +350,7 @@ static const char *ascii_for(uint32_t c)
     case 0x2013: return "-"; /* en dash */
     case 0x2026: return "...";
     case 0xb7: return "-"; /* middle dot */
+    case 0x2192: return "->";
     case 0x2190: return "<-";
     default: return "?";
     }
