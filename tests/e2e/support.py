@@ -20,6 +20,7 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.realpath(os.environ.get("SEEP_BUILD", os.path.join(ROOT, "build")))
 SEEP = os.path.join(BUILD, "seep")
 LIBSEEP = os.path.join(BUILD, "libseep.so")
+TRACE_MAKER = os.path.join(BUILD, "tests", "e2e", "trace_maker")
 INCLUDE = os.path.join(ROOT, "include")
 SAMPLES = os.path.join(ROOT, "samples")
 WORKLOADS = os.path.join(ROOT, "tests", "workloads")
@@ -102,6 +103,13 @@ class TestCase(unittest.TestCase):
         if done.returncode != 0:  # no failure of what is tested
             raise RuntimeError(f"{source}: {done.stderr}")
         return self.path(name)
+
+    def make_trace(self, script, name="made.seep"):
+        """A trace of what a script tells (see trace_maker.c), made once for each name; its path."""
+        path = self.path(name)
+        if not os.path.exists(path):
+            run([TRACE_MAKER, path], check=0, input=script)
+        return path
 
     def record(self, args, trace="out.seep", options=(), check=0, **more):
         """Runs `args` under `seep run`; returns a Recording. A negative status means a signal."""

@@ -9,7 +9,6 @@ import unittest
 
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 FAILED, UNDECIDED, UNREADABLE = 23, 3, 2
 
 # Two call sites below one caller: 3 blocks of 4000, 300 and 50 bytes, and one of 10.
@@ -51,10 +50,7 @@ int main(int argc, char **argv)
 
 class Checking(support.TestCase):
     def make(self, script=SCENE, name="made.seep"):
-        path = self.path(name)
-        if not os.path.exists(path):
-            support.run([MAKER, path], check=0, input=script, stdin=None)
-        return path
+        return self.make_trace(script, name)
 
     def check(self, *args, status=0):
         return support.run([support.SEEP, "check", *args], check=status).stdout

@@ -10,7 +10,6 @@ import unittest
 import support
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 
 # 200 blocks, each freed 100 blocks later, over 20 us steps; marks around the middle.
 SCRIPT = "fact 4 /b/x\nfact 7 h\nthread 1 7 main\nroot 1\nnode 2 1 0x1000\nnode 3 1 0x2000\n" + "".join(
@@ -44,9 +43,7 @@ class Cutting(support.TestCase):
         return path if check == 0 else done
 
     def made(self, script=SCRIPT):
-        path = self.path("made.seep")
-        support.run([MAKER, path], check=0, input=script, stdin=None)
-        return path
+        return self.make_trace(script)
 
     def assert_same(self, one, other, within_ns=2000):
         if isinstance(one, list):

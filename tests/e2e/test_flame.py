@@ -8,7 +8,6 @@ import xml.etree.ElementTree as xml
 
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 SVG = "{http://www.w3.org/2000/svg}"
 
 # main calls a and b: a has 600 bytes at the peak, b 300; b's are freed, then a makes 100 more.
@@ -28,10 +27,7 @@ alloc z 4000000 1 3 0x10400 100 104 malloc
 
 class Drawing(support.TestCase):
     def make(self):
-        path = self.path("made.seep")
-        if not os.path.exists(path):
-            support.run([MAKER, path], check=0, input=SCENE, stdin=None)
-        return path
+        return self.make_trace(SCENE)
 
     def flame(self, *args, check=0):
         return support.run([support.SEEP, "flame", *args], check=check)

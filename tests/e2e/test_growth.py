@@ -11,7 +11,6 @@ import unittest
 
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 SCENARIOS = os.path.join(support.ROOT, "tests", "growth", "scenarios.h")
 MS = 1000000
 
@@ -30,8 +29,7 @@ def columns(line):
 
 class Growth(support.TestCase):
     def make(self, script, name="made.seep"):
-        support.run([MAKER, self.path(name)], check=0, input=STACKS + script, stdin=None)
-        return self.path(name)
+        return self.make_trace(STACKS + script, name)
 
     def steady(self):
         """1000 blocks of 1000 bytes, one each ms, at one site; at the other 200 kB for half of it;

@@ -9,7 +9,6 @@ import unittest
 import support
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 COUNTS = ("allocations", "frees", "reallocations", "allocated_bytes", "failed")
 
 
@@ -39,9 +38,7 @@ class Merging(support.TestCase):
         return support.Recording(path) if check == 0 else done
 
     def made(self, name, *args, **more):
-        path = self.path(name)
-        support.run([MAKER, path], check=0, input=script(*args, **more), stdin=None)
-        return path
+        return self.make_trace(script(*args, **more), name)
 
     def family(self):
         """The program, its traces, and the truth it printed: blocks made by (pid, image)."""

@@ -17,7 +17,6 @@ import unittest
 
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 
 # Two call sites below one caller, a block that is freed, one that changes, a failure.
 SCENE = r"""
@@ -47,9 +46,7 @@ class Made(support.TestCase):
     """Has traces made of scripts."""
 
     def make(self, script=SCENE, name="made.seep"):
-        path = self.path(name)
-        support.run([MAKER, path], check=0, input=script, stdin=None)
-        return path
+        return self.make_trace(script, name)
 
     def seep(self, *args, check=0, **options):
         return support.run([support.SEEP, *args], check=check, **options)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fake_trace.h"
+#include "result_path.h"
 #include "growth_oracle.h"
 #include "analysis/growth.h"
 #include "analysis/growth_class.h"
@@ -112,31 +113,9 @@ static struct result *analyse(struct program *p, struct growth_options options)
     return tree;
 }
 
-static const struct result *get(const struct result *r, const char *path)
+static uint64_t item_number(const struct result *r, const char *path, size_t i)
 {
-    char name[64];
-    while (*path) {
-        size_t n = strcspn(path, ".");
-        memcpy(name, path, n);
-        name[n] = '\0';
-        r = result_get(r, name);
-        if (!r)
-            fail_msg("no field %s", path);
-        path += n + (path[n] == '.');
-    }
-    return r;
-}
-
-static uint64_t number(const struct result *r, const char *path)
-{
-    return get(r, path)->u.count;
-}
-
-static uint64_t item(const struct result *r, const char *path, size_t i)
-{
-    const struct result *value = result_at(get(r, path), i);
-    assert_non_null(value);
-    return value->u.count;
+    return item(r, path, i)->u.count;
 }
 
 /* ------------------------------------------------------------------ against the oracle */
@@ -150,14 +129,14 @@ static void check_series(const struct result *tree, const struct oracle *o)
     for (size_t i = 0; i < count; i++) {
         uint64_t from = o->start_ns + i * width;
         struct oracle_bucket b = oracle_bucket(o, from, from + width, ORACLE_ANY);
-        assert_int_equal(item(tree, "series.max_bytes", i), b.max_bytes);
-        assert_int_equal(item(tree, "series.min_bytes", i), b.min_bytes);
-        assert_int_equal(item(tree, "series.last_bytes", i), b.last_bytes);
-        assert_int_equal(item(tree, "series.max_blocks", i), b.max_blocks);
-        assert_int_equal(item(tree, "series.last_blocks", i), b.last_blocks);
-        assert_int_equal(item(tree, "series.allocations", i), b.allocations);
-        assert_int_equal(item(tree, "series.frees", i), b.frees);
-        assert_int_equal(item(tree, "series.allocated_bytes", i), b.allocated_bytes);
+        assert_int_equal(item_number(tree, "series.max_bytes", i), b.max_bytes);
+        assert_int_equal(item_number(tree, "series.min_bytes", i), b.min_bytes);
+        assert_int_equal(item_number(tree, "series.last_bytes", i), b.last_bytes);
+        assert_int_equal(item_number(tree, "series.max_blocks", i), b.max_blocks);
+        assert_int_equal(item_number(tree, "series.last_blocks", i), b.last_blocks);
+        assert_int_equal(item_number(tree, "series.allocations", i), b.allocations);
+        assert_int_equal(item_number(tree, "series.frees", i), b.frees);
+        assert_int_equal(item_number(tree, "series.allocated_bytes", i), b.allocated_bytes);
     }
 }
 
@@ -188,7 +167,7 @@ static void check_sites(const struct program *p, const struct result *tree, cons
         for (size_t b = 0; b < count; b++) {
             uint64_t from = o->start_ns + b * width;
             struct oracle_bucket bucket = oracle_bucket(&one, from, from + width, 1);
-            assert_int_equal(item(site, "series.max_bytes", b), bucket.max_bytes);
+            assert_int_equal(item_number(site, "series.max_bytes", b), bucket.max_bytes);
             end = bucket.last_bytes;
         }
         assert_int_equal(number(site, "end_bytes"), end);

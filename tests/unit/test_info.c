@@ -8,30 +8,11 @@
 #include <cmocka.h>
 
 #include "fake_trace.h"
+#include "result_path.h"
 #include "analysis/completeness.h"
 #include "analysis/info.h"
 
 #include <signal.h>
-
-static const struct result *get(const struct result *r, const char *path)
-{
-    char name[64];
-    while (*path) {
-        size_t n = strcspn(path, ".");
-        memcpy(name, path, n);
-        name[n] = '\0';
-        r = result_get(r, name);
-        if (!r)
-            fail_msg("no field %s", path);
-        path += n + (path[n] == '.');
-    }
-    return r;
-}
-
-static const char *text(const struct result *r, const char *path)
-{
-    return get(r, path)->type == RESULT_TEXT ? get(r, path)->u.text : NULL;
-}
 
 static void check_count(const struct result *r, const char *path, uint64_t expected)
 {

@@ -9,45 +9,11 @@
 #include <cmocka.h>
 
 #include "fake_trace.h"
+#include "result_path.h"
 #include "analysis/leaks.h"
 #include "util/strbuf.h"
 
 #include <stdio.h>
-
-/* ------------------------------------------------------------------ looking into trees */
-
-static const struct result *get(const struct result *r, const char *path)
-{
-    char name[64];
-    while (*path) {
-        size_t n = strcspn(path, ".");
-        memcpy(name, path, n);
-        name[n] = '\0';
-        r = result_get(r, name);
-        if (!r)
-            fail_msg("no field %s", path);
-        path += n + (path[n] == '.');
-    }
-    return r;
-}
-
-static uint64_t number(const struct result *r, const char *path)
-{
-    return get(r, path)->u.count;
-}
-
-static const char *text(const struct result *r, const char *path)
-{
-    const struct result *t = get(r, path);
-    return t->type == RESULT_TEXT ? t->u.text : NULL;
-}
-
-static const struct result *site(const struct result *r, size_t i)
-{
-    const struct result *s = result_at(get(r, "sites"), i);
-    assert_non_null(s);
-    return s;
-}
 
 /* ------------------------------------------------------------------ a random program */
 
@@ -374,7 +340,7 @@ static void check_question(struct program *p, const struct question *q)
     assert_int_equal(result_length(get(r, "sites")), count);
     uint64_t blocks = 0, bytes = 0, last = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
-        const struct result *got = site(r, i);
+        const struct result *got = item(r, "sites", i);
         struct strbuf key = {0};
         key_in_tree(got, q->by, &key);
         size_t at = 0;
@@ -500,7 +466,7 @@ static void describes_a_site(void **state)
     assert_int_equal(number(r, "total.peak_live_bytes"), 1200);
     assert_int_equal(number(r, "total.peak_time_ns"), 450);
     assert_true(get(r, "total.share_of_peak_percent")->u.real == 100.0 * 200 / 1200);
-    const struct result *unknown = site(r, 0), *a = site(r, 1);
+    const struct result *unknown = item(r, "sites", 0), *a = item(r, "sites", 1);
     assert_string_equal(text(unknown, "name"), "(unknown)");
     assert_int_equal(result_length(get(unknown, "frames")), 0);
     assert_string_equal(text(a, "name"), "a");
@@ -544,8 +510,8 @@ static void shows_the_heaviest_stack(void **state)
     fake_alloc(&s.trace, 1, 1, light[1], 20, SEEP_CALL_MALLOC, 0);
     struct result *r = analyse(&s, &(struct leaks_options){.by = SITE_BY_FUNCTION});
     assert_int_equal(result_length(get(r, "sites")), 1);
-    assert_int_equal(number(site(r, 0), "stacks"), 3);
-    assert_string_equal(text(result_at(get(site(r, 0), "frames"), 1), "function"), "b");
+    assert_int_equal(number(item(r, "sites", 0), "stacks"), 3);
+    assert_string_equal(text(result_at(get(item(r, "sites", 0), "frames"), 1), "function"), "b");
     result_free(r);
     release_small(&s);
 }
@@ -566,7 +532,7 @@ static void flags_frames_and_cuts_depth(void **state)
     fake_alloc(&s.trace, 1, 1, leaf, 8, SEEP_CALL_MALLOC, 0);
     for (unsigned depth = 0; depth <= 3; depth++) {
         struct result *r = analyse(&s, &(struct leaks_options){.depth = depth});
-        const struct result *a = site(r, 0), *list = get(a, "frames");
+        const struct result *a = item(r, "sites", 0), *list = get(a, "frames");
         assert_int_equal(result_length(list), depth ? depth : 3);
         assert_int_equal(number(a, "hidden_frames"), depth ? 3 - depth : 0);
         assert_true(get(a, "cut")->u.boolean);
@@ -618,7 +584,7 @@ static void hides_what_is_small_or_too_much(void **state)
         struct strbuf names = {0};
         strbuf_adds(&names, "");
         for (size_t k = 0; k < result_length(get(r, "sites")); k++)
-            strbuf_addf(&names, "%s ", text(site(r, k), "name"));
+            strbuf_addf(&names, "%s ", text(item(r, "sites", k), "name"));
         assert_string_equal(names.text ? names.text : "", cases[i].shown);
         assert_int_equal(number(r, "hidden.sites"), cases[i].hidden_sites);
         assert_int_equal(number(r, "hidden.blocks"), cases[i].hidden_blocks);
@@ -646,8 +612,8 @@ static void suppresses(void **state)
     for (int run = 0; run < 2; run++) { /* counts begin anew */
         struct result *r = analyse(&s, &options);
         assert_int_equal(result_length(get(r, "sites")), 1);
-        assert_string_equal(text(site(r, 0), "name"), "main");
-        assert_true(get(site(r, 0), "share_percent")->u.real == 100.0);
+        assert_string_equal(text(item(r, "sites", 0), "name"), "main");
+        assert_true(get(item(r, "sites", 0), "share_percent")->u.real == 100.0);
         assert_int_equal(number(r, "total.bytes"), 1724);
         assert_int_equal(number(r, "matched.bytes"), 500);
         assert_int_equal(number(r, "suppressed.sites"), 1);
@@ -669,10 +635,10 @@ static void suppresses(void **state)
     options.show_builtin = true;
     struct result *r = analyse(&s, &options);
     assert_int_equal(result_length(get(r, "sites")), 2);
-    assert_string_equal(text(site(r, 0), "name"), "_IO_file_doallocate");
-    assert_true(get(site(r, 0), "builtin")->u.boolean);
-    assert_non_null(text(site(r, 0), "suppressed"));
-    assert_null(text(site(r, 1), "suppressed"));
+    assert_string_equal(text(item(r, "sites", 0), "name"), "_IO_file_doallocate");
+    assert_true(get(item(r, "sites", 0), "builtin")->u.boolean);
+    assert_non_null(text(item(r, "sites", 0), "suppressed"));
+    assert_null(text(item(r, "sites", 1), "suppressed"));
     assert_int_equal(number(r, "matched.bytes"), 1524);
     result_free(r);
     options.show_builtin = false;
@@ -680,8 +646,8 @@ static void suppresses(void **state)
     options.by = SITE_BY_MODULE;
     r = analyse(&s, &options); /* main and a lie in one module, but a is marked */
     assert_int_equal(result_length(get(r, "sites")), 2);
-    assert_string_equal(text(site(r, 1), "suppressed"), "^a$");
-    assert_false(get(site(r, 1), "builtin")->u.boolean);
+    assert_string_equal(text(item(r, "sites", 1), "suppressed"), "^a$");
+    assert_false(get(item(r, "sites", 1), "builtin")->u.boolean);
     result_free(r);
     suppressions_free(set);
     release_small(&s);
@@ -818,9 +784,9 @@ static void survives_gaps_and_many_threads(void **state)
     struct result *r = analyse(&s, &(struct leaks_options){0});
     assert_int_equal(number(r, "total.blocks"), 36);
     assert_int_equal(number(r, "matched.blocks"), 36);
-    assert_int_equal(number(site(r, 0), "thread_count"), 20);
-    assert_int_equal(result_length(get(site(r, 0), "threads")), 8);
-    assert_int_equal(result_at(get(site(r, 0), "threads"), 7)->u.integer, 8);
+    assert_int_equal(number(item(r, "sites", 0), "thread_count"), 20);
+    assert_int_equal(result_length(get(item(r, "sites", 0), "threads")), 8);
+    assert_int_equal(result_at(get(item(r, "sites", 0), "threads"), 7)->u.integer, 8);
     result_free(r);
     release_small(&s);
 }
