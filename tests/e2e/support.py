@@ -31,7 +31,7 @@ VALGRIND = ["valgrind", "--leak-check=no", "--run-libc-freeres=no", "--run-cxx-f
 # Options of `seep leaks` that show every site with its whole stack.
 EVERYTHING = ("--top=all", "--depth=all", "--show-builtin")
 
-TIMEOUT = 240  # seconds; below meson's, so that a hang is reported with its command
+TIMEOUT = 500  # seconds; below meson's, so that a hang is reported with its command
 
 
 def run(args, check=None, **options):
