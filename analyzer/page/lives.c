@@ -6,12 +6,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
+#include <zlib.h>
 
 /* Compressed: with base64 a third more. A page is to be mailed. */
 #define ROOM_BYTES ((size_t)5 << 20)
 #define MOST_PLACES 100000 /* a browser is to open the page at once */
-#define LEVEL 6 /* of zstd, to see whether it fits; the page's own is slower and better */
 #define FIRST_SHARE 2e-6
 #define LAST_SHARE 0.01
 
@@ -273,13 +272,15 @@ void lives_write(struct bytes *out, const struct lives *lives, const struct plac
 
 /* ------------------------------------------------------------------ the section */
 
-static bool fits(const struct bytes *b)
+static bool is_mailable(const struct bytes *b)
 {
-    size_t bound = ZSTD_compressBound(b->length);
-    void *room = mem_alloc(bound);
-    size_t length = ZSTD_compress(room, bound, b->data, b->length, LEVEL);
+    uLongf length = compressBound(b->length);
+    void *room = mem_alloc(length);
+    /* the page's own compression is slower, and better */
+    bool fits =
+        compress2(room, &length, b->data, b->length, Z_BEST_SPEED) == Z_OK && length <= ROOM_BYTES;
     free(room);
-    return !ZSTD_isError(length) && length <= ROOM_BYTES;
+    return fits;
 }
 
 void places_fit(struct places *p, struct lives *lives)
@@ -292,7 +293,7 @@ void places_fit(struct places *p, struct lives *lives)
         if (p->count > MOST_PLACES)
             continue;
         lives_write(&bytes, lives, p);
-        done = fits(&bytes);
+        done = is_mailable(&bytes);
         bytes_release(&bytes);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A section stands in the page as <script type="application/octet-stream" data-section="NAME">,
- * compressed by zstd, in base64; data-bytes is its length before that. */
+ * compressed as zlib does, which browsers undo by themselves, in base64. */
 #include "page/page.h"
 
 #include "util/mem.h"
@@ -9,9 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
+#include <zlib.h>
 
-#define LEVEL 15            /* of zstd: 19 takes four times as long for some percent */
 #define PLACE "<!--DATA-->" /* of the sections in the page */
 
 static void add_base64(struct strbuf *out, const uint8_t *bytes, size_t length)
@@ -30,18 +29,14 @@ static void add_base64(struct strbuf *out, const uint8_t *bytes, size_t length)
 static enum seep_err add_section(struct strbuf *out, const char *name, const struct strbuf *bytes,
                                  struct err *err)
 {
-    size_t bound = ZSTD_compressBound(bytes->length);
-    uint8_t *packed = mem_alloc(bound);
-    size_t length = ZSTD_compress(packed, bound, bytes->text, bytes->length, LEVEL);
-    if (ZSTD_isError(length)) {
+    uLongf length = compressBound(bytes->length);
+    uint8_t *packed = mem_alloc(length);
+    if (compress2(packed, &length, (const Bytef *)bytes->text, bytes->length, Z_BEST_COMPRESSION) !=
+        Z_OK) {
         free(packed);
-        return err_set(err, SEEP_ERR_MEMORY, ERR_NO_OFFSET, "section %s: %s", name,
-                       ZSTD_getErrorName(length));
+        return err_set(err, SEEP_ERR_MEMORY, ERR_NO_OFFSET, "section %s", name);
     }
-    strbuf_addf(out,
-                "<script type=\"application/octet-stream\" data-section=\"%s\" "
-                "data-bytes=\"%zu\">",
-                name, bytes->length);
+    strbuf_addf(out, "<script type=\"application/octet-stream\" data-section=\"%s\">", name);
     add_base64(out, packed, length);
     strbuf_adds(out, "</script>\n");
     free(packed);

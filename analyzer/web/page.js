@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 import "./page.css";
 
 import { readLives } from "./data/lives.js";
-import { hasSection, sectionBytes, sectionJson } from "./data/sections.js";
+import { hasSection, sectionBytes, sectionJson, unpackSections } from "./data/sections.js";
 import { Selections } from "./data/selection.js";
 import { linkTo, onShow, show, state } from "./data/state.js";
 import { makeTree } from "./data/tree.js";
@@ -153,8 +153,9 @@ function selectNs(from_ns, to_ns, changes = {}) {
     show({ from: whole ? null : from, to: whole ? null : to, ...changes });
 }
 
-function start() {
+async function start() {
     useTheme();
+    await unpackSections();
     page.lives = readLives(sectionBytes("lives"));
     page.tree = makeTree(page.lives);
     page.selections = new Selections(page.lives, page.tree);
@@ -178,12 +179,10 @@ function start() {
     document.documentElement.dataset.ready = String(Math.round(performance.now()));
 }
 
-try {
-    start();
-} catch (trouble) {
+start().catch((trouble) => {
     clear(app, h("div.warning", { role: "alert" },
-        `The report could not be shown: ${trouble.message}`));
+        `The report could not be shown, which takes a browser of 2023 or later: ${trouble.message}`));
     throw trouble;
-}
+});
 // for tests and for the curious
 window.seepReport = page;

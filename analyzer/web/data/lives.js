@@ -21,24 +21,31 @@ class Cursor {
         } while (byte >= 0x80);
         return value;
     }
-    signed() {
-        const v = this.next();
-        return v % 2 ? -(v + 1) / 2 : v / 2;
-    }
-    column(Type, count) {
-        const out = new Type(count);
-        for (let i = 0; i < count; i++)
-            out[i] = this.next();
+    // Millions of numbers, most of them a byte long.
+    column(Type, count, from = 0) {
+        const out = new Type(from + count), bytes = this.bytes;
+        let at = this.at;
+        for (let i = from; i < from + count; i++) {
+            let byte = bytes[at++], value = byte & 0x7f;
+            for (let scale = 128; byte >= 0x80; scale *= 128) {
+                byte = bytes[at++];
+                value += (byte & 0x7f) * scale;
+            }
+            out[i] = value;
+        }
+        this.at = at;
         return out;
     }
 }
 
+const unzigzag = (v) => v % 2 ? -(v + 1) / 2 : v / 2;
+
 function readBorders(c) {
     const count = c.next();
     const numbers = c.column(Float64Array, count);
-    const times = new Float64Array(count);
-    for (let i = 0; i < count; i++)
-        times[i] = c.signed() + (i ? times[i - 1] : 0);
+    const times = c.column(Float64Array, count).map(unzigzag);
+    for (let i = 1; i < count; i++)
+        times[i] += times[i - 1];
     for (let i = 1; i < count; i++)
         numbers[i] += numbers[i - 1];
     return { numbers, times, bytes: c.column(Float64Array, count),
@@ -58,12 +65,7 @@ function readTexts(c) {
 // Place 0 is the root; a parent's number is smaller than its children's.
 function readPlaces(c) {
     const count = c.next();
-    const of = (Type) => {
-        const out = new Type(count + 1);
-        for (let i = 1; i <= count; i++)
-            out[i] = c.next();
-        return out;
-    };
+    const of = (Type) => c.column(Type, count, 1);
     const parent = of(Uint32Array);
     for (let i = 1; i <= count; i++)
         parent[i] = i - parent[i];
@@ -86,11 +88,11 @@ function readRows(c, intervals) {
         ended[i] = ended[i] % 2 ? never : born[i] + ended[i] / 2;
     }
     const blocks = c.column(Uint32Array, count), temporary = c.column(Uint32Array, count);
-    const bytes = new Float64Array(count);
+    const bytes = c.column(Float64Array, count);
     for (let i = 0, each = 0; i < count; i++) {
-        blocks[i]++;
-        bytes[i] = c.signed() + each * blocks[i];
-        each = Math.floor(bytes[i] / blocks[i]);
+        const n = ++blocks[i];
+        bytes[i] = unzigzag(bytes[i]) + each * n;
+        each = n === 1 ? bytes[i] : Math.floor(bytes[i] / n);
     }
     return { count, key, born, ended, blocks, temporary, bytes, processEnd };
 }

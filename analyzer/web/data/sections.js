@@ -1,34 +1,38 @@
 // SPDX-License-Identifier: MIT
-// The sections of data that the page carries (analyzer/page/page.c), unpacked when asked for.
-import { decompress } from "fzstd";
+// The sections of data that the page carries (analyzer/page/page.c).
 
-const packed = new Map([...document.querySelectorAll("script[data-section]")]
-    .map((element) => [element.dataset.section, element]));
-const kept = new Map();
+const unpacked = new Map(), parsed = new Map();
+
+async function unpack(element) {
+    const text = atob(element.textContent);
+    const packed = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++)
+        packed[i] = text.charCodeAt(i);
+    element.textContent = ""; // megabytes that nobody needs any more
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Unpacks all of them, for the functions below.
+export async function unpackSections() {
+    const elements = [...document.querySelectorAll("script[data-section]")];
+    const all = await Promise.all(elements.map(unpack));
+    elements.forEach((element, i) => unpacked.set(element.dataset.section, all[i]));
+}
 
 export function hasSection(name) {
-    return packed.has(name);
+    return unpacked.has(name);
 }
 
-// The section's bytes; null where the page has no such section.
+// The section's bytes; undefined where the page has no such section.
 export function sectionBytes(name) {
-    const found = packed.get(name);
-    if (!found)
-        return null;
-    const text = atob(found.textContent);
-    const raw = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++)
-        raw[i] = text.charCodeAt(i);
-    const bytes = decompress(raw, new Uint8Array(Number(found.dataset.bytes)));
-    found.textContent = ""; // megabytes that nobody needs any more
-    return bytes;
+    return unpacked.get(name);
 }
 
-// The section as JSON, parsed once.
+// The section as JSON, parsed once; null where the page has no such section.
 export function sectionJson(name) {
-    if (!kept.has(name)) {
-        const bytes = sectionBytes(name);
-        kept.set(name, bytes ? JSON.parse(new TextDecoder().decode(bytes)) : null);
-    }
-    return kept.get(name);
+    if (!parsed.has(name))
+        parsed.set(name, hasSection(name)
+            ? JSON.parse(new TextDecoder().decode(unpacked.get(name))) : null);
+    return parsed.get(name);
 }

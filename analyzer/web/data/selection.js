@@ -4,7 +4,7 @@
 import { classesBetween, costsBetween, peakBorder } from "./lives.js";
 import { functionCosts, nodeCosts } from "./tree.js";
 
-const KEPT = 8; // windows whose sums are kept: one goes back and forth
+const KEPT = 6; // windows whose sums are kept: one goes back and forth
 
 export class Selection {
     constructor(lives, tree, from, to) {

@@ -9,7 +9,9 @@ export function makeTree(lives) {
     const count = places.count;
     const nodeOf = new Uint32Array(count); // of a place
     const parent = [0], functionOf = [0], functions = [{ name: ROOT, module: null, short: ROOT }];
-    const functionIds = new Map(), nodes = new Map();
+    const functionIds = new Map();
+    const hashSize = 2 ** Math.ceil(Math.log2(count * 2 + 2));
+    const slots = new Uint32Array(hashSize); // nodes by parent and function; 0: free
     const idOf = (name, module, special) => {
         const key = special || name * texts.length + module;
         if (!functionIds.has(key)) {
@@ -23,11 +25,14 @@ export function makeTree(lives) {
         const special = places.smaller[i] ? SMALLER : places.functions[i] ? null : UNKNOWN;
         const f = idOf(places.functions[i], places.modules[i], special);
         const up = nodeOf[places.parent[i]];
-        const key = up * count + f; // there are no more functions than places
-        let node = nodes.get(key);
-        if (node === undefined) {
+        let at = (Math.imul(up, 0x9e3779b1) ^ Math.imul(f, 0x85ebca6b)) >>> 0;
+        let node;
+        for (at ^= at >>> 15; (node = slots[at &= hashSize - 1]); at++)
+            if (parent[node] === up && functionOf[node] === f)
+                break;
+        if (!node) {
             node = parent.length;
-            nodes.set(key, node);
+            slots[at] = node;
             parent.push(up);
             functionOf.push(f);
         }

@@ -2,18 +2,19 @@
 // Tables whose columns sort, and whose rows may open to others below them.
 import { h } from "./dom.js";
 
-const AT_FIRST = 100, MORE = 400; // rows shown
+const AT_FIRST = 60, MORE = 400; // rows shown
 
 // columns: [{ name, title, value(row), show(row) -> text or element, text: left-aligned, first: the
 // one to sort by at first, least: sorts upwards }]. options: below(row) -> rows or null; open(row)
-// when a row is clicked; id(row): a name by which open rows are known again; label.
+// when a row is clicked; id(row): a name by which open rows are known again; limit: rows shown at
+// first; label.
 export class Table {
     constructor(columns, options = {}) {
         this.columns = columns;
         this.options = options;
         this.sortBy = columns.find((c) => c.first) || columns[0];
         this.up = Boolean(this.sortBy.least);
-        this.limit = AT_FIRST;
+        this.limit = options.limit || AT_FIRST;
         this.opened = new Set();
         this.head = h("thead", {}, h("tr", {}, columns.map((c) => this.heading(c))));
         this.body = h("tbody", { click: (event) => this.click(event),
@@ -36,7 +37,7 @@ export class Table {
 
     set(rows) {
         this.rows = rows;
-        this.limit = AT_FIRST;
+        this.limit = this.options.limit || AT_FIRST;
         this.draw();
         return this.element;
     }
@@ -44,7 +45,7 @@ export class Table {
     ordered(rows) {
         const value = this.sortBy.value, sign = this.up ? 1 : -1;
         const keyed = rows.map((row) => [value(row), row]);
-        keyed.sort(([a], [b]) => sign * (typeof a === "string" ? a.localeCompare(b) : a - b));
+        keyed.sort(([a], [b]) => a < b ? -sign : a > b ? sign : 0);
         return keyed.map(([, row]) => row);
     }
 

@@ -6,6 +6,7 @@ import { functionName } from "../parts/names.js";
 import { Table } from "../parts/table.js";
 import { addView } from "./view.js";
 
+const BESIDE = 20; // callers and callees shown at first
 const context = {};
 let parts;
 
@@ -30,8 +31,9 @@ function build(element, page) {
                                 input: () => page.show({ q: search.value }, true) });
     parts = { search, all: new Table([...columns("Function"), self], { open, label: "Functions" }),
               callers: new Table(columns("Called by"), { open, label: "Callers",
-                                                         none: "Nobody: it is the outermost." }),
+                                                         limit: BESIDE, none: "Nobody: it is the outermost." }),
               callees: new Table(columns("Calls"), { open, label: "Callees",
+                                                     limit: BESIDE,
                                                      none: "Nothing: it allocates by itself." }),
               one: h("div.one") };
     clear(element, h("div.columns", {},

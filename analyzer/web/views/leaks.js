@@ -40,9 +40,14 @@ function siteColumns(leaks) {
     ].filter(Boolean);
 }
 
+function whereOf(at) {
+    const { places, texts } = context.page.lives;
+    return place(texts[places.files[at]], places.lines[at]);
+}
+
 const windowColumns = [
     { name: "Made in", text: true, value: (r) => context.page.tree.functions[r.f].name,
-      show: (r) => functionName(context.page.tree.functions[r.f], r.where) },
+      show: (r) => functionName(context.page.tree.functions[r.f], whereOf(r.id)) },
     { name: "Bytes", first: true, value: (r) => r.bytes,
       show: (r) => [bar(r.bytes / context.all), h("span", {}, bytes(r.bytes))] },
     { name: "Share", value: (r) => r.bytes, show: (r) => percent(r.bytes, context.all) },
@@ -51,11 +56,11 @@ const windowColumns = [
 
 // One row for each place that made any.
 function windowRows(selection, page) {
-    const { left, leftBlocks } = selection.places(), { places, texts } = page.lives, rows = [];
+    const { left, leftBlocks } = selection.places(), rows = [];
     for (let i = 1; i < left.length; i++)
         if (leftBlocks[i])
             rows.push({ id: i, f: page.tree.functionOf[page.tree.nodeOf[i]], bytes: left[i],
-                        blocks: leftBlocks[i], where: place(texts[places.files[i]], places.lines[i]) });
+                        blocks: leftBlocks[i] });
     return rows;
 }
 

@@ -11,7 +11,7 @@ let table, lead;
 
 const columns = [
     { name: "Made in", text: true, value: (r) => context.page.tree.functions[r.f].name,
-      show: (r) => functionName(context.page.tree.functions[r.f], r.where) },
+      show: (r) => functionName(context.page.tree.functions[r.f], whereOf(r)) },
     { name: "Called by", text: true, value: (r) => r.caller ? context.page.tree.functions[r.caller].name : "",
       show: (r) => r.caller ? functionName(context.page.tree.functions[r.caller]) : "" },
     { name: "Temporary", first: true, value: (r) => r.temporary,
@@ -22,21 +22,28 @@ const columns = [
     { name: "Allocations", value: (r) => r.allocations, show: (r) => count(r.allocations) },
 ];
 
+function whereOf(row) {
+    const { places, texts } = context.page.lives;
+    return place(texts[places.files[row.place]], places.lines[row.place]);
+}
+
 // By place and caller: the same line may be reached by many ways.
 function rowsOf(selection, page) {
-    const { temporary, allocations } = selection.places(), { places, texts } = page.lives;
+    const { temporary, allocations } = selection.places(), { places } = page.lives;
     const rows = new Map();
     for (let i = 1; i < temporary.length; i++) {
         if (!temporary[i])
             continue;
         const f = page.tree.functionOf[page.tree.nodeOf[i]];
         const caller = page.tree.functionOf[page.tree.nodeOf[places.parent[i]]];
-        const key = `${f} ${caller} ${places.lines[i]}`;
-        if (!rows.has(key))
-            rows.set(key, { f, caller, temporary: 0, allocations: 0, node: page.tree.nodeOf[i],
-                            where: place(texts[places.files[i]], places.lines[i]) });
-        rows.get(key).temporary += temporary[i];
-        rows.get(key).allocations += allocations[i];
+        const key = (f * page.tree.functions.length + caller) * 65536 + places.lines[i] % 65536;
+        let row = rows.get(key);
+        if (!row) {
+            row = { f, caller, temporary: 0, allocations: 0, node: page.tree.nodeOf[i], place: i };
+            rows.set(key, row);
+        }
+        row.temporary += temporary[i];
+        row.allocations += allocations[i];
     }
     return [...rows.values()];
 }
