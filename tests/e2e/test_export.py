@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""seep export: profiles by a decoder of their own and by go tool pprof, massif's files by ms_print,
-tables by a reader of CSV; of random programs, everything against their list of blocks."""
+"""seep export: profiles by a decoder of their own, by npm's pprof-format and by go tool pprof, massif's
+files by ms_print, tables by a reader of CSV; of random programs, everything against their list of blocks."""
 
 import collections
 import csv
 import gzip
 import io
+import json
 import os
 import random
 import re
 import shutil
+import subprocess
+import sys
+import unittest
 
 import support
 
+sys.path.insert(0, os.path.join(support.ROOT, "analyzer", "web"))
+import bundle  # noqa: E402  how the build fetches what npm has
+
+PPROF = os.path.join(support.ROOT, "tests", "pprof")
 MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 MS = 1000000
 MODULE = "module 0x400000 0x410000 /srv/bin/server\n"
@@ -202,6 +210,21 @@ class Pprof(Export):
                             self.path("out.pprof")], env=support.environment(HOME=self.path("")))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("Type: alloc_space", done.stdout)
+
+    def test_others_read_the_same(self):
+        work = os.path.join(support.BUILD, "tests", "pprof")
+        try:
+            bundle.fetch(support.need("npm", "npm"), PPROF, work)
+        except (OSError, subprocess.TimeoutExpired) as trouble:
+            raise unittest.SkipTest(f"npm did not fetch pprof-format: {trouble}") from trouble
+        own = Profile(self.export(self.record([self.build("chain.cpp")]).trace, "pprof"))
+        done = support.run(["node", os.path.join(PPROF, "decode.mjs"), work, self.path("out.pprof")],
+                           check=0)
+        theirs = json.loads(done.stdout)
+        self.assertEqual([tuple(t) for t in theirs["types"]], SAMPLE_TYPES)
+        self.assertEqual(theirs["buildIds"], [m["build_id"] for m in own.mappings])
+        self.assertEqual([(s["way"], s["values"]) for s in theirs["samples"]],
+                         [(own.way(places), values) for places, values in own.samples])
 
     def test_inlined_calls_are_lines_of_one_location(self):
         source = self.path("inline.c")
