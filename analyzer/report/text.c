@@ -25,6 +25,7 @@ static const struct {
     {"seep.calls", text_calls},
     {"seep.diff", text_diff},
     {"seep.check", text_check},
+    {"seep.compare", text_compare},
     {"seep.heap", text_heap},
     /* clang-format on */
 };

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LIBRARY "libseep.so"
@@ -35,33 +36,45 @@ static const char *const own_options[] = {"OUT",      "QUIET",          "RUN_ID"
 /* Relative to the directory of the seep executable. SEEP_LIBRARY_PATH is libdir/seep as seen from
  * bindir, so that an installed tree may be moved, or absolute where it has no place in the prefix.
  */
-static const char *const places[] = {LIBRARY, "preload/" LIBRARY, "../preload/" LIBRARY,
-                                     SEEP_LIBRARY_PATH "/" LIBRARY};
+static const char *const folders[] = {"",         "preload",     "../preload",
+                                      "replayer", "../replayer", SEEP_LIBRARY_PATH};
 
-enum seep_err recorder_find_library(char **out, struct err *err)
+static enum seep_err find(char **out, const char *name, struct err *err)
 {
     char *self = realpath("/proc/self/exe", NULL);
     if (!self)
         return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "/proc/self/exe: %s", strerror(errno));
     *strrchr(self, '/') = '\0';
     *out = NULL;
-    for (size_t i = 0; i < sizeof places / sizeof places[0] && !*out; i++) {
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0] && !*out; i++) {
         struct strbuf b = {0};
-        if (places[i][0] != '/')
+        if (folders[i][0] != '/')
             strbuf_addf(&b, "%s/", self);
-        strbuf_adds(&b, places[i]);
-        if (access(b.text, R_OK) == 0)
+        strbuf_addf(&b, "%s/%s", folders[i], name);
+        struct stat st;
+        if (stat(b.text, &st) == 0 && S_ISREG(st.st_mode) && access(b.text, R_OK) == 0)
             *out = realpath(b.text, NULL);
         strbuf_release(&b);
     }
     enum seep_err e = SEEP_OK;
     if (!*out)
-        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: not found beside %s/seep", LIBRARY, self);
-    else if (strpbrk(*out, " :"))
-        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET,
-                    "%s: LD_PRELOAD cannot name a path with a space or colon in it", *out);
+        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: not found beside %s/seep", name, self);
     free(self);
     return e;
+}
+
+enum seep_err recorder_find_library(char **out, struct err *err)
+{
+    enum seep_err e = find(out, LIBRARY, err);
+    if (!e && strpbrk(*out, " :"))
+        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET,
+                    "%s: LD_PRELOAD cannot name a path with a space or colon in it", *out);
+    return e;
+}
+
+enum seep_err recorder_find_replayer(char **out, struct err *err)
+{
+    return find(out, "seep-replay", err);
 }
 
 /* ------------------------------------------------------------------ options */

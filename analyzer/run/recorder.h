@@ -14,6 +14,9 @@
  * cannot be named in LD_PRELOAD). */
 enum seep_err recorder_find_library(char **out, struct err *err);
 
+/* The same for seep-replay, which `seep compare` starts. */
+enum seep_err recorder_find_replayer(char **out, struct err *err);
+
 /* Checks "NAME=VALUE" against the recorder's options (any case, '-' for '_', "SEEP_" may be
  * missing) and appends "SEEP_NAME=VALUE". USAGE: unknown, set by `seep run` itself, or a value of
  * the wrong kind. */

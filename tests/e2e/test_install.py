@@ -16,7 +16,7 @@ class Install(support.TestCase):
         files = {os.path.relpath(os.path.join(folder, name), stage): os.path.join(folder, name)
                  for folder, _, names in os.walk(stage) for name in names}
         by_name = {os.path.basename(path): path for path in files.values()}
-        for name in ("seep", "libseep.so", "seep.h", "seep.1", "seep-run.1"):
+        for name in ("seep", "libseep.so", "seep-replay", "seep.h", "seep.1", "seep-run.1"):
             self.assertIn(name, by_name)
         self.assertTrue(by_name["seep.h"].endswith("/include/seep/seep.h"), by_name["seep.h"])
 

@@ -27,6 +27,7 @@ EXCEPTIONS = {
     ("report", "analysis/result.h"),  # the tree a report prints; it knows no analysis
     ("report", "web_flame.h"),  # made of web/ when building
     ("page", "web_page.h"),
+    ("replay", "analysis/result.h"),  # the tree that a comparison yields
 }
 
 # What libseep.so may take from libc: nothing that allocates, locks, prints or exits, in the path of
@@ -105,6 +106,14 @@ class Includes(unittest.TestCase):
             for name in includes(path):
                 beside = os.path.exists(os.path.join(support.ROOT, "preload", name))
                 self.assertTrue(beside or name.startswith("seep/"), f"{path} includes {name}")
+
+    def test_replayer_includes_only_itself_and_its_script(self):
+        files = sources("replayer")
+        self.assertTrue(files)
+        for path in files:
+            for name in includes(path):
+                beside = os.path.exists(os.path.join(support.ROOT, "replayer", name))
+                self.assertTrue(beside or name == "seep/replay_script.h", f"{path} includes {name}")
 
     def test_analyzer_layers(self):
         root = os.path.join(support.ROOT, "analyzer")

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An allocator with its settings, to be replayed with: from a name to a library that is there, and
+ * the environment that its process is started with. */
+#ifndef REPLAY_CANDIDATE_H
+#define REPLAY_CANDIDATE_H
+
+#include "trace/trace_event.h"
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct candidate {
+    char *name;     /* "jemalloc", or the file name of a path; owned, like all below */
+    char *library;  /* to be preloaded; NULL: the C library's own */
+    char *settings; /* "MALLOC_CONF=dirty_decay_ms:0": blanks between several; "": none */
+    bool recorded;  /* what the program was recorded with */
+};
+
+/* The names that are known. NULL-ended. */
+extern const char *const candidate_names[];
+
+/* The allocator that the program was recorded with, with its recorded settings. */
+enum seep_err candidate_recorded(struct candidate *c, const struct trace_facts *facts,
+                                 struct err *err);
+
+/* `name` is one of candidate_names or the path of a library; `settings` "NAME=VALUE", blanks
+ * between several, or "". Errors: USAGE where there is no such library; the message names the
+ * Debian package of a known one. */
+enum seep_err candidate_find(struct candidate *c, const char *name, const char *settings,
+                             struct err *err);
+
+/* The Debian package of a known one; else NULL. */
+const char *candidate_package(const char *name);
+
+/* A word on what it is, where the name could be taken for another; else NULL. */
+const char *candidate_note(const char *name);
+
+/* Whether both are the same allocator with the same settings. */
+bool candidate_is(const struct candidate *a, const struct candidate *b);
+
+void candidate_release(struct candidate *c);
+
+/* The environment for it, NULL-ended, owned by the caller, free() of each and the whole: this
+ * process's, without what steers allocators, and with what the candidate needs: the library, as
+ * many arenas as on the recording machine's `cpus` where `here_cpus` differ, delays divided by the
+ * replay's speed, the settings. */
+char **candidate_environment(const struct candidate *c, unsigned cpus, unsigned here_cpus,
+                             unsigned speed_percent);
+void candidate_environment_free(char **environment);
+
+#endif

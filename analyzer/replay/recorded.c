@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "replay/recorded.h"
+
+#include "seep/memory_snapshot.h"
+#include "trace/beside_read.h"
+#include "trace/mapped.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_EVENTS 65536u
+
+struct reading {
+    struct recorded *out;
+    uint64_t recorder_files_bytes; /* of the recorder's mappings of files */
+    struct large *large;
+    struct trace_reader *reader;
+    struct mapped mapped; /* by the program itself */
+    uint64_t live_bytes, live_blocks;
+    uint64_t last_memory_ns;
+};
+
+static struct recorded_instant *add_instant(const struct reading *r, uint64_t time_ns)
+{
+    struct recorded *o = r->out;
+    MEM_GROW(o->instants, o->capacity, o->count + 1);
+    o->instants[o->count] =
+        (struct recorded_instant){.time_ns = time_ns, .live_bytes = r->live_bytes};
+    return &o->instants[o->count++];
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Addresses of all live blocks, sorted; owned by the caller. */
+static uint64_t *live_addresses(const struct trace_reader *reader, size_t *count)
+{
+    uint32_t slots = trace_reader_slot_count(reader);
+    uint64_t *addresses = mem_alloc(((size_t)slots + 1) * sizeof *addresses);
+    *count = 0;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct trace_block *b = trace_reader_block(reader, slot);
+        if (b && !trace_block_in_pool(b))
+            addresses[(*count)++] = b->address;
+    }
+    qsort(addresses, *count, sizeof *addresses, compare_addresses);
+    return addresses;
+}
+
+static bool holds_one(const uint64_t *addresses, size_t count, uint64_t start, uint64_t end)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (addresses[middle] < start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && addresses[low] < end;
+}
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool has(const struct beside_text *text, const char *word)
+{
+    return memmem(text->bytes, text->length, word, strlen(word)) != NULL;
+}
+
+/* What the recorder has mapped of files, its library and the tails of its spool, is resident nearly
+ * all of it, and not part of what it counts as its memory. */
+static uint64_t recorder_files(const struct trace_beside *beside)
+{
+    struct beside_pages pages;
+    struct beside_mapping m;
+    uint64_t sum = 0;
+    if (beside_pages_begin(&pages, beside))
+        while (beside_pages_mapping(&pages, &m))
+            if (has(&m.name, "/libseep.so") || has(&m.name, ".spool/tails"))
+                sum += m.end - m.start;
+    return sum;
+}
+
+/* What is resident in private mappings of no file that hold blocks, without what the program has
+ * mapped itself: neighbours of the same sort are one mapping for the kernel. */
+static uint64_t heap_bytes(const struct reading *r, const struct trace_beside *beside)
+{
+    struct beside_pages pages;
+    struct beside_mapping m;
+    size_t count;
+    uint64_t *addresses = live_addresses(r->reader, &count), sum = 0;
+    if (!beside_pages_begin(&pages, beside))
+        goto done;
+    while (beside_pages_mapping(&pages, &m)) {
+        bool anonymous = m.name.length == 0 || (m.name.length == strlen("[heap]") &&
+                                                memcmp(m.name.bytes, "[heap]", m.name.length) == 0);
+        if (!(m.protection & SEEP_PROTECTION_WRITE) || !anonymous ||
+            !holds_one(addresses, count, m.start, m.end))
+            continue;
+        sum += large_resident_bytes(r->large, m.start, m.end - m.start);
+        for (size_t i = 0; i < r->mapped.count; i++) {
+            uint64_t start = max(m.start, r->mapped.ranges[i].start);
+            uint64_t end = min(m.end, r->mapped.ranges[i].end);
+            if (start < end && !holds_one(addresses, count, start, end))
+                sum -= large_resident_bytes(r->large, start, end - start);
+        }
+    }
+done:
+    free(addresses);
+    return sum;
+}
+
+static void take_beside(struct reading *r, const struct trace_event *ev)
+{
+    struct beside_view view;
+    if (!beside_read(&view, &ev->beside))
+        return;
+    if (view.kind == SEEP_BESIDE_MEMORY) {
+        add_instant(r, ev->time_ns)->rss_bytes = view.memory[SEEP_MEMORY_RSS];
+        r->out->peak_rss_bytes = max(r->out->peak_rss_bytes, view.memory[SEEP_MEMORY_PEAK_RSS]);
+    } else if (view.kind == SEEP_BESIDE_MAPPINGS) {
+        large_take_mappings(r->large, &ev->beside);
+        large_look(r->large, ev->time_ns, NULL, NULL);
+        add_instant(r, ev->time_ns)->heap_bytes = heap_bytes(r, &ev->beside);
+        r->recorder_files_bytes = max(r->recorder_files_bytes, recorder_files(&ev->beside));
+    } else if (view.kind == SEEP_BESIDE_MAP_CALL && !view.by_allocator) {
+        mapped_take(&r->mapped, ev->beside.bytes, ev->beside.length);
+    } else if (view.kind == SEEP_BESIDE_EXIT) {
+        /* the record before, of the same time, repeats what was known, but for the peak */
+        struct recorded *o = r->out;
+        if (o->count > 1 && o->instants[o->count - 1].time_ns == ev->time_ns)
+            o->count--;
+    }
+}
+
+static void begin(struct reading *r, uint32_t slot, const struct trace_block *b)
+{
+    if (trace_block_in_pool(b))
+        return;
+    r->live_bytes += b->size;
+    r->live_blocks++;
+    if (r->live_bytes > r->out->peak_live_bytes) {
+        r->out->peak_live_bytes = r->live_bytes;
+        r->out->peak_live_blocks = r->live_blocks;
+    }
+    r->out->moved_bytes += b->size;
+    large_begin(r->large, slot, b);
+}
+
+static void end(struct reading *r, uint32_t slot, const struct trace_block *b)
+{
+    if (trace_block_in_pool(b))
+        return;
+    r->live_bytes -= b->size;
+    r->live_blocks--;
+    large_end(r->large, slot);
+}
+
+/* All that is live at the start of a window, or behind a gap. */
+static void take_live(struct reading *r)
+{
+    r->live_bytes = r->live_blocks = 0;
+    large_restart(r->large);
+    for (uint32_t slot = 0; slot < trace_reader_slot_count(r->reader); slot++) {
+        const struct trace_block *b = trace_reader_block(r->reader, slot);
+        if (b)
+            begin(r, slot, b);
+    }
+}
+
+static void take(struct reading *r, const struct trace_event *ev)
+{
+    switch (ev->type) {
+    case TRACE_ALLOC:
+    case TRACE_REALLOC_IN: begin(r, ev->slot, &ev->after); break;
+    case TRACE_FREE:
+    case TRACE_REALLOC_OUT: end(r, ev->slot, &ev->before); break;
+    case TRACE_REALLOC:
+        end(r, ev->slot, &ev->before);
+        begin(r, ev->slot, &ev->after);
+        break;
+    case TRACE_BESIDE: take_beside(r, ev); return;
+    case TRACE_GAP: take_live(r); return;
+    case TRACE_FAILED:
+    case TRACE_FREE_UNKNOWN: return;
+    }
+    r->out->calls++;
+    r->out->end_ns = ev->time_ns;
+}
+
+enum seep_err recorded_read(struct recorded *out, struct large *large, struct trace_reader *reader,
+                            bool (*progress)(void *arg, double fraction), void *arg,
+                            struct err *err)
+{
+    struct reading r = {.out = out, .large = large, .reader = reader};
+    struct trace_event ev;
+    enum seep_err code;
+    *out = (struct recorded){0};
+    if (trace_reader_facts(reader)->processes)
+        return err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
+                       "the trace is of several processes; a replay is of one");
+    take_live(&r);
+    for (uint64_t n = 0; !(code = trace_reader_next(reader, &ev, err)); n++) {
+        take(&r, &ev);
+        if (n % PROGRESS_EVENTS == 0 && progress && !progress(arg, trace_reader_progress(reader))) {
+            code = err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+            break;
+        }
+    }
+    large_restart(large);
+    mapped_release(&r.mapped);
+    const struct trace_summary *summary = trace_reader_summary(reader);
+    out->peak_rss_bytes = max(out->peak_rss_bytes, summary->peak_rss_bytes);
+    out->recorder_bytes = summary->recorder_bytes + r.recorder_files_bytes;
+    out->slot_count = trace_reader_slot_count(reader);
+    out->thread_count = (uint32_t)trace_reader_dict(reader)->thread_count;
+    return code == SEEP_END ? SEEP_OK : code;
+}
+
+void recorded_release(struct recorded *r)
+{
+    free(r->instants);
+    *r = (struct recorded){0};
+}
+
+uint64_t recorded_need_bytes(const struct recorded *r, unsigned scale)
+{
+    /* a quarter for an allocator that wastes more than the recorded one */
+    uint64_t heap = r->peak_rss_bytes ? r->peak_rss_bytes : r->peak_live_bytes;
+    return heap / scale * 5 / 4 + (uint64_t)r->slot_count * sizeof(void *);
+}
+
+const struct recorded_instant *recorded_last(const struct recorded *r)
+{
+    for (size_t i = r->count; i > 0; i--)
+        if (r->instants[i - 1].rss_bytes)
+            return &r->instants[i - 1];
+    return NULL;
+}

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""seep compare: replays against what was recorded and what programs really need."""
+
+import json
+import os
+import re
+import subprocess
+import unittest
+
+import allocators
+import support
+
+MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
+CHURN = os.path.join(support.WORKLOADS, "churn.c")
+ORDER = os.path.join(support.ROOT, "tests", "e2e", "programs", "order.c")
+
+# Threads that take turns by a pipe, so that their order is known; sizes that nothing else asks for.
+TURNS = r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int pipes[3][2];
+static void *given[300];
+static void *run(void *arg)
+{
+    int self = (int)(long)arg, other = (self + 1) % 3;
+    for (int i = self; i < 300; i += 3) {
+        char c;
+        if (read(pipes[self][0], &c, 1) != 1)
+            abort();
+        given[i] = malloc(100000 + (size_t)i);
+        if (i % 4 == 1)
+            given[i] = realloc(given[i], 200000 + (size_t)i);
+        if (i > 10)
+            free(given[i - 10]); /* another thread's */
+        if (write(pipes[other][1], &c, 1) != 1)
+            abort();
+    }
+    return NULL;
+}
+int main(void)
+{
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        if (pipe(pipes[i]))
+            return 1;
+    for (long i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, run, (void *)i);
+    if (write(pipes[0][1], "x", 1) != 1)
+        return 1;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+"""
+
+
+def compare(trace, *options, **env):
+    done = support.run([support.SEEP, "compare", "--format=json", trace, *options], check=0,
+                       env=support.environment(**env))
+    return json.loads(done.stdout)["result"]
+
+
+class Compare(support.TestCase):
+    def churn(self, *arguments, env=None):
+        return self.record([self.build(CHURN), *arguments], env=env or support.environment())
+
+
+class Replays(Compare):
+    def test_all_calls_are_replayed(self):
+        recording = self.churn("3", "20")
+        result = compare(recording.trace, "--with=glibc", "--repeat=1")
+        heap = recording.info
+        replayed = result["replay"]["calls"]
+        self.assertEqual(replayed, heap["allocations"] + heap["frees"] + heap["reallocations"])
+        self.assertEqual(result["recorded"]["calls"], replayed)
+        [candidate] = result["candidates"]
+        self.assertEqual(candidate["failed_calls"], 0)
+        for call in ("malloc_ns", "free_ns"):
+            self.assertLessEqual(candidate[call]["p50"], candidate[call]["p99"])
+        self.assertEqual(len(candidate["rss"]), len(result["times"]))
+
+    def test_order_across_threads(self):
+        program = self.build(self.write("turns.c", TURNS))
+        library = self.path("liborder.so")
+        support.run(["gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", ORDER, "-o", library],
+                    check=0)
+        recording = self.record([program])
+        told, numbers = [], {}
+        for event in recording.dump():
+            if event["op"] in ("alloc", "realloc") and event["size"] >= 100000:
+                thread = numbers.setdefault(event["thread"], len(numbers))
+                told.append((event["op"][0], thread, event["size"]))
+        self.assertEqual(len(told), 375)
+        self.assertEqual(len(numbers), 3)
+        for free in ((), ("--free-running",)):
+            log = self.path("log")
+            compare(recording.trace, f"--with={library}", f"--set={library}:ORDER_LOG={log}",
+                    "--repeat=1", *free)
+            with open(log, encoding="ascii") as lines:
+                calls = [line.split() for line in lines]
+            seen, numbers = [], {}
+            for call in calls:
+                if call[0] != "f" and int(call[2]) >= 100000:
+                    thread = numbers.setdefault(call[1], len(numbers))
+                    seen.append((call[0], thread, int(call[2])))
+            if free:  # each thread's own order, and all of it
+                for thread in range(3):
+                    sizes = [size for _, _, size in told if (size - thread) % 100000 % 3 == 0]
+                    self.assertEqual(sizes, [size for _, _, size in seen
+                                             if (size - thread) % 100000 % 3 == 0])
+            else:
+                self.assertEqual(seen, told)
+
+    def test_a_window_begins_with_what_was_live(self):
+        recording = self.churn("2", "20", "10000")
+        window = self.path("window.seep")
+        support.run([support.SEEP, "cut", "-f", "-o", window, "--from=100ms", "--to=300ms",
+                     recording.trace], check=0)
+        result = compare(window, "--with=glibc", "--repeat=1")
+        self.assertGreater(result["replay"]["calls"], result["recorded"]["calls"])
+        self.assertEqual(result["candidates"][0]["failed_calls"], 0)
+
+    def test_scale(self):
+        trace = self.churn("2", "20", "2000").trace
+        whole = compare(trace, "--with=glibc", "--repeat=1")
+        part = compare(trace, "--with=glibc", "--repeat=1", "--scale=4")
+        self.assertAlmostEqual(part["replay"]["calls"] / whole["replay"]["calls"], 0.25, delta=0.02)
+        self.assertAlmostEqual(part["candidates"][0]["peak_rss_bytes"]
+                               / whole["candidates"][0]["peak_rss_bytes"], 1, delta=0.01)
+
+
+class Predictions(Compare):
+    def really(self, program, arguments, **env):
+        """Peak RSS of the program alone, the kernel's word."""
+        run = subprocess.Popen([program, *arguments], env=support.environment(**env),
+                               stdout=subprocess.DEVNULL)
+        peak = 0
+        while run.poll() is None:
+            try:
+                with open(f"/proc/{run.pid}/status", encoding="ascii") as status:
+                    found = re.search(r"VmHWM:\s+(\d+)", status.read())
+            except OSError:
+                found = None
+            peak = max(peak, int(found[1]) * 1024 if found else 0)
+            try:
+                run.wait(0.02)
+            except subprocess.TimeoutExpired:
+                pass
+        return peak
+
+    def test_peak_is_near_the_real_one(self):
+        # One thread, so that what is resident does not depend on how threads happen to run. Its
+        # real runs lie within 1 % of each other; the margin is ten times that.
+        arguments = ["1", "60"]
+        library = allocators.allocator("jemalloc")
+        program = self.build(CHURN)
+        recording = self.record([program, *arguments])
+        result = compare(recording.trace, "--with=jemalloc", "--set=glibc:MALLOC_MMAP_THRESHOLD_=4096",
+                         "--repeat=1")
+        self.assertTrue(result["self_check"]["sound"], result["self_check"])
+        real = {("glibc", ""): {}, ("jemalloc", ""): {"LD_PRELOAD": library},
+                ("glibc", "MALLOC_MMAP_THRESHOLD_=4096"): {"MALLOC_MMAP_THRESHOLD_": "4096"}}
+        self.assertEqual([(c["name"], c["settings"]) for c in result["candidates"]],
+                         [("glibc", ""), ("jemalloc", ""),
+                          ("glibc", "MALLOC_MMAP_THRESHOLD_=4096")])
+        peaks = {}
+        for candidate in result["candidates"]:
+            key = candidate["name"], candidate["settings"]
+            peaks[key] = self.really(program, arguments, **real[key])
+            self.assertAlmostEqual(candidate["peak_rss_bytes"] / peaks[key], 1, delta=0.1,
+                                   msg=f"{key}: {candidate['peak_rss_bytes']}, really {peaks[key]}")
+        # the margin is smaller than what there is to be told
+        self.assertGreater(max(peaks.values()) / min(peaks.values()), 1.25, peaks)
+
+
+class Refusals(Compare):
+    def test_a_heap_that_does_not_fit(self):
+        script = "root 1\nnode 2 1 0x401000\n" + "".join(
+            f"alloc b{i} {1000 + i} 1 2 {0x100000000000 + (i << 41)} {1 << 40} {1 << 40} malloc\n"
+            for i in range(16))
+        trace = self.path("huge.seep")
+        support.run([MAKER, trace], check=0, input=script, stdin=None)
+        done = support.run([support.SEEP, "compare", trace], check=2)
+        self.assertRegex(done.stderr, r"needs about 20 TiB, and .* available; --scale=\d+ ")
+        scale = re.search(r"--scale=(\d+)", done.stderr)[1]
+        self.assertGreaterEqual(int(scale), 16)
+
+    def test_no_such_allocator(self):
+        trace = self.record([os.path.join(support.BUILD, "samples", "leak")]).trace
+        for options, words in (
+                (["--with=nosuch"], "nosuch: no allocator of that name is known; there are glibc"),
+                (["--with=/nowhere/lib.so"], "/nowhere/lib.so: there is no such library"),
+                (["--set=jemalloc"], "not NAME:VARIABLE=VALUE"),
+                (["--speed=0"], "out of range")):
+            done = support.run([support.SEEP, "compare", trace, *options], check=2)
+            self.assertIn(words, done.stderr)
+        # a library that leaves malloc alone
+        empty = self.write("empty.c", "int nothing;\n")
+        library = self.path("libempty.so")
+        support.run(["gcc", "-shared", "-fPIC", empty, "-o", library], check=0)
+        done = support.run([support.SEEP, "compare", trace, f"--with={library}"], check=2)
+        self.assertIn("does not serve malloc", done.stderr)
+
+    def test_a_missing_one_is_named_with_its_package(self):
+        library = os.path.realpath(allocators.allocator("mimalloc"))
+        trace = self.record([os.path.join(support.BUILD, "samples", "leak")]).trace
+        hidden = ["unshare", "-rm", "sh", "-c", 'mount --bind /dev/null "$0" && exec "$@"', library]
+        if support.run(hidden + ["true"]).returncode != 0:
+            self.skipTest("needs to make a mount namespace")
+        done = support.run(hidden + [support.SEEP, "compare", trace, "--with=mimalloc"], check=2)
+        self.assertIn("libmimalloc.so.2 is not installed (Debian package libmimalloc2.0)",
+                      done.stderr)
+
+
+if __name__ == "__main__":
+    support.main()
