@@ -5,7 +5,7 @@
 
 extern const struct cli_command cmd_run, cmd_pack, cmd_cut, cmd_merge, cmd_info, cmd_leaks,
     cmd_check, cmd_heap, cmd_flame, cmd_growth, cmd_sites, cmd_report, cmd_export, cmd_diff,
-    cmd_compare, cmd_dump, cmd_help;
+    cmd_compare, cmd_dump, cmd_frag, cmd_help;
 
 /* One a line. */
 /* clang-format off */
@@ -16,6 +16,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_leaks,
     &cmd_growth,
     &cmd_sites,
+    &cmd_frag,
     &cmd_flame,
     &cmd_report,
     &cmd_diff,

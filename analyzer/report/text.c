@@ -24,6 +24,7 @@ static const struct {
     {"seep.sites", text_sites},
     {"seep.calls", text_calls},
     {"seep.diff", text_diff},
+    {"seep.frag", text_frag},
     {"seep.check", text_check},
     {"seep.compare", text_compare},
     {"seep.heap", text_heap},

@@ -82,6 +82,7 @@ void text_sites(struct text *t, const struct result *result, const struct result
 void text_calls(struct text *t, const struct result *result, const struct result *completeness);
 void text_compare(struct text *t, const struct result *result, const struct result *completeness);
 void text_diff(struct text *t, const struct result *result, const struct result *completeness);
+void text_frag(struct text *t, const struct result *result, const struct result *completeness);
 void text_check(struct text *t, const struct result *result, const struct result *completeness);
 
 #endif

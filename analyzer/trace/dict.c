@@ -255,6 +255,20 @@ void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint
     d->public.marks[d->public.mark_count++] = mark;
 }
 
+void dict_note_memory(struct dict *d, const struct trace_beside *beside)
+{
+    struct beside_view v;
+    if (beside_read(&v, beside) && v.memory_count > SEEP_MEMORY_RSS)
+        d->rss_bytes = v.memory[SEEP_MEMORY_RSS];
+}
+
+void dict_add_picture(struct dict *d, uint64_t time_ns, uint64_t number)
+{
+    MEM_GROW(d->public.pictures, d->picture_capacity, d->public.picture_count + 1);
+    d->public.pictures[d->public.picture_count++] =
+        (struct trace_picture){time_ns, number, d->rss_bytes};
+}
+
 void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
                        const struct trace_beside *record)
 {
@@ -373,6 +387,7 @@ void dict_release(struct dict *d)
         free(p->marks[i].name);
     free(p->marks);
     free(p->snapshots);
+    free(p->pictures);
     free(p->suppressions);
     for (size_t i = 0; i < p->process_count; i++)
         release_process(&p->processes[i]);

@@ -27,7 +27,8 @@ void dict_put_process(struct bytes *records, const struct trace_process *p,
 struct dict {
     struct trace_dict public; /* owned */
     size_t stack_capacity, module_capacity, thread_capacity, mark_capacity, process_capacity,
-        snapshot_capacity;
+        snapshot_capacity, picture_capacity;
+    uint64_t rss_bytes;   /* of the last MEMORY record told of */
     uint64_t lost_chunks; /* chunks that are missing so far: what they held leaves holes */
     uint32_t lost_nodes;  /* holes among the stacks */
 };
@@ -39,6 +40,10 @@ bool dict_take_threads(struct dict *d, const struct bytes *records);
 bool dict_take_processes(struct dict *d, const struct bytes *records);
 void dict_add_mark(struct dict *d, uint64_t time_ns, uint64_t number, const uint8_t *payload,
                    size_t length);
+/* A MEMORY record; a MAPPINGS record. */
+void dict_note_memory(struct dict *d, const struct trace_beside *beside);
+void dict_add_picture(struct dict *d, uint64_t time_ns, uint64_t number);
+
 /* The record of a snapshot: as above; one that makes no sense is left out. */
 void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
                        const struct trace_beside *record);

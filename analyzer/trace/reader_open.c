@@ -83,6 +83,10 @@ static bool take_beside(struct trace_reader *r, struct trace_summary *learnt)
                           record.beside.length);
         else if (record.beside.kind == SEEP_BESIDE_GRAPH)
             dict_add_snapshot(&r->dict, record.time_ns, record.number, &record.beside);
+        else if (record.beside.kind == SEEP_BESIDE_MEMORY)
+            dict_note_memory(&r->dict, &record.beside);
+        else if (record.beside.kind == SEEP_BESIDE_MAPPINGS)
+            dict_add_picture(&r->dict, record.time_ns, record.number);
         else if (record.beside.kind == SEEP_BESIDE_SUPPRESSIONS)
             dict_add_suppressions(&r->dict, &record.beside);
     }

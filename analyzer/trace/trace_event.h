@@ -147,6 +147,13 @@ struct trace_snapshot {
     uint64_t held_ns, fork_ns; /* that threads were held, and of them that the fork took */
 };
 
+/* A MAPPINGS record: the residency of pages is known of that moment. */
+struct trace_picture {
+    uint64_t time_ns;
+    uint64_t number;    /* events before it */
+    uint64_t rss_bytes; /* of the MEMORY record before it; 0: there was none */
+};
+
 struct trace_facts;
 struct trace_summary;
 
@@ -173,6 +180,8 @@ struct trace_dict {
     size_t mark_count;
     struct trace_snapshot *snapshots; /* in order; none of a trace of several processes */
     size_t snapshot_count;
+    struct trace_picture *pictures; /* in order; none of a trace of several processes */
+    size_t picture_count;
     char *suppressions; /* that the program brings, in LeakSanitizer's syntax; NULL: none */
     struct trace_process *processes; /* index = number - 1 */
     size_t process_count;            /* 0: a trace of one process */

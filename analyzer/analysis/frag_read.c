@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include "analysis/frag_read.h"
+
+#include "trace/beside_read.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_EVENTS 65536
+
+enum choice { LEFT_OUT, ROWS, DETAIL };
+
+struct pass {
+    struct frag_read *r;
+    const struct frag_read_options *options;
+    struct trace_reader *reader;
+    const struct trace_dict *dict;
+    struct pages pages;
+    struct memory_map map;
+    struct frag_world world;
+    uint8_t *choices;                   /* owned: enum choice of each picture */
+    size_t picture;                     /* that comes next */
+    uint64_t memory[SEEP_MEMORY_COUNT]; /* of the last MEMORY record */
+    bool has_memory;
+    bool moving;             /* the last picture is not known to be over yet */
+    struct frag_blame blame; /* of the last picture with details */
+    uint64_t blame_ns;       /* its time; UINT64_MAX: there was none */
+    uint64_t shown_waste;
+    size_t wanted; /* picture that is to be shown; SIZE_MAX: that with the most waste */
+};
+
+/* ------------------------------------------------------------------ which pictures */
+
+/* A picture has a place between events, and a moment; many may lie between the same two events as a
+ * mark does, so that the moment decides. */
+static bool is_before(const struct trace_picture *p, const struct filter_moment *m)
+{
+    return m->time_ns ? p->time_ns < m->time_ns : m->by_number && p->number <= m->number;
+}
+
+static bool in_window(const struct pass *p, const struct trace_picture *picture)
+{
+    const struct filter *f = p->options->filter;
+    if (!f)
+        return true;
+    return (!f->from.text || !is_before(picture, &f->from)) &&
+           (!f->to.text || is_before(picture, &f->to));
+}
+
+/* Gives the level to the pictures that come first at or behind `count` moments evenly spaced. */
+static void choose_evenly(struct pass *p, size_t count, enum choice level)
+{
+    const struct trace_picture *all = p->dict->pictures;
+    size_t first = SIZE_MAX, last = 0;
+    for (size_t i = 0; i < p->dict->picture_count; i++) {
+        if (!in_window(p, &all[i]))
+            continue;
+        first = first == SIZE_MAX ? i : first;
+        last = i;
+    }
+    if (first == SIZE_MAX)
+        return;
+    uint64_t from = all[first].time_ns, span = all[last].time_ns - from;
+    size_t at = first;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t moment = from + (uint64_t)((double)span * (double)i / (double)(count - 1));
+        while (at < last && (all[at].time_ns < moment || !in_window(p, &all[at])))
+            at++;
+        if (p->choices[at] < level)
+            p->choices[at] = level;
+    }
+    p->choices[last] = level;
+}
+
+static void choose(struct pass *p)
+{
+    const struct trace_picture *all = p->dict->pictures;
+    size_t count = p->dict->picture_count, highest = SIZE_MAX;
+    p->choices = mem_zalloc(count + 1, 1);
+    p->wanted = SIZE_MAX;
+    for (size_t i = 0; i < count; i++) {
+        if (!in_window(p, &all[i]))
+            continue;
+        p->r->pictures++;
+        if (highest == SIZE_MAX || all[i].rss_bytes > all[highest].rss_bytes)
+            highest = i;
+        const struct filter *at = p->options->at;
+        if (at && (p->wanted == SIZE_MAX || is_before(&all[i], &at->to)))
+            p->wanted = i;
+    }
+    /* two are chosen beside those evenly spaced */
+    if (p->r->pictures <= FRAG_INSTANTS)
+        for (size_t i = 0; i < count; i++)
+            p->choices[i] = in_window(p, &all[i]) ? ROWS : LEFT_OUT;
+    else
+        choose_evenly(p, FRAG_INSTANTS - FRAG_DETAILS, ROWS);
+    choose_evenly(p, FRAG_DETAILS - 2, DETAIL);
+    if (highest != SIZE_MAX)
+        p->choices[highest] = DETAIL;
+    if (p->wanted != SIZE_MAX)
+        p->choices[p->wanted] = DETAIL;
+    size_t chosen = 0;
+    for (size_t i = 0; i < count; i++)
+        chosen += p->choices[i] != LEFT_OUT;
+    p->r->instants = mem_zalloc(chosen + 1, sizeof *p->r->instants);
+}
+
+/* ------------------------------------------------------------------ a picture */
+
+struct sight {
+    struct frag_rows *rows;
+    struct frag_map *map; /* NULL: none is wanted */
+};
+
+static void see(void *arg, const struct frag_piece *piece)
+{
+    struct sight *s = arg;
+    frag_rows_add(s->rows, piece);
+    if (s->map)
+        frag_map_add(s->map, piece);
+}
+
+static void end_span(struct pass *p, uint64_t now_ns)
+{
+    if (p->blame_ns != UINT64_MAX)
+        frag_blame_span(&p->blame, now_ns - p->blame_ns);
+    p->blame_ns = now_ns;
+}
+
+/* Keeps what was found of this picture, as far as it is worth more than what was kept. */
+static void keep(struct pass *p, size_t instant, struct frag_map *map)
+{
+    struct frag_read *r = p->r;
+    uint64_t waste = frag_rows_waste(&r->instants[instant]);
+    bool better = p->wanted == SIZE_MAX ? r->shown == SIZE_MAX || waste > p->shown_waste
+                                        : p->picture == p->wanted;
+    if (!better)
+        return;
+    r->shown = instant;
+    p->shown_waste = waste;
+    frag_map_release(&r->map);
+    r->map = *map;
+    *map = (struct frag_map){0};
+    frag_blame_copy(&r->blame, &p->blame);
+    if (p->options->what_if)
+        frag_what_if(&r->what_if, &p->pages, p->reader, p->options->what_if);
+}
+
+static void take_picture(struct pass *p, const struct trace_event *ev)
+{
+    struct frag_read *r = p->r;
+    enum choice choice = p->choices[p->picture];
+    struct frag_rows *rows = &r->instants[r->count];
+    struct frag_map map = {0};
+    struct sight sight = {rows, choice == DETAIL ? &map : NULL};
+    *rows = (struct frag_rows){.time_ns = ev->time_ns,
+                               .number = trace_reader_number(p->reader),
+                               .peak_requested = r->peak_requested};
+    if (frag_walk(&p->world, &ev->beside, see, &sight)) {
+        frag_rows_end(rows, &p->pages, p->memory);
+        frag_map_end(&map);
+        r->count++;
+        p->moving = true;
+        if (choice == DETAIL) {
+            end_span(p, ev->time_ns);
+            frag_blame_clear(&p->blame);
+            frag_blame_take(&p->blame, &p->world, &ev->beside, p->reader, p->options->filter,
+                            ev->time_ns);
+            keep(p, r->count - 1, &map);
+        }
+    }
+    frag_map_release(&map);
+    pages_end_look(&p->pages);
+}
+
+/* The record that follows a picture tells that it is over, and what RSS was then. */
+static void take_memory(struct pass *p, const struct trace_event *ev)
+{
+    struct beside_view view;
+    if (!beside_read(&view, &ev->beside) || view.memory_count <= SEEP_MEMORY_RSS_SHMEM)
+        return;
+    memcpy(p->memory, view.memory, sizeof p->memory);
+    p->has_memory = true;
+    if (!p->moving)
+        return;
+    struct frag_rows *last = &p->r->instants[p->r->count - 1];
+    last->moved_rss = (int64_t)(view.memory[SEEP_MEMORY_RSS] - last->rss);
+    p->moving = false;
+}
+
+static void take_beside(struct pass *p, const struct trace_event *ev)
+{
+    memory_map_take(&p->map, &ev->beside);
+    if (ev->beside.kind == SEEP_BESIDE_MEMORY) {
+        take_memory(p, ev);
+    } else if (ev->beside.kind == SEEP_BESIDE_MAPPINGS) {
+        p->moving = false;
+        if (p->picture < p->dict->picture_count && p->choices[p->picture] != LEFT_OUT &&
+            p->has_memory)
+            take_picture(p, ev);
+        p->picture++;
+    }
+}
+
+/* ------------------------------------------------------------------ events */
+
+static void enter_all(struct pass *p)
+{
+    uint32_t slots = trace_reader_slot_count(p->reader);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const struct trace_block *b = trace_reader_block(p->reader, slot);
+        if (b)
+            pages_enter(&p->pages, b);
+    }
+}
+
+static void take_event(struct pass *p, const struct trace_event *ev)
+{
+    pages_apply(&p->pages, ev);
+    if (p->pages.requested_bytes > p->r->peak_requested)
+        p->r->peak_requested = p->pages.requested_bytes;
+    if (!p->moving)
+        return;
+    bool leaves =
+        ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_OUT;
+    bool enters =
+        ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN;
+    p->r->instants[p->r->count - 1].moved_bytes +=
+        (leaves ? ev->before.size : 0) + (enters ? ev->after.size : 0);
+}
+
+static enum seep_err read_events(struct pass *p, struct err *err)
+{
+    struct trace_event ev;
+    enum seep_err code;
+    enter_all(p);
+    for (uint64_t n = 1; !(code = trace_reader_next(p->reader, &ev, err)); n++) {
+        if (n % PROGRESS_EVENTS == 0 && p->options->progress &&
+            !p->options->progress(p->options->progress_arg, trace_reader_progress(p->reader)))
+            return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
+        if (ev.type == TRACE_BESIDE) {
+            take_beside(p, &ev);
+        } else if (ev.type == TRACE_GAP) {
+            pages_clear(&p->pages);
+            enter_all(p);
+        } else {
+            take_event(p, &ev);
+        }
+    }
+    return code == SEEP_END ? SEEP_OK : code;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* glibc's allocator is a part of libc, whose other data are not told apart from its own. */
+static void find_library(struct frag_world *w, const struct trace_facts *facts,
+                         const struct trace_dict *dict)
+{
+    const char *name = base_name(facts->allocator_path);
+    for (size_t i = 0; i < dict->module_count; i++) {
+        const struct trace_module *m = &dict->modules[i];
+        if (strcmp(w->allocator, "glibc") == 0 || !*name || strcmp(base_name(m->path), name) != 0)
+            continue;
+        w->library_start = m->start;
+        w->library_end = m->end;
+    }
+}
+
+enum seep_err frag_read(struct frag_read *r, struct trace_reader *reader,
+                        const struct frag_read_options *options, struct err *err)
+{
+    const struct trace_dict *dict = trace_reader_dict(reader);
+    const struct trace_facts *facts = trace_reader_facts(reader);
+    struct pass p = {
+        .r = r, .options = options, .reader = reader, .dict = dict, .blame_ns = UINT64_MAX};
+    *r = (struct frag_read){.shown = SIZE_MAX};
+    pages_init(&p.pages, facts->allocator);
+    frag_blame_init(&p.blame, dict->stack_count);
+    p.world = (struct frag_world){.pages = &p.pages, .map = &p.map, .allocator = facts->allocator};
+    find_library(&p.world, facts, dict);
+    choose(&p);
+    enum seep_err code = read_events(&p, err);
+    r->end_ns = trace_reader_summary(reader)->duration_ns;
+    if (!code && r->end_ns > p.blame_ns)
+        end_span(&p, r->end_ns);
+    if (!code)
+        frag_blame_take_spans(&r->blame, &p.blame);
+    frag_blame_release(&p.blame);
+    pages_release(&p.pages);
+    memory_map_release(&p.map);
+    free(p.choices);
+    return code;
+}
+
+void frag_read_release(struct frag_read *r)
+{
+    free(r->instants);
+    frag_blame_release(&r->blame);
+    frag_map_release(&r->map);
+    *r = (struct frag_read){0};
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One pass over a trace for its pictures of memory: rows at each, and at a few who causes what. */
+#ifndef ANALYSIS_FRAG_READ_H
+#define ANALYSIS_FRAG_READ_H
+
+#include "analysis/frag_blame.h"
+#include "analysis/frag_map.h"
+#include "analysis/frag_rows.h"
+#include "analysis/frag_what_if.h"
+#include "model/filter.h"
+#include "util/err.h"
+
+/* Pictures that rows are made of at most; and those that blame is worked out for: evenly spaced in
+ * time, with the first, the last and the one of the highest RSS among them. */
+#define FRAG_INSTANTS 200
+#define FRAG_DETAILS 8
+
+struct frag_read_options {
+    struct filter *filter;   /* bound, or NULL: window, and which blocks are blamed */
+    const struct filter *at; /* bound; its `to` is the moment to be shown; NULL: the picture
+                                with the most waste */
+    struct filter *what_if;  /* bound, or NULL: the blocks of frag_what_if.h */
+    bool (*progress)(void *arg, double fraction); /* may be NULL */
+    void *progress_arg;
+};
+
+struct frag_read {
+    struct frag_rows *instants; /* owned, like all below */
+    size_t count;
+    size_t shown;            /* of them, that of the following; count: there is none */
+    struct frag_blame blame; /* of the shown one, but for byte_ns */
+    struct frag_map map;
+    struct frag_what_if what_if;
+    uint64_t pictures;       /* that there are in the window */
+    uint64_t peak_requested; /* the most requested at once, up to the last picture */
+    uint64_t end_ns;         /* of the trace */
+};
+
+/* The reader stands at the start. frag_read_release(), also after an error. Errors: those of the
+ * reader; INTERRUPTED where `progress` returned false. */
+enum seep_err frag_read(struct frag_read *r, struct trace_reader *reader,
+                        const struct frag_read_options *options, struct err *err);
+void frag_read_release(struct frag_read *r);
+
+#endif

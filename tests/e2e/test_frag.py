@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""seep frag: each row beside what the program says of itself, and planted fragmentation."""
+
+import json
+import os
+import unittest
+
+import allocators
+import support
+
+PROGRAMS = os.path.join(support.ROOT, "tests", "e2e", "programs")
+
+
+class Frag(support.TestCase):
+    def compile(self, name):
+        program = self.path(name)
+        support.run(["gcc", "-g", "-O1", "-pthread", "-I", os.path.join(support.ROOT, "include"),
+                     os.path.join(PROGRAMS, name + ".c"), "-o", program], check=0)
+        return program
+
+    def record(self, command, **env):
+        """Runs it; what it printed, line by line, and the trace."""
+        trace = self.path("made.seep")
+        out = support.run([support.SEEP, "run", "-f", "-o", trace, *command], check=0,
+                          env=support.environment(**env)).stdout
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")], trace
+
+    def frag(self, trace, *options):
+        out = support.run([support.SEEP, "frag", "--format=json", *options, trace], check=0).stdout
+        return json.loads(out)["result"]
+
+
+class Rows(Frag):
+    """A program of four threads that churns; at each instant all of them stand."""
+
+    def held(self, name=None):
+        env = {"LD_PRELOAD": allocators.allocator(name)} if name else {}
+        truth, trace = self.record([self.compile("frag_truth"), "4", "4", "8000"], **env)
+        instants = self.frag(trace)["instants"]
+        self.assertEqual(len(truth), 4)
+        pairs = []
+        for told in truth:
+            found = min(instants, key=lambda i: abs(i["live_bytes"] - told["requested"]) +
+                        abs(i["rss_bytes"] - told["rss"]))
+            pairs.append((told, found))
+            self.same_rows(told, found)
+        return pairs
+
+    def near(self, row, found, told, rss, percent=3):
+        self.assertLess(abs(found - told), rss * percent / 100, f"{row}: {found}, not {told}")
+
+    def same_rows(self, told, found):
+        rss = told["rss"]
+        self.near("rss", found["rss_bytes"], told["rss"], rss)
+        self.near("requested", found["requested_bytes"], told["held"], rss)
+        self.near("slack", found["slack_bytes"], told["slack"], rss)
+        self.near("untouched", found["untouched_bytes"], told["untouched"], rss)
+        headers = found["metadata_bytes"] - found["mapped_metadata_bytes"]
+        self.near("holes", found["hole_bytes"] + headers, told["holes"], rss)
+        self.near("unexplained", found["unexplained_bytes"], 0, rss, 5)
+        rows = ("requested", "slack", "hole", "free_resident", "metadata", "non_heap", "recorder",
+                "unexplained")
+        self.assertEqual(sum(found[row + "_bytes"] for row in rows), found["rss_bytes"])
+
+    def test_glibc(self):
+        for told, found in self.held():
+            self.near("headers", found["metadata_bytes"], 8 * told["blocks"], told["rss"], 1)
+            # what the allocator says it has, less what is not resident of it
+            most = told["glibc"]["arena"] + told["glibc"]["mapped"]
+            heap = sum(found[row + "_bytes"] for row in ("requested", "slack", "hole",
+                                                         "free_resident", "metadata"))
+            self.assertLessEqual(heap, most * 1.01)
+            self.assertGreater(heap + found["untouched_bytes"], most * 0.6)
+
+    def test_jemalloc(self):
+        for told, found in self.held("jemalloc"):
+            # its figure has what it never touched, too
+            self.assertLessEqual(found["metadata_bytes"], told["jemalloc"]["metadata"])
+            self.assertGreater(found["metadata_bytes"], 0)
+
+    def test_tcmalloc(self):
+        for told, found in self.held("tcmalloc"):
+            self.near("metadata", found["metadata_bytes"], told["tcmalloc"]["metadata"],
+                      told["rss"], 6)
+
+    def test_mimalloc(self):
+        self.held("mimalloc")
+
+
+class Planted(Frag):
+    """The planted site comes first, with its bytes within 5 % of what the program counts."""
+
+    def planted(self, kind, part, function="planted", of="blame", **env):
+        (truth,), trace = self.record([self.compile("frag_planted"), kind], **env)
+        result = self.frag(trace, "--at=look", "--by=function")
+        first = result[of][0]
+        self.assertEqual(first["name"], function)
+        self.assertAlmostEqual(first[part], truth["bytes"], delta=truth["bytes"] * 0.05)
+        return trace, result
+
+    def test_checkerboard(self):
+        self.planted("checkerboard", "hole_bytes")
+
+    def test_pins(self):
+        trace, result = self.planted("pins", "hole_bytes")
+        first = result["blame"][0]
+        self.assertAlmostEqual(first["sole_pinner_bytes"], first["hole_bytes"],
+                               delta=first["hole_bytes"] * 0.6)
+        self.assertEqual(result["verdict"]["kind"], "fragmentation")
+        # 5,000 blocks of 56 bytes fill 69 pages; they lie in nearly 5,000
+        pool = self.frag(trace, "--at=look", "--pool=planted")["what_if"]
+        self.assertEqual(pool["blocks"], 5000)
+        self.assertEqual(pool["pool_pages"], 69)
+        self.assertGreater(pool["alone_pages"], 4000)
+        without = self.frag(trace, "--at=look", "--without=planted")["what_if"]
+        self.assertEqual(without["saved_bytes"], pool["alone_pages"] * 4096)
+
+    def test_misfit(self):
+        self.planted("misfit", "slack_bytes", LD_PRELOAD=allocators.allocator("jemalloc"))
+
+    def test_arena(self):
+        self.planted("arena", "pinned_bytes")
+
+    def test_realloc(self):
+        self.planted("realloc", "left_bytes", function="planted_again", of="left")
+
+    def test_trough(self):
+        _, result = self.planted("trough", "hole_bytes")
+        self.assertIsNotNone(result["metrics"]["retention"])
+
+    def test_says_it_in_words(self):
+        _, trace = self.record([self.compile("frag_planted"), "pins"])
+        out = support.run([support.SEEP, "frag", "--at=look", trace], check=0,
+                          env=support.environment(COLUMNS="100")).stdout
+        words = " ".join(out.split())
+        self.assertRegex(words, r"^Fragmentation: of [\d.]+ MiB resident at .* were asked for")
+        self.assertRegex(words, r"MiB of it are the doing of [\d,]+ blocks of 5\d B from planted "
+                                r"\(frag_planted\.c:\d+\); their pages are [\d.]+ % full")
+        self.assertIn("unexplained", words)
+
+
+if __name__ == "__main__":
+    unittest.main()
