@@ -20,6 +20,8 @@ struct watch {
     struct filter *filter; /* NULL: none */
     struct cost *nodes;    /* by stack: live_bytes; owned */
     uint64_t bytes, usable;
+    uint64_t
+        next_end; /* number of the event before which the next process ends; UINT64_MAX: none */
     uint64_t from_ns, last_ns; /* of the window's events */
     bool entered;
     uint64_t peak_bytes, peak_number; /* the event behind which it is so; UINT64_MAX: the start */
@@ -54,15 +56,31 @@ static void take_event(struct watch *w, const struct trace_event *ev)
         take_block(w, &ev->after, true);
 }
 
-/* Anew, of the blocks that the reader holds. */
-static void take_live(struct watch *w)
+static uint64_t end_of(const struct watch *w, const struct trace_block *b)
 {
+    uint32_t process = trace_process_of(b->address);
+    uint64_t end = process && process <= w->dict->process_count
+                       ? w->dict->processes[process - 1].end_number
+                       : 0;
+    return end ? end : UINT64_MAX;
+}
+
+/* Anew, of the blocks that the reader holds behind the event of that number: what ended processes
+ * left is gone with them. */
+static void take_live(struct watch *w, uint64_t number)
+{
+    w->next_end = UINT64_MAX;
+    for (size_t i = 0; i < w->dict->process_count; i++) {
+        uint64_t end = w->dict->processes[i].end_number;
+        if (end > number && end < w->next_end)
+            w->next_end = end;
+    }
     memset(w->nodes, 0, ((size_t)w->dict->stack_count + 1) * sizeof *w->nodes);
     w->bytes = w->usable = 0;
     uint32_t slots = trace_reader_slot_count(w->reader);
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct trace_block *b = trace_reader_block(w->reader, slot);
-        if (b)
+        if (b && end_of(w, b) > number)
             take_block(w, b, true);
     }
 }
@@ -83,14 +101,14 @@ read_window(struct watch *w, double from, void *arg,
         code = filter_seek(w->filter, w->reader, err);
     if (code)
         return code;
-    take_live(w);
+    take_live(w, 0);
     w->entered = false;
     for (uint64_t n = 1; !code && !(code = trace_reader_next(w->reader, &ev, err)); n++) {
         if (n % PROGRESS_EVENTS == 0 && w->o->progress &&
             !w->o->progress(w->o->progress_arg, from + trace_reader_progress(w->reader) / 2))
             return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");
         if (ev.type == TRACE_GAP)
-            take_live(w);
+            take_live(w, trace_reader_number(w->reader));
         if (ev.type == TRACE_GAP || ev.type == TRACE_BESIDE)
             continue;
         enum filter_place place =
@@ -99,7 +117,10 @@ read_window(struct watch *w, double from, void *arg,
             return SEEP_OK;
         if (place == FILTER_INSIDE && before)
             code = before(w, arg, &ev, err);
-        take_event(w, &ev);
+        if (ev.number < w->next_end)
+            take_event(w, &ev);
+        else
+            take_live(w, ev.number);
         if (place == FILTER_INSIDE && !code)
             code = behind(w, arg, &ev, err);
         w->entered |= place == FILTER_INSIDE;

@@ -24,7 +24,8 @@ struct heap_moments_options {
 
 /* Reads the trace, whose reader stands at the start. On success *out is owned by the caller,
  * result_free(). Errors: those of the reader, USAGE from filter_bind() and for a filter by
- * lifetime, INTERRUPTED. What is live counts, whenever it was made. The tree:
+ * lifetime, INTERRUPTED. What is live counts, whenever it was made; what a process of several
+ * leaves is gone when it ends. The tree:
  *
  *   exe            text;  command  array of texts
  *   min_share      real: 0 .. 1, as asked for

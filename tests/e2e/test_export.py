@@ -313,6 +313,13 @@ class Massif(Export):
         self.assertRegex(done.stdout, r"->\d\d\.\d\d% \([\d,]+B\) print_receipts \(demo\.c:\d+\)")
         self.assertEqual(len(self.snapshots(data)), 100)
 
+    def test_processes_take_theirs_along(self):
+        for name in "merged.seep", "window.seep":
+            trace = os.path.join(support.ROOT, "tests", "golden", "trace", name)
+            peak = support.report("info", trace)["result"]["peak_live_bytes"]
+            snapshots = self.snapshots(self.export(trace, "massif"))
+            self.assertEqual(max(int(s["mem_heap_B"]) for s in snapshots), peak, name)
+
     def test_lifetimes_are_refused(self):
         done = support.run([support.SEEP, "export", "--format=massif", "--lifetime=1ms..",
                             self.make(Program(1).script, "x.seep")])
