@@ -18,7 +18,6 @@ void result_free(struct result *r)
     } else if (r->type == RESULT_TEXT) {
         free(r->u.text);
     }
-    free(r->name);
     free(r);
 }
 
@@ -41,7 +40,7 @@ static struct result *add(struct result *parent, const char *name, enum result_t
     struct result *r = mem_zalloc(1, sizeof *r);
     r->type = type;
     r->unit = unit;
-    r->name = name ? mem_strdup(name) : NULL;
+    r->name = name;
     append(parent, r);
     return r;
 }
@@ -133,7 +132,7 @@ struct result *result_null(struct result *parent, const char *name)
 void result_adopt(struct result *parent, const char *name, struct result *child)
 {
     assert(!child->name);
-    child->name = name ? mem_strdup(name) : NULL;
+    child->name = name;
     append(parent, child);
 }
 

@@ -34,7 +34,8 @@ struct result {
     enum result_type type;
     enum result_unit unit;
     uint32_t further_parents; /* beside the first: result_share() */
-    char *name;               /* field name within an object, snake_case; owned; NULL in arrays */
+    const char *name;         /* field name within an object, snake_case, a constant; NULL in
+                                 arrays */
     union {
         int64_t integer;
         uint64_t count; /* UNIT_BYTES, UNIT_COUNT, UNIT_NS, UNIT_ADDRESS */
@@ -49,7 +50,8 @@ struct result {
 };
 
 /* Roots and children. Every function that adds returns the child, owned by its parent. In arrays
- * `name` is NULL. Texts are copied; a NULL text becomes RESULT_NULL. */
+ * `name` is NULL; else it is kept as it is, for there are millions of fields: a literal, or a text
+ * that outlives the tree. Texts are copied; a NULL text becomes RESULT_NULL. */
 struct result *result_new_object(void);
 void result_free(struct result *r);
 struct result *result_object(struct result *parent, const char *name);
