@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/lives.h"
 
+#include "model/wrappers.h"
 #include "page/section.h"
 #include "util/mem.h"
 
@@ -10,7 +11,7 @@
 
 /* Compressed: with base64 a third more. A page is to be mailed. */
 #define ROOM_BYTES ((size_t)5 << 20)
-#define MOST_PLACES 100000 /* a browser is to open the page at once */
+#define MOST_PLACES 200000 /* a browser is to open the page at once */
 #define FIRST_SHARE 2e-6
 #define LAST_SHARE 0.01
 
@@ -181,6 +182,12 @@ static void write_borders(struct bytes *out, const struct lives_grid *g)
         bytes_varint(out, g->borders[i].live_blocks);
 }
 
+/* 1: smaller ones; 2: who asked for the memory stands further out. */
+static unsigned flags_of(const struct place *p)
+{
+    return p->smaller ? 1 : p->frame && wrapper_is(p->frame->function) ? 2 : 0;
+}
+
 static void write_places(struct bytes *out, const struct places *p)
 {
     struct bytes columns[3] = {{0}};
@@ -204,7 +211,7 @@ static void write_places(struct bytes *out, const struct places *p)
     for (uint32_t i = 1; i < p->count; i++)
         bytes_varint(out, p->items[i].frame ? p->items[i].frame->line : 0);
     for (uint32_t i = 1; i < p->count; i++)
-        bytes_varint(out, p->items[i].smaller);
+        bytes_varint(out, flags_of(&p->items[i]));
     text_table_release(&texts);
 }
 

@@ -62,6 +62,8 @@ function readTexts(c) {
     return texts;
 }
 
+export const SMALLER_PLACE = 1, WRAPPER_PLACE = 2; // flags
+
 // Place 0 is the root; a parent's number is smaller than its children's.
 function readPlaces(c) {
     const count = c.next();
@@ -70,7 +72,7 @@ function readPlaces(c) {
     for (let i = 1; i <= count; i++)
         parent[i] = i - parent[i];
     return { count: count + 1, parent, functions: of(Uint32Array), modules: of(Uint32Array),
-             files: of(Uint32Array), lines: of(Uint32Array), smaller: of(Uint8Array) };
+             files: of(Uint32Array), lines: of(Uint32Array), flags: of(Uint8Array) };
 }
 
 function readRows(c, intervals) {

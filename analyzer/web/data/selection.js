@@ -2,7 +2,7 @@
 // A window between two borders, and what was summed up of it: each sum is made when first asked
 // for, and kept.
 import { classesBetween, costsBetween, peakBorder } from "./lives.js";
-import { functionCosts, nodeCosts } from "./tree.js";
+import { functionCosts, nodeCosts, siteCosts } from "./tree.js";
 
 const KEPT = 6; // windows whose sums are kept: one goes back and forth
 
@@ -29,6 +29,10 @@ export class Selection {
     }
     functions(cost) {
         return this.sum(`functions ${cost}`, () => functionCosts(this.tree, this.nodes(cost)));
+    }
+    // By function, what it asked for.
+    sites(cost) {
+        return this.sum(`sites ${cost}`, () => siteCosts(this.tree, this.nodes(cost)));
     }
     total(cost) {
         return this.nodes(cost).total[0];

@@ -2,6 +2,8 @@
 // Places merged by function: the tree that flame graphs and tables show. Places of one function
 // differ by line; here they are one node where they have the same callers.
 
+import { SMALLER_PLACE, WRAPPER_PLACE } from "./lives.js";
+
 export const UNKNOWN = "(unknown)", SMALLER = "(smaller ones)", ROOT = "all";
 
 export function makeTree(lives) {
@@ -22,7 +24,7 @@ export function makeTree(lives) {
         return functionIds.get(key);
     };
     for (let i = 1; i < count; i++) {
-        const special = places.smaller[i] ? SMALLER : places.functions[i] ? null : UNKNOWN;
+        const special = places.flags[i] & SMALLER_PLACE ? SMALLER : places.functions[i] ? null : UNKNOWN;
         const f = idOf(places.functions[i], places.modules[i], special);
         const up = nodeOf[places.parent[i]];
         let at = (Math.imul(up, 0x9e3779b1) ^ Math.imul(f, 0x85ebca6b)) >>> 0;
@@ -37,11 +39,14 @@ export function makeTree(lives) {
             functionOf.push(f);
         }
         nodeOf[i] = node;
+        if (places.flags[i] & WRAPPER_PLACE)
+            functions[f].wrapper = true;
     }
     const tree = { count: parent.length, nodeOf, parent: Uint32Array.from(parent),
                    functionOf: Uint32Array.from(functionOf), functions };
     linkChildren(tree);
     findOutermost(tree);
+    findSites(tree);
     return tree;
 }
 
@@ -64,12 +69,29 @@ function linkChildren(tree) {
 
 // Whether no caller of the node is the same function: recursion counts once in a function's total.
 function findOutermost(tree) {
+    const { childStart, childList, functionOf } = tree;
+    const above = new Uint32Array(tree.functions.length); // how often it is on the way to the node
+    const stack = [0], next = childStart.slice();
     tree.outermost = new Uint8Array(tree.count);
+    while (stack.length) {
+        const node = stack[stack.length - 1];
+        if (next[node] < childStart[node + 1]) {
+            const child = childList[next[node]++];
+            tree.outermost[child] = above[functionOf[child]]++ === 0 ? 1 : 0;
+            stack.push(child);
+        } else {
+            above[functionOf[node]]--;
+            stack.pop();
+        }
+    }
+}
+
+// Who asked for what a node made: the innermost caller that does not only hand memory on.
+function findSites(tree) {
+    tree.siteOf = new Uint32Array(tree.count);
     for (let i = 1; i < tree.count; i++) {
-        let up = tree.parent[i];
-        while (up && tree.functionOf[up] !== tree.functionOf[i])
-            up = tree.parent[up];
-        tree.outermost[i] = up === 0 ? 1 : 0;
+        const up = tree.parent[i];
+        tree.siteOf[i] = tree.functions[tree.functionOf[i]].wrapper && up ? tree.siteOf[up] : i;
     }
 }
 
@@ -97,6 +119,14 @@ export function functionCosts(tree, costs) {
             total[tree.functionOf[i]] += costs.total[i];
     }
     return { self, total };
+}
+
+// What each function asked for, by itself or through wrappers.
+export function siteCosts(tree, costs) {
+    const sums = new Float64Array(tree.functions.length);
+    for (let i = 1; i < tree.count; i++)
+        sums[tree.functionOf[tree.siteOf[i]]] += costs.self[i];
+    return sums;
 }
 
 export function childrenOf(tree, node) {

@@ -30,6 +30,8 @@ export function ns(value) {
         return `${Math.floor(value / 60e9)} min ${Math.floor(value % 60e9 / 1e9)} s`;
     const [scale, unit] = units.find(([s]) => value >= s) || units[3];
     const v = value / scale;
+    if (scale === 1)
+        return `${Math.round(v)} ns`;
     return `${v >= 99.95 ? Math.round(v) : v >= 9.995 ? v.toFixed(1) : v.toFixed(2)} ${unit}`;
 }
 

@@ -58,7 +58,7 @@ function render(element, selection) {
             h("div", {}, h("h2", {}, "By size"), h("p.dim", {}, "Requested bytes; reallocations " +
                 "count with their new size."), sizes.element),
             h("div", {}, h("h2", {}, "By lifetime"), h("p.dim", {}, "Of blocks that ended in the " +
-                "window; to a reallocation counts as a life."), lifetimes.element)));
+                "window, by a free or a reallocation."), lifetimes.element)));
     sizes.set(bySize);
     lifetimes.set(byLife);
 }

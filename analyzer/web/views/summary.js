@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The verdict first, in words; then the figures, and the way to where they come from.
 import { bar, clear, h } from "../parts/dom.js";
-import { baseName, bytes, count, moment, ns, percent } from "../parts/format.js";
+import { baseName, bytes, count, moment, ns, percent, shortName } from "../parts/format.js";
 import { functionName } from "../parts/names.js";
 import { addView } from "./view.js";
 
@@ -24,9 +24,9 @@ function growthVerdict(growth) {
     const all = (growth.classes.find((c) => c.class === "growing") || {}).sites || growing.length;
     if (!all)
         return { bad: false, text: "No function keeps growing." };
-    const names = growing.slice(0, 2).map((s) => s.name).join(" and ");
-    return { bad: true, text: `${count(all)} function${all > 1 ? "s keep" : " keeps"} growing${
-        names ? `: ${names}${all > 2 ? ", …" : ""}` : ""}.` };
+    const names = growing.slice(0, 2).map((s) => shortName(s.name)).join(all > 2 ? ", " : " and ");
+    return { bad: true, text: `${count(all)} function${all > 1 ? "s keep" : " keeps"} growing: ${names}${
+        all > 2 ? ", …" : "."}` };
 }
 
 function temporaryVerdict(selection) {
@@ -74,15 +74,14 @@ function figures(selection, page) {
 }
 
 function topOf(selection, page, cost, title, view) {
-    const functions = selection.functions(cost), { tree } = page;
+    const sites = selection.sites(cost), { tree } = page;
     const all = selection.total(cost), show = cost === "temporary" ? count : bytes;
-    const top = [...functions.self.keys()].filter((f) => f && functions.self[f] > 0)
-        .sort((a, b) => functions.self[b] - functions.self[a]);
+    const top = [...sites.keys()].filter((f) => f && sites[f] > 0).sort((a, b) => sites[b] - sites[a]);
     return h("div.card", {}, h("h3", {}, h("a", { href: page.linkTo({ view, cost }) }, title)),
         top.length ? h("ol.top", {}, top.slice(0, TOP).map((f) => h("li", {},
             h("a", { href: page.linkTo({ view: "functions", cost, fn: f }) }, functionName(tree.functions[f])),
-            h("span.figure", {}, bar(functions.self[f] / all), h("span", {}, show(functions.self[f])),
-                h("span.dim", {}, percent(functions.self[f], all))))))
+            h("span.figure", {}, bar(sites[f] / all), h("span", {}, show(sites[f])),
+                h("span.dim", {}, percent(sites[f], all))))))
             : h("p.dim", {}, "Nothing in this window."));
 }
 
@@ -105,7 +104,7 @@ function moments(page) {
         h("ul.moments", {}, list.map((r) => h("li", {},
             h("button", { click: () => page.selectNs(r.from_ns, r.to_ns) }, `+${bytes(r.change_bytes)}`),
             h("span", {}, `${ns(r.from_ns)} – ${ns(r.to_ns)}${r.sites[0]
-                ? `, most of it by ${r.sites[0].name}` : ""}`)))),
+                ? `, most of it by ${shortName(r.sites[0].name)}` : ""}`)))),
         marks.length ? h("p", {}, "Marks: ", marks.map((m) => h("button", {
             click: () => page.selectNs(m.time_ns, growth.end_ns), title: "From this mark to the end" },
         m.name))) : null);

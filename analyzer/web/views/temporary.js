@@ -27,6 +27,17 @@ function whereOf(row) {
     return place(texts[places.files[row.place]], places.lines[row.place]);
 }
 
+const functionAt = (at, page) => page.tree.functionOf[page.tree.nodeOf[at]];
+
+// The place that asked for the memory: the innermost that is in no wrapper.
+function siteOf(at, page) {
+    const { places } = page.lives;
+    let site = at;
+    while (places.parent[site] && page.tree.functions[functionAt(site, page)].wrapper)
+        site = places.parent[site];
+    return site;
+}
+
 // By place and caller: the same line may be reached by many ways.
 function rowsOf(selection, page) {
     const { temporary, allocations } = selection.places(), { places } = page.lives;
@@ -34,12 +45,12 @@ function rowsOf(selection, page) {
     for (let i = 1; i < temporary.length; i++) {
         if (!temporary[i])
             continue;
-        const f = page.tree.functionOf[page.tree.nodeOf[i]];
-        const caller = page.tree.functionOf[page.tree.nodeOf[places.parent[i]]];
-        const key = (f * page.tree.functions.length + caller) * 65536 + places.lines[i] % 65536;
+        const site = siteOf(i, page), caller = functionAt(places.parent[site], page);
+        const f = functionAt(site, page);
+        const key = (f * page.tree.functions.length + caller) * 65536 + places.lines[site] % 65536;
         let row = rows.get(key);
         if (!row) {
-            row = { f, caller, temporary: 0, allocations: 0, node: page.tree.nodeOf[i], place: i };
+            row = { f, caller, temporary: 0, allocations: 0, node: page.tree.nodeOf[site], place: site };
             rows.set(key, row);
         }
         row.temporary += temporary[i];
