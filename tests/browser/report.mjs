@@ -70,6 +70,28 @@ function flameSelf(name, options) {
     return sums;
 }
 
+async function compareFigures(name) {
+    const page = await open(name), intervals = await page.evaluate(() => seepReport.lives.intervals);
+    const third = Math.floor(intervals / 3);
+    const windows = [[0, intervals], [third, 2 * third], [third, third + 1]];
+    for (const [from, to] of name === "demo" ? windows : windows.slice(0, 1)) {
+        for (const cost of ["peak", "live", "allocated", "allocations", "temporary"]) {
+            const [sums, options] = await page.evaluate(([a, b, kind]) => {
+                const selection = seepReport.selections.get(a, b), sums = {};
+                const { self } = selection.functions(kind);
+                seepReport.tree.functions.forEach((f, i) => {
+                    if (self[i])
+                        sums[`${f.name} ${f.module}`] = self[i];
+                });
+                return [sums, selection.options()];
+            }, [from, to, cost]);
+            const words = options.replaceAll("'", "").split(" ").filter(Boolean);
+            assert.deepEqual(sums, flameSelf(name, [`--cost=${cost}`, ...words]), `${name} ${cost}${options}`);
+        }
+    }
+    await page.done();
+}
+
 const checks = {
     async load() {
         const page = await open("demo");
@@ -132,26 +154,11 @@ const checks = {
         await page.done();
     },
 
-    // The page's own sums, of the whole and of windows, by function.
+    // The page's own sums, of the whole and of windows, by function; of a process, of a window that
+    // was cut out of a trace, and of several processes, some of which have ended.
     async "figures are those of seep flame"() {
-        const page = await open("demo"), intervals = await page.evaluate(() => seepReport.lives.intervals);
-        const third = Math.floor(intervals / 3);
-        for (const [from, to] of [[0, intervals], [third, 2 * third], [third, third + 1]]) {
-            for (const cost of ["peak", "live", "allocated", "allocations", "temporary"]) {
-                const [sums, options] = await page.evaluate(([a, b, kind]) => {
-                    const selection = seepReport.selections.get(a, b), sums = {};
-                    const { self } = selection.functions(kind);
-                    seepReport.tree.functions.forEach((f, i) => {
-                        if (self[i])
-                            sums[`${f.name} ${f.module}`] = self[i];
-                    });
-                    return [sums, selection.options()];
-                }, [from, to, cost]);
-                const words = options.replaceAll("'", "").split(" ").filter(Boolean);
-                assert.deepEqual(sums, flameSelf("demo", [`--cost=${cost}`, ...words]), `${cost}${options}`);
-            }
-        }
-        await page.done();
+        for (const name of ["demo", "window", "family"])
+            await compareFigures(name);
     },
 
     async "search the flame graph"() {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """seep report: the page in a browser (tests/browser/report.mjs drives it), and the file as such."""
 
+import glob
 import json
 import os
 import re
@@ -87,6 +88,25 @@ class File(Page):
                          ["info", "lives", "growth", "leaks", "sources"])
 
 
+class WithoutNpm(support.TestCase):
+    def bundle(self, *args):
+        return subprocess.run([sys.executable, os.path.join(support.ROOT, "analyzer", "web", "bundle.py"),
+                               *args[:1], self.path("page.h"), self.path("page.d"),
+                               os.path.join(support.ROOT, "analyzer", "web"), self.path("work"), "npm"],
+                              env={"PATH": self.tmp}, stderr=subprocess.PIPE, text=True, check=False)
+
+    def test_page_is_left_out_with_a_word(self):
+        done = self.bundle("--try")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("left out of this build: npm is not installed", done.stderr)
+        with open(self.path("page.h"), encoding="utf-8") as header:
+            self.assertIn('web_page[] =\n    "";', header.read())
+        # the next build tries again: it depends on what never exists
+        with open(self.path("page.d"), encoding="utf-8") as depfile:
+            self.assertFalse(all(map(os.path.exists, depfile.read().split()[1:])))
+        self.assertEqual(self.bundle("--need").returncode, 1)
+
+
 class Browser(Page):
     """Everything is looked at in one browser, once."""
 
@@ -102,7 +122,13 @@ class Browser(Page):
         cut = self.made("cut.seep", SCENE)
         with open(cut, "r+b") as trace:
             trace.truncate(os.path.getsize(cut) - 30)
-        traces = {"demo": demo, "cut": cut, "made": self.made("made.seep", SCENE),
+        window, family = self.path("window.seep"), self.path("family.seep")
+        support.run([support.SEEP, "cut", demo, "--from=orders served", "-o", window], check=0)
+        support.run([support.SEEP, "run", "-o", self.path("shell.seep"), "bash", "-c",
+                     "for i in 1 2; do sort /etc/passwd | head -1; done"], check=0)
+        support.run([support.SEEP, "merge", *glob.glob(self.path("shell*.seep")), "-o", family],
+                    check=0)
+        traces = {"demo": demo, "window": window, "family": family, "cut": cut, "made": self.made("made.seep", SCENE),
                   "empty": self.made("empty.seep", "fact 4 /bin/nothing\n")}
         for trace in traces.values():
             self.report(trace, "--source-dir", support.ROOT)
