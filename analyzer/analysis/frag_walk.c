@@ -15,6 +15,10 @@
 /* mimalloc 2 (include/mimalloc/types.h): segments begin with what is known of their pages. */
 #define MIMALLOC_SEGMENT_BYTES (UINT64_C(32) << 20)
 
+/* More resident memory in one picture is damage; it bounds what a walk takes. */
+#define RESIDENT_MAX (UINT64_C(1) << 42)
+#define ADDRESS_END (UINT64_C(1) << 47)
+
 enum name_kind { NAME_NONE, NAME_BRK, NAME_STACK, NAME_FILE, NAME_RECORDER };
 
 struct walk {
@@ -214,11 +218,17 @@ bool frag_walk(const struct frag_world *w, const struct trace_beside *mappings,
     if (!beside_pages_begin(&at, mappings) || at.page_bytes != PAGES_BYTES)
         return false;
     pages_sort_large(w->pages);
+    uint64_t there = 0;
     while (beside_pages_mapping(&at, &k.mapping)) {
         begin_mapping(&k);
-        while (beside_pages_run(&at, &start, &end, &residency))
-            if (residency != SEEP_PAGE_ABSENT)
-                walk_run(&k, start, end, residency);
+        while (beside_pages_run(&at, &start, &end, &residency)) {
+            if (residency == SEEP_PAGE_ABSENT)
+                continue;
+            there += end - start;
+            if (end < start || end > ADDRESS_END || there > RESIDENT_MAX)
+                return false;
+            walk_run(&k, start, end, residency);
+        }
     }
     return !at.left && !at.runs_left;
 }

@@ -25,10 +25,11 @@ static struct page *seen_page(struct pages *pages, uint64_t address)
 static void touch(struct touches *t, struct pages *pages, const struct trace_block *b)
 {
     uint64_t end = b->address + (b->usable ? b->usable : 1);
-    bool large = b->usable >= PAGES_LARGE_BYTES;
-    for (uint64_t at = b->address & ~(uint64_t)(PAGES_BYTES - 1); at < end; at += PAGES_BYTES) {
-        bool inner = large && at >= b->address && at + PAGES_BYTES <= end;
-        struct page *page = inner ? NULL : seen_page(pages, at);
+    uint64_t first = b->address & ~(uint64_t)(PAGES_BYTES - 1);
+    for (uint64_t at = first; at < end; at += PAGES_BYTES) {
+        if (b->usable >= PAGES_LARGE_BYTES && at > first && end - at > PAGES_BYTES)
+            at = (end - 1) & ~(uint64_t)(PAGES_BYTES - 1); /* its inner pages are full */
+        struct page *page = seen_page(pages, at);
         if (!page || !page->blocks)
             continue;
         MEM_GROW(t->pages, t->capacity, t->count + 1);
@@ -55,7 +56,7 @@ void frag_what_if(struct frag_what_if *out, struct pages *pages, struct trace_re
     uint32_t slots = trace_reader_slot_count(reader);
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct trace_block *b = trace_reader_block(reader, slot);
-        if (!b || trace_block_in_pool(b) || b->usable >= UINT64_C(1) << 46 ||
+        if (!b || trace_block_in_pool(b) || b->usable >= UINT64_C(1) << 43 ||
             !filter_stack(which, b->stack))
             continue;
         out->blocks++;

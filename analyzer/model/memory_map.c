@@ -8,6 +8,7 @@
 
 #define PAGE UINT64_C(4096)
 #define STACKS_MAX 65536 /* damage aside, more than stay mapped */
+#define ADDRESS_END (UINT64_C(1) << 47)
 
 void memory_map_release(struct memory_map *m)
 {
@@ -66,7 +67,7 @@ static uint64_t up(uint64_t bytes)
 static void put(struct memory_map *m, const struct beside_view *v, uint64_t start, uint64_t bytes)
 {
     bytes = up(bytes);
-    if (!bytes || start > UINT64_MAX - bytes)
+    if (!bytes || start > ADDRESS_END || bytes > ADDRESS_END - start)
         return;
     struct memory_range range = {start, start + bytes, v->by_allocator ? 0 : v->pc,
                                  v->by_allocator ? MEMORY_ALLOCATOR : MEMORY_PROGRAM};
@@ -76,7 +77,7 @@ static void put(struct memory_map *m, const struct beside_view *v, uint64_t star
 static void cut(struct memory_map *m, uint64_t start, uint64_t bytes)
 {
     bytes = up(bytes);
-    if (bytes && start <= UINT64_MAX - bytes)
+    if (bytes && start <= ADDRESS_END && bytes <= ADDRESS_END - start)
         replace(m, start, start + bytes, NULL);
 }
 
@@ -94,7 +95,7 @@ static void take_own(struct memory_map *m, const struct trace_beside *beside)
     if (!beside_own_begin(&pages, beside))
         return;
     while (beside_own_next(&pages, &start, &end)) {
-        if (end <= start)
+        if (end <= start || end > ADDRESS_END)
             continue;
         MEM_GROW(m->own, m->own_capacity, m->own_count + 1);
         m->own[m->own_count++] =

@@ -10,8 +10,10 @@
 #define GLIBC_HEADER 8         /* size field; what stands before it is the previous block's */
 #define GLIBC_MAPPED_HEADER 16 /* of a chunk in a mapping of its own: both fields */
 #define ENDED_WEIGHT 0.125f    /* of the newest in the moving mean */
-/* A block of which nothing sensible can be said: more than any address space holds. */
-#define ABSURD_BYTES (UINT64_C(1) << 46)
+/* A block of which nothing sensible can be said. */
+#define ABSURD_BYTES (UINT64_C(1) << 43)
+/* Larger blocks leave their mark only where there are counters: most of them were never touched. */
+#define MARKED_BYTES (UINT64_C(64) << 20)
 
 void pages_init(struct pages *p, const char *allocator)
 {
@@ -137,8 +139,8 @@ bool pages_own_mapping(const struct pages *p, const struct trace_block *b)
 static bool extent_of(const struct pages *p, const struct trace_block *b, struct extent *out)
 {
     uint64_t usable = b->usable < b->size ? b->size : b->usable;
-    if (trace_block_in_pool(b) || usable > ABSURD_BYTES || b->address > UINT64_MAX - ABSURD_BYTES ||
-        b->address < GLIBC_MAPPED_HEADER)
+    if (trace_block_in_pool(b) || usable > ABSURD_BYTES ||
+        b->address > UINT64_MAX - 2 * ABSURD_BYTES || b->address < GLIBC_MAPPED_HEADER)
         return false;
     unsigned header = pages_own_mapping(p, b) ? GLIBC_MAPPED_HEADER : p->header_bytes;
     *out = (struct extent){b->address - header, b->address, b->address + b->size,
@@ -301,8 +303,14 @@ void pages_leave(struct pages *p, const struct trace_block *b, uint64_t now_ns)
     if (pages_own_mapping(p, b))
         return; /* its pages are gone with it */
     float life = log2f((float)(now_ns > b->time_ns ? now_ns - b->time_ns : 0) + 1);
-    for (uint64_t at = page_down(e.start); at < e.end; at += PAGES_BYTES)
-        note_end(pages_page(region_make(p, at), at), b->stack, life);
+    bool all = e.end - e.start <= MARKED_BYTES;
+    for (uint64_t at = page_down(e.start); at < e.end; at += PAGES_BYTES) {
+        struct pages_region *r = all ? region_make(p, at) : pages_region_at(p, at);
+        if (r)
+            note_end(pages_page(r, at), b->stack, life);
+        else
+            at |= PAGES_REGION_BYTES - PAGES_BYTES; /* to the last page of the region */
+    }
 }
 
 void pages_apply(struct pages *p, const struct trace_event *ev)

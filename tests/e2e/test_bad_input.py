@@ -16,7 +16,7 @@ OWN_FAILURE = 125
 REFUSED = 126
 NOT_FOUND = 127
 
-COMMANDS = ("info", "leaks", "growth", "dump")
+COMMANDS = ("info", "leaks", "growth", "frag", "dump")
 
 
 class Run(support.TestCase):
@@ -183,7 +183,7 @@ class Files(support.TestCase):
                 damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
             path = self.bytes_to("flipped.seep", bytes(damaged))
             self.survives(path)
-            self.survives(path, random.choice(("leaks", "growth", "dump")))
+            self.survives(path, random.choice(("leaks", "growth", "frag", "dump")))
 
     def test_garbage_in_the_middle(self):
         data = self.trace()
