@@ -105,7 +105,7 @@ const checks = {
         const page = await open("demo");
         const tabs = await page.locator(".tabs a").allTextContents();
         assert.deepEqual(tabs, ["Summary", "Flame graph", "Top-down", "Bottom-up", "Functions", "Leaks",
-                                "Growth", "Sizes", "Temporary", "Source"]);
+                                "Growth", "Fragmentation", "Sizes", "Temporary", "Source"]);
         for (const [i, tab] of tabs.entries()) {
             if (!i)
                 continue; // it has been looked at
@@ -280,9 +280,18 @@ const checks = {
         await page.done();
     },
 
+    async fragmentation() {
+        const page = await open("demo", "#frag");
+        assert.match(await page.locator("main .lead").textContent(), /resident at .* were asked for/);
+        assert.ok(await page.locator("svg[aria-label='the heap by address'] rect").count() > 0);
+        const steps = page.locator("svg[aria-label='what resident memory was made of, over time'] g");
+        assert.match(await steps.last().textContent(), /MiB resident\n.* asked for/);
+        await page.done();
+    },
+
     async "narrow windows"() {
         const page = await open("demo", "", { viewport: { width: 420, height: 800 } });
-        for (const view of ["summary", "flame", "functions", "leaks", "growth", "sizes", "sources"]) {
+        for (const view of ["summary", "flame", "functions", "leaks", "growth", "frag", "sizes", "sources"]) {
             await page.evaluate((name) => seepReport.show({ view: name }), view);
             const wide = await page.evaluate(() => document.documentElement.scrollWidth);
             assert.ok(wide <= 420, `${view} is ${wide} wide`);

@@ -5,6 +5,7 @@ import "./callers.js";
 import "./functions.js";
 import "./leaks.js";
 import "./growth.js";
+import "./frag.js";
 import "./sizes.js";
 import "./temporary.js";
 import "./sources.js";
