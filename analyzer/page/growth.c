@@ -11,7 +11,7 @@
 
 static enum seep_err make(struct page_job *job, struct strbuf *out, struct err *err)
 {
-    const struct growth_options options = {.by = SITE_BY_FUNCTION,
+    const struct growth_options options = {.by = SITE_BY_STACK,
                                            .top = SITES,
                                            .top_parts = PARTS,
                                            .peaks = MOMENTS,

@@ -80,7 +80,7 @@ function bottomUp() {
         const ways = [];
         for (let i = 1; i < context.tree.count; i++)
             if (context.costs.self[i] > 0)
-                ways.push([i, i]);
+                ways.push([context.tree.siteOf[i], i]);
         return group(ways);
     };
     return { context, table, roots };
@@ -104,4 +104,5 @@ addView({ name: "down", title: "Top-down", needs: ["lives"], cost: true,
           render: viewOf(topDown, "What each function costs with everything it calls, from the " +
               "outermost down.") });
 addView({ name: "up", title: "Bottom-up", needs: ["lives"], cost: true,
-          render: viewOf(bottomUp, "The functions that allocate, and who called them.") });
+          render: viewOf(bottomUp, "The functions that ask for memory, by themselves or " +
+              "through wrappers such as operator new, and who called them.") });

@@ -10,7 +10,7 @@ const TOP = 6;
 function leakVerdict(leaks) {
     const sum = (of) => `${bytes(of.bytes)} in ${count(of.blocks)} blocks`;
     if (!leaks.graph)
-        return { bad: false, text: leaks.total.blocks
+        return { bad: false, open: leaks.total.blocks > 0, text: leaks.total.blocks
             ? `${sum(leaks.total)} ${leaks.word}: ${percent(leaks.total.bytes, leaks.total.peak_live_bytes)} of the peak.`
             : "Everything was freed." };
     const lost = { bytes: leaks.definite.bytes + leaks.indirect.bytes,
@@ -23,10 +23,14 @@ function growthVerdict(growth) {
     const growing = growth.sites.filter((s) => s.class === "growing");
     const all = (growth.classes.find((c) => c.class === "growing") || {}).sites || growing.length;
     if (!all)
-        return { bad: false, text: "No function keeps growing." };
-    const names = growing.slice(0, 2).map((s) => shortName(s.name)).join(all > 2 ? ", " : " and ");
-    return { bad: true, text: `${count(all)} function${all > 1 ? "s keep" : " keeps"} growing: ${names}${
-        all > 2 ? ", …" : "."}` };
+        return { bad: false, text: "No call site keeps growing." };
+    const held = growth.classes.find((c) => c.class === "growing").level_bytes;
+    const names = [...new Set(growing.map((s) => shortName(s.name)))], shown = names.slice(0, 3);
+    const rest = names.length - shown.length;
+    const list = rest ? `${shown.join(", ")} and ${count(rest)} more` : shown.length > 1
+        ? `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}` : shown[0];
+    return { bad: true, text: `${count(all)} call site${all > 1 ? "s keep" : " keeps"} growing, and had ${
+        percent(held, growth.total.level_bytes)} of the heap in the end: ${list}.` };
 }
 
 function temporaryVerdict(selection) {
@@ -45,7 +49,8 @@ function verdict(selection, page) {
         texts.push([growthVerdict(section("growth").result), "growth"]);
     texts.push([temporaryVerdict(selection), "temporary"]);
     const list = texts.filter(([v]) => v).sort(([a], [b]) => b.bad - a.bad);
-    return h("div.verdict", { class: list.some(([v]) => v.bad) ? "bad" : "good" },
+    return h("div.verdict", { class: list.some(([v]) => v.bad) ? "bad"
+        : list.some(([v]) => v.open) ? null : "good" }, // open: nobody knows
         h("h2", {}, h("a", { href: page.linkTo({ view: list[0][1] }) }, list[0][0].text)),
         list.slice(1).map(([v, view]) => h("p", {}, h("a", { href: page.linkTo({ view }) }, v.text))));
 }
