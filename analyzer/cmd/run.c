@@ -212,17 +212,10 @@ static int check_output(const struct run *r)
             return CLI_RUN_FAILED;
         }
     }
-    struct strbuf probe = {0};
-    strbuf_add(&probe, r->file, (size_t)(strrchr(r->file, '/') + 1 - r->file));
-    strbuf_addf(&probe, ".seep-%s", r->run_id);
-    int fd = open(probe.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int error = errno;
-    if (fd >= 0) {
-        unlink(probe.text);
-        close(fd);
-    }
-    strbuf_release(&probe);
-    if (fd >= 0)
+    char *folder = mem_strndup(r->file, (size_t)(strrchr(r->file, '/') + 1 - r->file));
+    int error = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ? 0 : errno;
+    free(folder);
+    if (error == 0)
         return CLI_OK;
     cli_error(r->cli, "%s: the trace cannot be written there: %s", r->name, strerror(error));
     return CLI_RUN_FAILED;

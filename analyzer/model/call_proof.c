@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/call_proof.h"
 
+#include "model/decoder.h"
 #include "model/unwind_starts.h"
 #include "util/mem.h"
 
-#include <capstone/capstone.h>
 #include <elfutils/libdw.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +90,7 @@ struct call_proof {
     const struct elf_file *file;
     const struct symbol_table *symbols;
     const struct call_arch *arch; /* NULL: unknown */
+    const struct decoder *decoder;
     csh capstone;
     cs_insn *insn;
     struct unwind_starts starts;
@@ -108,11 +109,13 @@ struct call_proof *call_proof_new(const struct elf_file *f, const struct symbol_
     for (size_t i = 0; i < sizeof arches / sizeof *arches; i++)
         if (arches[i].machine == f->machine && arches[i].elf_class == f->elf_class)
             p->arch = &arches[i];
-    if (p->arch == NULL || cs_open(p->arch->arch, p->arch->mode, &p->capstone) != CS_ERR_OK) {
+    p->decoder = p->arch != NULL ? decoder_load() : NULL;
+    if (p->decoder == NULL ||
+        p->decoder->open(p->arch->arch, p->arch->mode, &p->capstone) != CS_ERR_OK) {
         p->arch = NULL;
         return p;
     }
-    p->insn = cs_malloc(p->capstone);
+    p->insn = p->decoder->malloc(p->capstone);
     unwind_starts_init(&p->starts, f);
     p->cfi = dwarf_getcfi_elf(f->elf);
     return p;
@@ -123,8 +126,8 @@ void call_proof_free(struct call_proof *p)
     if (p == NULL)
         return;
     if (p->arch) {
-        cs_free(p->insn, 1);
-        cs_close(&p->capstone);
+        p->decoder->free(p->insn, 1);
+        p->decoder->close(&p->capstone);
     }
     if (p->cfi)
         dwarf_cfi_end(p->cfi);
@@ -190,7 +193,7 @@ static const struct sweep *sweep_function(struct call_proof *p, uint64_t start, 
     uint64_t bytes = end - start < FUNCTION_LIMIT ? end - start : FUNCTION_LIMIT;
     size_t left = bytes < after ? (size_t)bytes : after;
     while (left > 0) {
-        if (!cs_disasm_iter(p->capstone, &code, &left, &s->sure_end, p->insn)) {
+        if (!p->decoder->disasm_iter(p->capstone, &code, &left, &s->sure_end, p->insn)) {
             size_t skip = p->arch->unknown_bytes(code, left);
             if (skip == 0 || skip > left)
                 break;
@@ -232,7 +235,7 @@ static bool has_candidate(struct call_proof *p, const uint8_t *code, size_t befo
         const uint8_t *at = code - bytes;
         size_t left = bytes;
         uint64_t from = address - bytes;
-        if (cs_disasm_iter(p->capstone, &at, &left, &from, p->insn) && left == 0 &&
+        if (p->decoder->disasm_iter(p->capstone, &at, &left, &from, p->insn) && left == 0 &&
             p->arch->is_call(p->insn))
             return true;
     }

@@ -14,13 +14,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SETTLED_NS 50000000
+/* The kernel has 32768 numbers for processes at least, and hands out no more than some of them in
+ * this time. */
+#define NUMBERS_LAST_NS UINT64_C(100000000)
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 void run_spools_init(struct run_spools *s, const char *file, const char *run_id)
 {
-    *s = (struct run_spools){
-        .file = file, .run_id = run_id, .pid_namespace = run_spools_pid_namespace()};
+    *s = (struct run_spools){.file = file,
+                             .run_id = run_id,
+                             .begin_ns = now_ns(),
+                             .pid_namespace = run_spools_pid_namespace()};
 }
 
 uint64_t run_spools_pid_namespace(void)
@@ -188,14 +201,43 @@ static bool carries_id(const char *pid, const char *run_id, struct process_buffe
     return found;
 }
 
+/* Numbers of processes that may have begun since the run did. */
+struct numbers {
+    bool all;
+    long after, last; /* in the order in which the kernel hands them out, from 1 again at the end */
+};
+
+static struct numbers numbers_of_run(const struct run_spools *s)
+{
+    struct numbers n = {.all = true, .after = (long)getpid()};
+    struct process_buffer load = {0};
+    if (now_ns() - s->begin_ns < NUMBERS_LAST_NS && process_read_file("/proc/loadavg", &load)) {
+        const char *last = memrchr(load.bytes, ' ', load.length);
+        n.last = last ? strtol(last, NULL, 10) : 0;
+        n.all = n.last <= 0;
+    }
+    process_buffer_release(&load);
+    return n;
+}
+
+static bool is_among(const struct numbers *n, const char *pid)
+{
+    if (n->all)
+        return true;
+    long number = strtol(pid, NULL, 10);
+    bool above = number > n->after, below = number <= n->last;
+    return n->last >= n->after ? above && below : above || below;
+}
+
 size_t run_spools_living(struct run_spools *s)
 {
     size_t count = 0;
     struct process_buffer environment = {0};
+    struct numbers numbers = numbers_of_run(s);
     DIR *proc = opendir("/proc");
     struct dirent *entry;
     while (proc && (entry = readdir(proc)))
-        if (isdigit((unsigned char)entry->d_name[0]))
+        if (isdigit((unsigned char)entry->d_name[0]) && is_among(&numbers, entry->d_name))
             count += carries_id(entry->d_name, s->run_id, &environment);
     if (proc)
         closedir(proc);

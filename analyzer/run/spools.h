@@ -27,6 +27,7 @@ struct run_spool {
 struct run_spools {
     const char *file;       /* the trace to be, absolute; not owned */
     const char *run_id;     /* not owned */
+    uint64_t begin_ns;      /* when the run began */
     uint64_t pid_namespace; /* of what we start */
     struct run_spool *all;  /* owned; in the order found */
     size_t count, capacity;
@@ -50,7 +51,8 @@ uint64_t run_spools_pid_namespace(void);
 struct run_spool *run_spools_last_image(const struct run_spools *s, uint32_t pid);
 
 /* Processes of the run that are alive, recorded or about to be: those with our run id in their
- * environment, and those of spools whose process is alive. Looks at every process there is. */
+ * environment, and those of spools whose process is alive. Looks at every process that may have
+ * begun since the run did. */
 size_t run_spools_living(struct run_spools *s);
 
 /* Whether the spool's process is alive and still the image that the spool records. */
