@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is known of the process when its recording starts: encoded as enum seep_fact for the
- * `process` file. Facts that a forked child shares with its parent are read again: it may have
+ * What is known of the process when its recording starts, encoded as facts (enum seep_fact) for the
+ * spool. Those that a forked child shares with its parent are read again: it may have
  * changed directory, and its command line is its own. */
 #ifndef REC_FACTS_H
 #define REC_FACTS_H

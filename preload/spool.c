@@ -20,7 +20,7 @@
 #define DESCRIPTOR_HIGH 960 /* below the usual soft limit of 1024, above what programs use */
 #define DESCRIPTOR_LOW 128  /* where the limit is lower, descriptors are the program's alone */
 
-enum file { FILE_HOME, FILE_CONTROL, FILE_ROWS, FILE_TAILS, FILE_SNAPSHOTS, FILE_COUNT };
+enum file { FILE_HOME, FILE_CONTROL, FILE_ROWS, FILE_SNAPSHOTS, FILE_COUNT };
 
 static struct spool_file {
     const char *name;
@@ -30,7 +30,6 @@ static struct spool_file {
     [FILE_HOME] = {"the directory itself", -1, 0, 0},
     [FILE_CONTROL] = {"control", -1, 0, 0},
     [FILE_ROWS] = {"rows", -1, 0, 0},
-    [FILE_TAILS] = {"tails", -1, 0, 0},
     [FILE_SNAPSHOTS] = {"snapshots", -1, 0, 0},
 };
 
@@ -38,6 +37,7 @@ static char directory[REC_OPTION_TEXT_MAX];
 static uint64_t place_device, place_inode; /* the directory in which spools are made */
 static struct seep_control *control;
 static bool control_is_blank; /* rec_spool_blank() */
+static uint64_t tails_offset; /* in the control file */
 
 /* ------------------------------------------------------------------ descriptors */
 
@@ -237,16 +237,20 @@ static void *map(int fd, uint64_t offset, size_t bytes)
     return (void *)p;
 }
 
-static long write_process_file(int home, const void *facts, size_t bytes)
+/* Behind the lanes. Every file costs its making and its removal, which for a process of a
+ * millisecond is much: so the facts and the tails have none of their own. */
+static long write_facts(int fd, const void *facts, size_t bytes)
 {
-    struct spool_file f = {.name = "process", .descriptor = -1};
-    long fd = create_file(home, &f);
-    if (sys_failed(fd))
-        return fd;
-    struct iovec parts[] = {{(void *)SEEP_SPOOL_MAGIC, 8}, {(void *)facts, bytes}};
-    long result = within_file_limit(8 + bytes) ? sys_call(SYS_writev, fd, parts, 2) : -EFBIG;
-    close_descriptor((int)fd);
-    return sys_failed(result) ? result : result == (long)(8 + bytes) ? 0 : -ENOSPC;
+    uint64_t offset = CONTROL_BYTES;
+    long result = within_file_limit(offset + bytes)
+                      ? sys_call(SYS_pwrite64, fd, facts, bytes, offset)
+                      : -EFBIG;
+    if (sys_failed(result))
+        return result;
+    control->facts_offset = offset;
+    control->facts_bytes = bytes;
+    tails_offset = (offset + bytes + SEEP_ROWS_ALIGN - 1) / SEEP_ROWS_ALIGN * SEEP_ROWS_ALIGN;
+    return result == (long)bytes ? 0 : -ENOSPC;
 }
 
 /* Maps the control file, whose first page is reserved. The pages of lanes are reserved as lanes are
@@ -274,11 +278,13 @@ static long create_files(int home, const void *facts, size_t facts_bytes)
         if (sys_failed(fd))
             return fd;
         long result = i == FILE_CONTROL ? map_control((int)fd) : 0;
+        if (i == FILE_CONTROL && !sys_failed(result))
+            result = write_facts((int)fd, facts, facts_bytes);
         put_back(&files[i], (int)fd);
         if (sys_failed(result))
             return result;
     }
-    return write_process_file(home, facts, facts_bytes);
+    return 0;
 }
 
 /* Takes back what was made of a spool that could not be finished: it must not lie about as if it
@@ -290,7 +296,6 @@ static void remove_files(int place, int home)
         close_descriptor(files[i].descriptor);
         files[i].descriptor = -1;
     }
-    sys_call(SYS_unlinkat, home, "process", 0);
     sys_call(SYS_unlinkat, place, text_base_name(directory), AT_REMOVEDIR);
     close_descriptor(home);
     files[FILE_HOME].descriptor = -1;
@@ -358,10 +363,15 @@ static bool reserve_lane(uint32_t index)
                       SEEP_ROWS_ALIGN);
 }
 
+uint64_t rec_spool_tail_offset(uint32_t index)
+{
+    return tails_offset + (uint64_t)index * SEEP_TAIL_MAX_BYTES;
+}
+
 uint8_t *rec_spool_tail_map(uint32_t index, size_t reserved)
 {
-    uint64_t offset = (uint64_t)index * SEEP_TAIL_MAX_BYTES;
-    struct spool_file *f = &files[FILE_TAILS];
+    uint64_t offset = rec_spool_tail_offset(index);
+    struct spool_file *f = &files[FILE_CONTROL];
     if (!reserve_lane(index) || !reserve_in(f, offset, reserved))
         return NULL;
     int fd = take(f);
@@ -374,8 +384,8 @@ uint8_t *rec_spool_tail_map(uint32_t index, size_t reserved)
 
 bool rec_spool_tail_grow(uint32_t index, size_t old_bytes, size_t bytes)
 {
-    uint64_t offset = (uint64_t)index * SEEP_TAIL_MAX_BYTES;
-    return reserve_in(&files[FILE_TAILS], offset + old_bytes, bytes - old_bytes);
+    return reserve_in(&files[FILE_CONTROL], rec_spool_tail_offset(index) + old_bytes,
+                      bytes - old_bytes);
 }
 
 static enum seep_stop write_parts(int fd, struct iovec parts[2], uint64_t offset)

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 /* Makes the directory at `path` (which must not exist), its files, and maps control and lanes.
- * `facts` goes into the `process` file. 0, or the negative errno of what failed. */
+ * `facts` goes behind them. 0, or the negative errno of what failed. */
 long rec_spool_create(const char *path, const void *facts, size_t facts_bytes);
 
 /* A descriptor, to be closed, of the directory in which `path` stands: the same as ever in this
@@ -33,6 +33,8 @@ struct seep_control *rec_spool_control(void);
 struct seep_lane *rec_spool_lane(uint32_t index);
 const char *rec_spool_path(void);
 
+/* Where in `control` the tail of lane `index` lies. */
+uint64_t rec_spool_tail_offset(uint32_t index);
 /* Maps the tail of lane `index`, SEEP_TAIL_MAX_BYTES of address space of which the first
  * `reserved` bytes may be written to. NULL: no space or no memory. */
 uint8_t *rec_spool_tail_map(uint32_t index, size_t reserved);

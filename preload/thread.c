@@ -172,7 +172,7 @@ static struct rec_thread *make(void)
     }
     t->lane = rec_spool_lane(t->lane_index);
     t->last_stamp = control->start_stamp;
-    t->lane->tail_offset[0] = (uint64_t)t->lane_index * SEEP_TAIL_MAX_BYTES;
+    t->lane->tail_offset[0] = rec_spool_tail_offset(t->lane_index);
     t->lane->tail_bytes[0] = t->room;
     __atomic_store_n(&control->lane_count, t->lane_index + 1, __ATOMIC_RELEASE);
     t->older = all;

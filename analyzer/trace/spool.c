@@ -15,12 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A command line and an environment fill at most a few MiB; `process` files above are refused. */
+/* A command line and an environment fill at most a few MiB; facts above that are refused. */
 #define FACTS_LIMIT (16u << 20)
 
-static const char *const spool_files[] = {"process",   "tails",      "rows",   "snapshots",
-                                          "inherited", "trace.part", "packed", "stacks",
-                                          "trace",     "control"};
+static const char *const spool_files[] = {"rows",   "snapshots", "inherited", "trace.part",
+                                          "packed", "stacks",    "trace",     "control"};
 
 bool spool_pread(int fd, void *to, size_t bytes, uint64_t offset)
 {
@@ -104,21 +103,17 @@ static int open_member(struct spool *s, const char *name, uint64_t *size)
     return fd;
 }
 
-/* Keeps the leading facts that are whole: the file may be cut anywhere. */
-static void read_facts(struct spool *s)
+/* Keeps the leading facts that are whole: `control`, of that size, may be cut anywhere. */
+static void read_facts(struct spool *s, uint64_t size)
 {
-    uint64_t size = 0;
-    int fd = open_member(s, "process", &size);
-    uint8_t magic[8];
-    if (fd >= 0 && size > 8 && size <= FACTS_LIMIT && spool_pread(fd, magic, 8, 0) &&
-        memcmp(magic, SEEP_SPOOL_MAGIC, 8) == 0) {
-        size_t bytes = (size_t)size - 8;
-        s->facts = mem_alloc(bytes);
-        if (spool_pread(fd, s->facts, bytes, 8))
-            s->facts_bytes = bytes;
+    uint64_t from = s->control.facts_offset, bytes = s->control.facts_bytes;
+    if (from < size && bytes > size - from)
+        bytes = size - from;
+    if (from < size && bytes > 0 && bytes <= FACTS_LIMIT) {
+        s->facts = mem_alloc((size_t)bytes);
+        if (spool_pread(s->control_fd, s->facts, (size_t)bytes, from))
+            s->facts_bytes = (size_t)bytes;
     }
-    if (fd >= 0)
-        close(fd);
     const uint8_t *p = s->facts, *end = p + s->facts_bytes;
     s->facts_bytes = 0;
     while (p < end) {
@@ -167,8 +162,7 @@ static bool is_running(const struct spool *s, uint64_t inode)
 
 enum seep_err spool_open(struct spool *s, const char *path, struct err *err)
 {
-    *s =
-        (struct spool){.directory = -1, .control_fd = -1, .rows = -1, .tails = -1, .snapshots = -1};
+    *s = (struct spool){.directory = -1, .control_fd = -1, .rows = -1, .snapshots = -1};
     s->newest_stamp = UINT64_MAX;
     s->path = mem_strdup(path);
     for (size_t n = strlen(path); n > 1 && s->path[n - 1] == '/'; n--)
@@ -195,9 +189,8 @@ enum seep_err spool_open(struct spool *s, const char *path, struct err *err)
     if (fstat(s->control_fd, &st) != 0)
         return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s/control: %s", path, strerror(errno));
     s->rows = open_member(s, "rows", NULL);
-    s->tails = open_member(s, "tails", NULL);
     s->snapshots = open_member(s, "snapshots", &s->snapshots_bytes);
-    read_facts(s);
+    read_facts(s, (uint64_t)st.st_size);
     s->running = is_running(s, (uint64_t)st.st_ino);
     return SEEP_OK;
 }
@@ -228,7 +221,6 @@ void spool_release(struct spool *s)
     close_if_open(s->directory);
     close_if_open(s->control_fd);
     close_if_open(s->rows);
-    close_if_open(s->tails);
     close_if_open(s->snapshots);
     free(s->path);
     free(s->facts);
@@ -253,7 +245,7 @@ ssize_t spool_read(const struct spool *s, const struct spool_piece *piece, uint3
         memcpy(to, s->lanes[piece->lane].tail + piece->offset + from, bytes);
         return (ssize_t)bytes;
     }
-    int fd = piece->file == SPOOL_ROWS ? s->rows : s->tails;
+    int fd = piece->file == SPOOL_ROWS ? s->rows : s->control_fd;
     size_t done = 0;
     while (done < bytes) {
         ssize_t got =

@@ -54,9 +54,9 @@ struct spool_gap {
 
 struct spool {
     char *path;
-    int directory, control_fd, rows, tails, snapshots; /* descriptors; -1: not there */
-    struct seep_control control;                       /* as it was when the spool was opened */
-    uint8_t *facts;                                    /* the sound ones, as encoded */
+    int directory, control_fd, rows, snapshots; /* descriptors; -1: not there */
+    struct seep_control control;                /* as it was when the spool was opened */
+    uint8_t *facts;                             /* the sound ones, as encoded */
     size_t facts_bytes;
     uint32_t image, parent_pid, fork_parent_pid; /* of the facts; 0 where missing */
     uint32_t fork_generation;

@@ -155,7 +155,7 @@ static bool copy_tail(struct spool *s, struct spool_piece *piece, uint64_t tails
     struct seep_lane lane;
     for (int i = 0; i < TAIL_TRIES; i++) {
         MEM_GROW(l->tail, l->tail_capacity, piece->bytes);
-        bool got = spool_pread(s->tails, l->tail, piece->bytes, piece->offset);
+        bool got = spool_pread(s->control_fd, l->tail, piece->bytes, piece->offset);
         if (!read_lane(s, piece->lane, &lane))
             return false;
         if (got && (uint32_t)(lane.word >> 32) == piece->sequence) {
@@ -185,7 +185,7 @@ static void index_tails(struct indexer *x)
         lanes = SEEP_LANE_LIMIT;
         s->damaged_pieces++;
     }
-    uint64_t tails_size = size_of(s->tails);
+    uint64_t tails_size = size_of(s->control_fd);
     for (uint32_t i = 0; i < lanes; i++) {
         struct seep_lane lane;
         struct spool_piece piece;

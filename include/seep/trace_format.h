@@ -226,9 +226,9 @@ enum seep_lost {
 /* ------------------------------------------------------------------ the spool
  *
  * NAME.spool/
- *   process     SEEP_SPOOL_MAGIC, then facts; written once, before the first row
- *   control     struct seep_control, then SEEP_LANE_LIMIT struct seep_lane; mapped shared
- *   tails       the tails' memory, mapped shared
+ *   control     struct seep_control, then SEEP_LANE_LIMIT struct seep_lane; behind them the
+ *               process's facts, written once, before the first row, and the tails' memory. All but
+ *               the facts is mapped shared
  *   rows        full tails, written out: chunks at multiples of SEEP_ROWS_ALIGN
  *   snapshots   (u64 monotonic ns, u32 kind, u32 length, bytes) records, kind an enum seep_beside;
  *               appended by the parent (`seep run`), or by the recorder where there is none
@@ -285,7 +285,7 @@ struct seep_control {
     uint64_t start_stamp;  /* stamp and */
     uint64_t start_ns;     /* CLOCK_MONOTONIC at the start, read together */
     uint64_t rows_end;     /* end of the `rows` file: space is reserved by adding to this */
-    uint64_t tails_end;    /* the same for `tails` */
+    uint64_t facts_offset; /* in `control`: where the facts stand, and */
     uint64_t last_stamp;   /* the newest stamp and monotonic time read together: at a flush, */
     uint64_t last_ns;      /* a snapshot, or the end; written as a pair, see last_seq */
     uint32_t last_seq;     /* odd while last_stamp and last_ns change */
@@ -302,7 +302,9 @@ struct seep_control {
     uint32_t packer;         /* a packer follows and frees rows; written by it, like the next */
     uint64_t rows_freed;     /* bytes of `rows` that were given back to the file system */
     uint64_t lost_full;      /* see lost_nested */
-    uint8_t reserved[80];
+    uint64_t facts_bytes;    /* how long they are */
+    uint64_t forks;          /* calls of fork() and _Fork() by the program */
+    uint8_t reserved[64];
 };
 
 /* A lane, 64 bytes, in an array that follows struct seep_control. `word` publishes the tail: its
@@ -323,7 +325,7 @@ struct seep_control {
  * for ever by a thread that was killed. */
 struct seep_lane {
     uint64_t word;           /* sequence << 32 | committed bytes */
-    uint64_t tail_offset[2]; /* in the `tails` file */
+    uint64_t tail_offset[2]; /* in `control` */
     uint32_t tail_bytes[2];  /* size of the tail; 0: the lane has none */
     uint32_t thread[2];      /* thread at the start of the content */
     uint32_t holder;         /* tid of the thread that holds the lane, or held it last */

@@ -582,7 +582,7 @@ class Privileges(Surroundings):
             {
                 char command[3000];
                 sprintf(command, "mkdir -p %s%s && for f in %s/x*.spool; do mkdir %s$f; for n in "
-                        "control rows tails snapshots; do echo precious >%s$f/$n; done; done",
+                        "control rows snapshots; do echo precious >%s$f/$n; done; done",
                         argv[1], argv[2], argv[2], argv[1], argv[1]);
                 if (system(command) != 0 || chroot(argv[1]) != 0 || chdir("/") != 0)
                     return 1;

@@ -56,7 +56,7 @@ enum seep_err fixture_pack(struct pack_fixture *f, const struct pack_options *op
 
 void fixture_remove_spool(struct pack_fixture *f)
 {
-    static const char *const names[] = {"process", "control", "tails", "rows", "snapshots"};
+    static const char *const names[] = {"control", "rows", "snapshots"};
     char path[128];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", f->spool, names[i]);

@@ -315,35 +315,33 @@ void sb_snapshot(struct spool_builder *b, uint64_t monotonic_ns, enum seep_besid
 void sb_finish(struct spool_builder *b)
 {
     struct seep_control *c = &b->control;
-    int fd = create(b, "process");
-    put_all(fd, SEEP_SPOOL_MAGIC, 8);
-    put_all(fd, b->facts, b->facts_bytes);
-    close(fd);
-
     c->lane_count = b->lane_count;
+    c->facts_offset = sizeof *c + b->lane_count * sizeof(struct seep_lane);
+    c->facts_bytes = b->facts_bytes;
+    off_t tails = (off_t)(c->facts_offset + b->facts_bytes);
     if (c->last_ns == 0 && c->last_stamp > c->start_stamp && c->last_seq == 0)
         c->last_ns = c->start_ns + (c->last_stamp - c->start_stamp) / 2;
-    int control = create(b, "control"), tails = create(b, "tails");
+    int control = create(b, "control");
     put_all(control, c, sizeof *c);
     for (uint32_t i = 0; i < b->lane_count; i++) {
         struct builder_lane *l = &b->lanes[i];
         struct seep_lane lane = {.word = (uint64_t)l->sequence << 32 | l->length};
         unsigned side = l->sequence & 1;
-        lane.tail_offset[side] = (uint64_t)i * SEEP_TAIL_MAX_BYTES;
+        lane.tail_offset[side] = (uint64_t)tails + (uint64_t)i * SEEP_TAIL_MAX_BYTES;
         lane.tail_bytes[side] = SEEP_TAIL_MAX_BYTES;
         lane.thread[side] = l->start_thread;
         lane.thread[!side] = 0xdeadbeef; /* of a sequence that is over */
         put_all(control, &lane, sizeof lane);
-        ssize_t put = pwrite(tails, l->rows, l->length, (off_t)lane.tail_offset[side]);
+        ssize_t put = pwrite(control, l->rows, l->length, (off_t)lane.tail_offset[side]);
         assert(put == (ssize_t)l->length);
         (void)put;
         free(l->rows);
     }
-    int result = ftruncate(tails, (off_t)b->lane_count * SEEP_TAIL_MAX_BYTES);
+    put_all(control, b->facts, b->facts_bytes);
+    int result = ftruncate(control, tails + (off_t)b->lane_count * SEEP_TAIL_MAX_BYTES);
     assert(result == 0);
     (void)result;
     close(control);
-    close(tails);
     close(b->rows_fd);
     close(b->snapshots_fd);
     free(b->lanes);

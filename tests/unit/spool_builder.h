@@ -73,7 +73,7 @@ void sb_lose(struct spool_builder *b, uint32_t lane);
 void sb_snapshot(struct spool_builder *b, uint64_t monotonic_ns, enum seep_beside kind,
                  const void *bytes, size_t length);
 
-/* Writes process, control and tails, and frees everything. */
+/* Writes control, and frees everything. */
 void sb_finish(struct spool_builder *b);
 
 #endif

@@ -282,9 +282,11 @@ static void a_second_packer_waits(void **state)
 
 /* ------------------------------------------------------------------ a process that still runs */
 
+#define LIVE_TAILS 4096u /* where in `control` */
+
 struct live {
     struct pack_fixture *f;
-    uint8_t *control, *tails;
+    uint8_t *control;
     size_t published[2];
     uint32_t sequence[2];
 };
@@ -310,7 +312,7 @@ static void publish(struct live *l, uint32_t lane)
         l->published[lane] = 0;
         __atomic_store_n(&to->word, (uint64_t)from->sequence << 32, __ATOMIC_RELEASE);
     }
-    uint8_t *tail = l->tails + lane * SEEP_TAIL_MAX_BYTES;
+    uint8_t *tail = l->control + LIVE_TAILS + lane * SEEP_TAIL_MAX_BYTES;
     memcpy(tail + l->published[lane], from->rows + l->published[lane],
            from->length - l->published[lane]);
     l->published[lane] = from->length;
@@ -329,8 +331,7 @@ static void record_forever(struct pack_fixture *f, int ready)
 {
     struct live l = {.f = f};
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the test fail */
-    l.tails = map_file(f, "tails", 2 * SEEP_TAIL_MAX_BYTES);
-    l.control = map_file(f, "control", sizeof(struct seep_control) + 4096);
+    l.control = map_file(f, "control", LIVE_TAILS + 2 * SEEP_TAIL_MAX_BYTES);
     struct seep_control *c = &f->b.control;
     c->clock = SEEP_CLOCK_MONOTONIC;
     c->state = SEEP_SPOOL_OPEN;
@@ -341,7 +342,7 @@ static void record_forever(struct pack_fixture *f, int ready)
         sb_lane(&f->b, lane + 1);
         struct seep_lane *to = (struct seep_lane *)(l.control + sizeof(struct seep_control)) + lane;
         for (int side = 0; side < 2; side++) {
-            to->tail_offset[side] = lane * SEEP_TAIL_MAX_BYTES;
+            to->tail_offset[side] = LIVE_TAILS + lane * SEEP_TAIL_MAX_BYTES;
             to->tail_bytes[side] = SEEP_TAIL_MAX_BYTES;
             to->thread[side] = lane + 1;
         }
