@@ -154,10 +154,9 @@ void stack_map_prefetch(const struct stack_map *m, uint32_t id)
     __builtin_prefetch(&m->definitions[home_of(m, id)]);
 }
 
-uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
+/* The same for a stack that no event has needed yet. */
+static __attribute__((noinline)) uint32_t resolve_first(struct stack_map *m, uint32_t id)
 {
-    if (id == 0)
-        return 0;
     uint32_t chain[CHAIN_LIMIT];
     size_t length = 0;
     uint32_t trace = 0;
@@ -184,4 +183,12 @@ uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
         trace = d->trace = whole ? stack_map_fold(m, trace, d->pc, d->flags) : 0;
     }
     return trace;
+}
+
+uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
+{
+    if (id == 0)
+        return 0;
+    const struct stack_definition *d = find_definition(m, id);
+    return d->id != 0 && d->trace != STACK_UNRESOLVED ? d->trace : resolve_first(m, id);
 }
