@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "nested.h"
 #include "recorder.h"
+#include "spool.h"
 #include "sys.h"
 #include "thread.h"
 #include "unwind.h"
@@ -49,6 +50,8 @@ static pid_t fork_by(pid_t (*real)(void), struct rec_context at)
     if (real == NULL)
         real = __fork;
     bool inside = *rec_alive == REC_ALIVE && rec_thread_current && is_inside(at);
+    if (*rec_alive == REC_ALIVE)
+        __atomic_fetch_add(&rec_spool_control()->forks, 1, __ATOMIC_RELAXED);
     uint64_t stamp = rec_clock_stamp();
     pid_t pid = real();
     if (pid == 0) {

@@ -7,15 +7,10 @@
 #include "util/mem.h"
 #include "util/strbuf.h"
 
-#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What packing one spool has freed serves the next: a run may leave thousands of small ones, and
- * giving back and faulting in the same megabytes each time costs as much as the work. */
-#define KEPT_BYTES (64 << 20)
 
 struct task {
     const struct collect_options *options;
@@ -159,8 +154,9 @@ enum seep_err collect(struct collected *out, struct run_spools *spools, uint32_t
     *out = (struct collected){0};
     struct work w = {
         .out = out, .spools = spools, .main_pid = main_pid, .options = options, .err = err};
-    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
-    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES / 2);
+    struct task task = {.options = options, .what = "packing", .total = 1};
+    if (options->ahead)
+        ahead_finish(options->ahead, step, &task);
     /* A process that was just starting when the main one ended shows up while we pack. */
     size_t from = 0;
     for (run_spools_scan(spools); from < spools->count; run_spools_scan(spools)) {

@@ -4,6 +4,7 @@
 #ifndef RUN_COLLECT_H
 #define RUN_COLLECT_H
 
+#include "run/ahead.h"
 #include "run/spools.h"
 #include "run/streams.h"
 #include "trace/pack.h"
@@ -20,6 +21,7 @@ struct collect_options {
     bool (*progress)(void *arg, const char *what, double fraction);
     void *progress_arg;
     struct streams *streams; /* those that are followed are finished first. May be NULL */
+    struct ahead *ahead;     /* ended first. May be NULL */
 };
 
 struct collect_trace {

@@ -234,6 +234,17 @@ static enum seep_err meet_parent(struct packer *p, struct err *err)
     return SEEP_OK;
 }
 
+/* What is complete in the spool's directory stands there under that name. */
+static enum seep_err name_whole(const struct packer *p, struct err *err)
+{
+    char *whole = in_spool(p, PACKER_TRACE_FILE);
+    enum seep_err e = SEEP_OK;
+    if (rename(p->temporary, whole) != 0)
+        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", whole, strerror(errno));
+    free(whole);
+    return e;
+}
+
 /* Packs a running process into its spool's directory. */
 static enum seep_err pack_followed(struct packer *p, struct err *err)
 {
@@ -251,13 +262,26 @@ static enum seep_err pack_followed(struct packer *p, struct err *err)
         e = meet_parent(p, err);
     if (e == SEEP_OK)
         e = packer_write_trace(p, err);
-    if (e != SEEP_OK)
+    return e == SEEP_OK ? name_whole(p, err) : e;
+}
+
+/* Packs a process that has ended into its spool's directory. One that ended by exit() has counted
+ * its forks; one that did not may have gone by _exit() behind the back of a child, as daemon()
+ * does, which is not counted. */
+static enum seep_err pack_ahead(struct packer *p, struct err *err)
+{
+    bool gone = false;
+    enum seep_err e = lock_spool(p, &gone, err);
+    if (e != SEEP_OK || gone || was_followed(p))
         return e;
-    char *whole = in_spool(p, PACKER_TRACE_FILE);
-    if (rename(p->temporary, whole) != 0)
-        e = err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", whole, strerror(errno));
-    free(whole);
-    return e;
+    const struct seep_control *c = &p->spool.control;
+    if (p->spool.running || p->spool.fork_parent[0] != '\0' || c->state != SEEP_SPOOL_CLOSED ||
+        c->forks > 0 || pack_state_exists(p))
+        return err_set(err, SEEP_ERR_BUSY, ERR_NO_OFFSET, "%s: is for later", p->spool.path);
+    p->temporary = in_spool(p, PACKER_PART_FILE);
+    unlink(p->temporary); /* of a packer that was killed */
+    e = packer_write_trace(p, err);
+    return e == SEEP_OK ? name_whole(p, err) : e;
 }
 
 static enum seep_err pack_at_once(struct packer *p, const char *trace_path, struct err *err)
@@ -303,7 +327,9 @@ enum seep_err pack_spool(const char *spool_path, const char *trace_path,
     stack_map_init(&p.stacks);
     enum seep_err e = spool_open(&p.spool, spool_path, err);
     if (e == SEEP_OK)
-        e = p.options->follow ? pack_followed(&p, err) : pack_at_once(&p, trace_path, err);
+        e = p.options->follow  ? pack_followed(&p, err)
+            : p.options->ahead ? pack_ahead(&p, err)
+                               : pack_at_once(&p, trace_path, err);
     release(&p);
     return e;
 }

@@ -31,6 +31,10 @@ struct pack_options {
      * stays there until pack_spool() is called without this. */
     bool follow;
     uint64_t spool_limit;
+    /* The process has ended; others of the run go on. The trace is made in the spool's directory,
+     * as with `follow`. BUSY where it must be left for later: the process runs, was forked from
+     * another, or may have forked others that are not known yet. */
+    bool ahead;
     /* follow only: this process's trace gets that base name in the end. NULL: no other name than
      * that of its spool is known */
     uint32_t main_pid;
@@ -80,7 +84,7 @@ enum seep_err pack_probe(const char *spool_path, struct pack_spool *out, struct 
  * Losses in the spool are no failure: they are counted in the trace's summary. `options` may be
  * NULL. If another process is packing the same spool, waits until it is done; SEEP_OK then too, if
  * it left the trace at `trace_path`. BUSY: the process is alive, and options->running_ok is not
- * set, or another packer follows it. With options->follow `trace_path` is not used.
+ * set, or another packer follows it. With options->follow or ahead `trace_path` is not used.
  * Errors: IO, NOT_TRACE, VERSION, EXISTS, BUSY, INTERRUPTED. */
 enum seep_err pack_spool(const char *spool_path, const char *trace_path,
                          const struct pack_options *options, struct err *err);

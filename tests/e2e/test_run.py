@@ -556,6 +556,28 @@ class Processes(Run):
         self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
         self.assertTrue([n for n in self.traces() if n.endswith("perl.seep")])
 
+    # waits until as many spools of sort as it is told hold a trace; then those of perl that do
+    PACKED = """
+        packed() { ls -d x.*.$1.spool/trace 2>/dev/null | wc -l; }
+        wait_for() { i=0; until [ "$(packed sort)" -ge $1 ] || [ $i -gt 600 ]; do
+                         sleep 0.05; i=$((i+1)); done; }
+        perl -e 'my @kept = (1..1000); exit 0 if fork; exit 0'
+        sort </dev/null; wait_for 1
+        sort </dev/null; wait_for 2
+        echo $(packed sort) $(packed perl)
+        """
+
+    def test_ended_processes_are_packed_while_others_run(self):
+        done = self.run_here("sh", "-c", self.PACKED)
+        # one that has forked is for the end: what its children have from it
+        self.assertEqual(done.stdout, "2 0\n")
+        self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
+        ends = [self.info(n) for n in self.traces() if n.split(".")[-2] in ("sort", "perl")]
+        self.assertEqual(len(ends), 4)
+        for info in ends:
+            self.assertEqual((info["lost_events"], info["unknown_frees"]), (0, 0))
+        self.assertEqual(len([info for info in ends if info["inherited_blocks"] > 0]), 1)
+
     def test_orphans_get_the_parent_they_would_have(self):
         code = ("import os, time\n"
                 "if os.fork() == 0:\n"

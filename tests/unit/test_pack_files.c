@@ -420,6 +420,53 @@ static void a_running_process_is_left_alone(void **state)
     fixture_end(&f);
 }
 
+static bool has_trace(const struct pack_fixture *f)
+{
+    char path[160];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/trace", f->spool);
+    return lstat(path, &st) == 0;
+}
+
+static void an_ended_process_is_packed_ahead(void **state)
+{
+    (void)state;
+    struct pack_fixture f;
+    const struct pack_options ahead = {.ahead = true};
+    fixture_begin(&f);
+    allocations(&f.b, 10);
+    assert_int_equal(pack_only(&f, &ahead), SEEP_OK);
+    assert_true(has_trace(&f) && pack_is_spool(f.spool));
+    assert_int_equal(pack_only(&f, &ahead), SEEP_OK);
+    /* what is in the spool is taken as it is: rows are not looked at again */
+    char control[160];
+    snprintf(control, sizeof control, "%s/control", f.spool);
+    assert_int_equal(truncate(control, sizeof(struct seep_control)), 0);
+    assert_int_equal(fixture_pack(&f, NULL), SEEP_OK);
+    assert_int_equal(fixture_count(&f), 10);
+    assert_false(pack_is_spool(f.spool));
+    fixture_end(&f);
+}
+
+/* A child that is not known yet may have to be told what it has from it. */
+static void who_may_have_children_is_not_packed_ahead(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        struct pack_fixture f;
+        fixture_begin(&f);
+        f.b.control.forks = how == 0;
+        if (how == 1)
+            f.b.control.state = SEEP_SPOOL_OPEN;
+        allocations(&f.b, 10);
+        assert_int_equal(pack_only(&f, &(struct pack_options){.ahead = true}), SEEP_ERR_BUSY);
+        assert_false(has_trace(&f));
+        assert_int_equal(fixture_pack(&f, NULL), SEEP_OK);
+        assert_int_equal(fixture_count(&f), 10);
+        fixture_end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +479,8 @@ int main(void)
         cmocka_unit_test(a_probe_tells_who_it_was),
         cmocka_unit_test(a_second_packer_waits),
         cmocka_unit_test(a_running_process_is_left_alone),
+        cmocka_unit_test(an_ended_process_is_packed_ahead),
+        cmocka_unit_test(who_may_have_children_is_not_packed_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
