@@ -140,11 +140,13 @@ __attribute__((noinline, cold)) bool rec_event_clock_due(struct rec_thread *t,
         return true;
     }
     rec_renew_clock();
-    rec_snapshot_if_due();
+    uint64_t soon = rec_snapshot_if_due();
     if (t->dropped && !rec_space_is_short())
         tell_dropped(t, e->stamp);
     t->clock_last = e->stamp;
-    if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
+    if (soon < t->clock_wait)
+        t->clock_last -= t->clock_wait - soon;
+    else if (t->clock_wait < CLOCK_DUE_MAX_TICKS)
         t->clock_wait *= 2;
     if (!marked || !rec_space_is_short() || rec_space_drops())
         return false;
