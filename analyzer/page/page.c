@@ -31,8 +31,8 @@ static enum seep_err add_section(struct strbuf *out, const char *name, const str
 {
     uLongf length = compressBound(bytes->length);
     uint8_t *packed = mem_alloc(length);
-    if (compress2(packed, &length, (const Bytef *)bytes->text, bytes->length, Z_BEST_COMPRESSION) !=
-        Z_OK) {
+    if (compress2(packed, &length, (const Bytef *)bytes->text, bytes->length,
+                  Z_DEFAULT_COMPRESSION) != Z_OK) {
         free(packed);
         return err_set(err, SEEP_ERR_MEMORY, ERR_NO_OFFSET, "section %s", name);
     }
