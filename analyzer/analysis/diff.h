@@ -64,16 +64,19 @@ enum diff_verdict { DIFF_PASSED, DIFF_FAILED, DIFF_UNDECIDED };
  *   old, new       arrays of objects: path, exe text; complete bool
  *   by_name        array of texts: files whose builds differ, so that names were compared
  *   total          object: live, peak, allocations, allocated, temporary: figures
- *   changes        object: the same names, each an object {more_sites, less_sites, new_sites,
- *                  gone_sites [count]; more, less [count or bytes]}: how many call sites have more
- * or less of it, of them such that are on one side only, and by how much together sites array, at
- * most `top`, each: state        text: "new" (none of its blocks was made on the old side), "gone",
- * "changed" name, module, frames, cut, hidden_frames  as in analysis/sites.h live, peak,
- * allocations, allocated, temporary: figures hidden         object: sites [count]: changed ones
- * that are not listed alike          object: sites [count]: without a change, noisy [count]: of
- * them, those whose medians differ, but by no more than the spread verdict        text: "passed",
- * "failed" or "undecided"; null where nothing was to be judged worse          array of texts: the
- * figures that are worse, "new-leaks" */
+ *   changes        object: the same names, each an object of how many call sites have more or less
+ *                  of it, of them such that are on one side only, and by how much together:
+ *                  {more_sites, less_sites, new_sites, gone_sites [count]; more, less [count or
+ *                  bytes]}
+ *   sites          array, at most `top`, each:
+ *     state        text: "new" (nothing of it is on the old side), "gone", "changed"
+ *     name, module, frames, cut, hidden_frames  as in analysis/sites.h
+ *     live, peak, allocations, allocated, temporary: figures
+ *   hidden         object: sites [count]: changed ones that are not listed
+ *   alike          object: sites [count]: without a change; noisy [count]: of them, those whose
+ *                  medians differ, but by no more than the spread
+ *   verdict        text: "passed", "failed" or "undecided"; null where nothing was to be judged
+ *   worse          array of texts: the figures that are worse, "new-leaks" */
 enum seep_err diff_analyse(struct result **out, enum diff_verdict *verdict,
                            const struct diff_input *inputs, size_t count,
                            const struct diff_options *options, struct err *err);

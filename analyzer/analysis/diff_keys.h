@@ -14,15 +14,17 @@
 #include "trace/trace_event.h"
 #include "util/err.h"
 
+struct diff_file {
+    char *name;        /* base name; owned */
+    uint8_t *build_id; /* of the first one seen; owned; NULL: it has none */
+    size_t build_id_bytes;
+    bool differs; /* others of that name have another one */
+    bool matched; /* frames in it were told by names */
+};
+
 /* Files by base name. Zero-initialise. */
 struct diff_files {
-    struct diff_file {
-        char *name;        /* base name; owned */
-        uint8_t *build_id; /* of the first one seen; owned; NULL: it has none */
-        size_t build_id_bytes;
-        bool differs; /* others of that name have another one */
-        bool matched; /* frames in it were told by names */
-    } * items;        /* owned */
+    struct diff_file *items; /* owned */
     size_t count, capacity;
 };
 
