@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How far seep frag's rows are from the truth, and how much it leaves unexplained.
+
+First a program of twelve threads that says at twenty instants, while all of them stand, what its
+memory is made of (tests/e2e/programs/frag_truth.c): for each row the largest difference, in percent of
+RSS. Then real programs, of which only the sum is known: what is left unexplained of the pictures that
+seep run took while they ran. Nothing here passes or fails.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+import allocators  # noqa: E402
+
+WORKLOAD = os.path.join(ROOT, "tests", "workloads", "run")
+WORKLOADS = ("sqlite", "python", "perl", "compiler", "redis")
+SMALL_BYTES = 8 << 20  # of smaller processes a page is too much of a percent
+
+
+class Bench:
+    def __init__(self, build, tmp):
+        self.seep = os.path.join(build, "seep")
+        self.tmp = tmp
+        self.trace = os.path.join(tmp, "made.seep")
+
+    def preload(self, name):
+        """What stands before seep run, which passes the variable on with its own recorder in it."""
+        return [] if name == "glibc" else ["env", f"LD_PRELOAD={allocators.allocator(name)}"]
+
+    def instants(self):
+        out = subprocess.run([self.seep, "frag", "--format=json", "--top=1", self.trace],
+                             capture_output=True, text=True, check=True).stdout
+        return json.loads(out)["result"]["instants"]
+
+    def run(self, before, command):
+        return subprocess.run([*before, self.seep, "run", "-f", "-o", self.trace, "--", *command],
+                              capture_output=True, text=True, check=True).stdout
+
+
+def differences(told, found, name):
+    """By row, in percent of RSS."""
+    metadata = {"glibc": 8 * told["blocks"], "jemalloc": told["jemalloc"]["metadata"],
+                "tcmalloc": told["tcmalloc"]["metadata"]}.get(name)
+    headers = found["metadata_bytes"] - found["mapped_metadata_bytes"]
+    pairs = {"rss": (found["rss_bytes"], told["rss"]),
+             "requested": (found["requested_bytes"], told["held"]),
+             "slack": (found["slack_bytes"], told["slack"]),
+             "untouched": (found["untouched_bytes"], told["untouched"]),
+             "holes": (found["hole_bytes"] + headers, told["holes"]),
+             "metadata": (found["metadata_bytes"], metadata),
+             "unexplained": (found["unexplained_bytes"], 0)}
+    return {row: None if truth is None else 100 * abs(value - truth) / told["rss"]
+            for row, (value, truth) in pairs.items()}
+
+
+def print_rows(bench, threads, instants, blocks):
+    program = os.path.join(bench.tmp, "frag_truth")
+    subprocess.run(["gcc", "-O1", "-g", "-pthread", "-I", os.path.join(ROOT, "include"),
+                    os.path.join(ROOT, "tests", "e2e", "programs", "frag_truth.c"), "-o", program],
+                   check=True)
+    print(f"largest difference of {instants} instants, {threads} threads, % of RSS")
+    header = None
+    for name in ("glibc", *allocators.ALLOCATORS):
+        out = bench.run(bench.preload(name), [program, str(threads), str(instants), str(blocks)])
+        found = bench.instants()
+        worst = {}
+        for line in out.splitlines():
+            told = json.loads(line)
+            same = min(found, key=lambda i, t=told: abs(i["live_bytes"] - t["requested"]) +
+                       abs(i["rss_bytes"] - t["rss"]))
+            for row, value in differences(told, same, name).items():
+                worst[row] = None if value is None else max(worst.get(row, 0), value)
+        if not header:
+            header = f"{'':10}" + "".join(f"{row:>13}" for row in worst)
+            print(header)
+        print(f"{name:10}" + "".join(f"{'-' if v is None else format(v, '.2f'):>13}"
+                                     for v in worst.values()), flush=True)
+
+
+def print_programs(bench, names):
+    print("\nunexplained of pictures taken while the program ran, % of RSS")
+    print(f"{'':22}{'pictures':>9}{'RSS, MiB':>10}{'median':>9}{'most':>9}")
+    for workload in names:
+        for name in ("glibc", *allocators.ALLOCATORS):
+            command = [WORKLOAD, workload, *bench.preload(name), bench.seep, "run", "-f", "-o",
+                       bench.trace, "--"]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                print(f"{workload:12}{name:10} did not run")
+                continue
+            seen = [i for i in bench.instants() if i["rss_bytes"] >= SMALL_BYTES]
+            left = sorted(100 * abs(i["unexplained_bytes"]) / i["rss_bytes"] for i in seen)
+            if left:
+                most = max(i["rss_bytes"] for i in seen) / (1 << 20)
+                print(f"{workload:12}{name:10}{len(left):9}{most:10.0f}{left[len(left) // 2]:9.2f}"
+                      f"{left[-1]:9.2f}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build")
+    parser.add_argument("workloads", nargs="*", default=WORKLOADS)
+    parser.add_argument("--threads", type=int, default=12)
+    parser.add_argument("--instants", type=int, default=20)
+    parser.add_argument("--blocks", type=int, default=20000)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="seep-frag-") as tmp:
+        bench = Bench(args.build, tmp)
+        print_rows(bench, args.threads, args.instants, args.blocks)
+        print_programs(bench, args.workloads)
+
+
+if __name__ == "__main__":
+    main()
