@@ -6,10 +6,12 @@ const DEFAULTS = { view: "summary", from: null, to: null, cost: "peak", q: "", n
 const NUMBERS = new Set(["from", "to", "node", "fn"]);
 
 const listeners = [];
+let shown = null; // the address that was read last
 export const state = { ...DEFAULTS };
 
 function read() {
     const [view, query] = location.hash.slice(1).split("?");
+    shown = location.hash;
     const given = new URLSearchParams(query || "");
     Object.assign(state, DEFAULTS, view ? { view } : {});
     for (const [name, value] of given)
@@ -33,6 +35,7 @@ export function show(changes, replace = false) {
     if (link === location.hash)
         return;
     history[replace ? "replaceState" : "pushState"](null, "", link);
+    shown = location.hash;
     Object.assign(state, changes);
     listeners.forEach((listener) => listener(changes));
 }
@@ -41,7 +44,10 @@ export function onShow(listener) {
     listeners.push(listener);
 }
 
+// A link followed is told by two events, of which one is enough.
 function reread() {
+    if (location.hash === shown)
+        return;
     read();
     listeners.forEach((listener) => listener(state));
 }
