@@ -4,12 +4,25 @@
 #include "seep/memory_snapshot.h"
 #include "trace/beside_read.h"
 #include "trace/mapped.h"
+#include "util/histogram.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PROGRESS_EVENTS 65536u
+
+/* Calls in a row by one thread, whose times tell what recording took: in the fastest of such rows
+ * the program did little else. Times are off by 1 us; so many calls make that a few ns each. */
+#define ROW_CALLS 256u
+#define ROW_SHARE 0.05      /* of the rows are faster than what is taken */
+#define OWN_NS UINT64_C(25) /* that a call takes without the recorder */
+
+struct row {
+    uint32_t thread, calls;
+    uint64_t begin_ns;
+    struct histogram ns; /* of whole rows */
+};
 
 struct reading {
     struct recorded *out;
@@ -18,7 +31,7 @@ struct reading {
     struct trace_reader *reader;
     struct mapped mapped; /* by the program itself */
     uint64_t live_bytes, live_blocks;
-    uint64_t last_memory_ns;
+    struct row row;
 };
 
 static struct recorded_instant *add_instant(const struct reading *r, uint64_t time_ns)
@@ -180,6 +193,18 @@ static void take_live(struct reading *r)
     }
 }
 
+static void take_row(struct row *row, const struct trace_event *ev)
+{
+    if (ev->thread != row->thread || row->calls == ROW_CALLS) {
+        if (row->calls == ROW_CALLS && ev->thread == row->thread)
+            histogram_add(&row->ns, ev->time_ns - row->begin_ns, 1);
+        row->thread = ev->thread;
+        row->calls = 0;
+        row->begin_ns = ev->time_ns;
+    }
+    row->calls++;
+}
+
 static void take(struct reading *r, const struct trace_event *ev)
 {
     switch (ev->type) {
@@ -196,6 +221,7 @@ static void take(struct reading *r, const struct trace_event *ev)
     case TRACE_FAILED:
     case TRACE_FREE_UNKNOWN: return;
     }
+    take_row(&r->row, ev);
     r->out->calls++;
     r->out->end_ns = ev->time_ns;
 }
@@ -221,6 +247,9 @@ enum seep_err recorded_read(struct recorded *out, struct large *large, struct tr
     }
     large_restart(large);
     mapped_release(&r.mapped);
+    uint64_t row_ns = histogram_quantile(&r.row.ns, ROW_SHARE) / ROW_CALLS;
+    out->slowed_ns = row_ns > OWN_NS ? row_ns - OWN_NS : 0;
+    histogram_release(&r.row.ns);
     const struct trace_summary *summary = trace_reader_summary(reader);
     out->peak_rss_bytes = max(out->peak_rss_bytes, summary->peak_rss_bytes);
     out->recorder_bytes = summary->recorder_bytes + r.recorder_files_bytes;

@@ -54,7 +54,13 @@ struct writer {
     uint32_t current; /* whose turn it is */
     size_t ending;    /* threads in that state */
 
-    uint64_t begin_ns, wait_ns, live_bytes;
+    uint64_t wait_ns, played_ns; /* the last WAIT: in the recording, and in the replay */
+    uint64_t live_bytes;
+    struct busy {
+        uint64_t wait_ns; /* that the calls are counted from */
+        uint64_t calls;
+    } * busy;         /* by thread; owned */
+    uint64_t busiest; /* most calls by one thread since the last WAIT */
     size_t sample;
     uint64_t time_ns;
 };
@@ -96,16 +102,35 @@ static void end_threads(struct writer *w)
     }
 }
 
+/* The time since the last WAIT without what recording took of it: for the busiest thread, and never
+ * nearly all, for what is taken off is an estimate. */
+static uint64_t own_time(const struct writer *w, uint64_t time_ns)
+{
+    uint64_t all = time_ns - w->wait_ns, slowed = w->busiest * w->recorded->slowed_ns;
+    return slowed < all - all / 10 ? all - slowed : all / 10;
+}
+
+static void count_busy(struct writer *w, uint32_t thread)
+{
+    struct busy *b = &w->busy[thread];
+    if (b->wait_ns != w->wait_ns)
+        *b = (struct busy){.wait_ns = w->wait_ns};
+    if (++b->calls > w->busiest)
+        w->busiest = b->calls;
+}
+
 static void pass_time(struct writer *w, uint64_t time_ns)
 {
     w->time_ns = time_ns;
     if (time_ns < w->wait_ns + WAIT_NS)
         return;
     end_threads(w);
+    w->played_ns += own_time(w, time_ns);
     w->wait_ns = time_ns;
+    w->busiest = 0;
     if (w->current == NOBODY)
         give_turn(w, w->main_thread);
-    add(w, SEEP_REPLAY_WAIT, 0, time_ns - w->begin_ns);
+    add(w, SEEP_REPLAY_WAIT, 0, w->played_ns);
 }
 
 /* Has the thread of that number, of the trace, go on. Returns its index. */
@@ -124,6 +149,7 @@ static uint32_t go_on(struct writer *w, uint32_t number, uint64_t time_ns)
         add(w, SEEP_REPLAY_START, thread, 0);
     }
     give_turn(w, thread);
+    count_busy(w, thread);
     return thread;
 }
 
@@ -388,10 +414,11 @@ static void begin(struct writer *w)
     w->threads = mem_zalloc(w->thread_count, sizeof *w->threads);
     w->chains = mem_zalloc(w->thread_count, sizeof *w->chains);
     w->last_turns = mem_zalloc(w->thread_count, sizeof *w->last_turns);
+    w->busy = mem_zalloc(w->thread_count, sizeof *w->busy);
     w->threads[w->main_thread] = THREAD_RUNS;
     w->current = NOBODY;
     /* a window begins where it begins; else what comes before the first event is not waited for */
-    w->begin_ns = w->wait_ns = w->time_ns = facts->cut_from_ns;
+    w->wait_ns = w->time_ns = facts->cut_from_ns;
     resync(w);
 }
 
@@ -443,6 +470,7 @@ done:
     free(w.threads);
     free(w.chains);
     free(w.last_turns);
+    free(w.busy);
     return code;
 }
 

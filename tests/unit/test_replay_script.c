@@ -350,6 +350,31 @@ static void test_touches_what_was_resident(void **state)
     fake_release(&r);
 }
 
+static void test_time_without_what_recording_took(void **state)
+{
+    (void)state;
+    struct trace_reader r;
+    struct script script;
+    struct decoded d;
+    uint64_t values[64];
+    fake_init(&r, 1);
+    fake_thread(&r, 0, "");
+    /* 10 ms in which calls follow each other as fast as they can, 400 ns; then 50 ms of rest */
+    uint64_t time_ns = 0;
+    for (; time_ns < 10 * MS; time_ns += 400)
+        fake_alloc(&r, 1, time_ns, 0, 64, SEEP_CALL_MALLOC, 0);
+    fake_alloc(&r, 1, time_ns + 50 * MS, 0, 64, SEEP_CALL_MALLOC, 0);
+    write_script(&script, &r, 1);
+    decode(&d, &script);
+    size_t waits = touches(&d, SEEP_REPLAY_WAIT, values);
+    assert_true(waits > 5);
+    assert_true(values[waits - 2] < 2 * MS);
+    assert_true(values[waits - 1] - values[waits - 2] >= 49 * MS);
+    decoded_release(&d);
+    script_release(&script);
+    fake_release(&r);
+}
+
 static void test_buckets(void **state)
 {
     (void)state;
@@ -367,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_random_traces),
         cmocka_unit_test(test_scale_takes_a_part_of_each_size),
         cmocka_unit_test(test_touches_what_was_resident),
+        cmocka_unit_test(test_time_without_what_recording_took),
         cmocka_unit_test(test_buckets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
