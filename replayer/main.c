@@ -38,7 +38,8 @@ static void set_up(char **arguments)
     replay.script = atoi(arguments[1]);
     replay.mode = (enum seep_replay_mode)atoi(arguments[3]);
     replay.speed_percent = (unsigned)atoi(arguments[4]);
-    replay.free_running = arguments[5] != NULL;
+    replay.counted = arguments[5] && strcmp(arguments[5], "counted") == 0;
+    replay.free_running = arguments[5] && strcmp(arguments[5], "free") == 0;
     if (pread(replay.script, &header, sizeof header, 0) != sizeof header ||
         header.magic != SEEP_REPLAY_MAGIC || fstat(outcome, &st) != 0 || replay.speed_percent == 0)
         replay_die("this is no script; seep compare starts it with one");

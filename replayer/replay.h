@@ -23,7 +23,7 @@ struct replay {
     int script;                          /* descriptor */
     enum seep_replay_mode mode;
     unsigned speed_percent;
-    bool free_running;
+    bool free_running, counted;
     uint64_t start_ns;
 };
 

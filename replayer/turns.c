@@ -6,6 +6,7 @@
  * holds.
  *
  * One thread runs at a time, so that what follows needs no locks: it is handed on with the turn. */
+#include "counted.h"
 #include "perform.h"
 
 #include <limits.h>
@@ -192,6 +193,8 @@ void turns_run(void)
     pthread_attr_setstacksize(&run.attributes, STACK_BYTES);
     run.next_op = sizeof *h / sizeof run.ops[0];
 
+    if (replay.counted && !counted_begin())
+        replay_die("system calls cannot be counted");
     own_reset_peak();
     replay.outcome->base_rss_bytes = own_rss_bytes();
     replay.start_ns = own_now_ns();

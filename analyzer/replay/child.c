@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/child.h"
 
+#include "replay/memory_calls.h"
 #include "util/mem.h"
 
 #include <errno.h>
@@ -30,13 +31,10 @@ static void become(const struct child_request *r, int outcome, char **environmen
     snprintf(outcome_text, sizeof outcome_text, "%d", OUTCOME_FD);
     snprintf(mode, sizeof mode, "%d", (int)r->mode);
     snprintf(speed, sizeof speed, "%u", r->speed_percent);
-    char *arguments[] = {(char *)(uintptr_t)r->program,
-                         script_text,
-                         outcome_text,
-                         mode,
-                         speed,
-                         r->free_running ? (char *)(uintptr_t) "free" : NULL,
-                         NULL};
+    bool counted = r->counted && memory_calls_offer();
+    const char *more = r->free_running ? "free" : counted ? "counted" : NULL;
+    char *arguments[] = {(char *)(uintptr_t)r->program, script_text, outcome_text, mode, speed,
+                         (char *)(uintptr_t)more,       NULL};
     /* out of the way of each other first */
     int a = fcntl(r->script->fd, F_DUPFD, 10), b = fcntl(outcome, F_DUPFD, 10);
     if (a >= 0 && b >= 0 && dup2(a, SCRIPT_FD) >= 0 && dup2(b, OUTCOME_FD) >= 0) {
@@ -93,13 +91,14 @@ enum seep_err child_run(struct seep_replay_outcome **out, const struct child_req
                        strerror(errno));
         goto done;
     }
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            break;
+    uint64_t counts[SEEP_REPLAY_MEMORY_CALLS] = {0};
+    bool traced = memory_calls_follow(pid, counts, &status);
     code = judge(status, shared, candidate, r->program, err);
     if (!code) {
         *out = mem_alloc(bytes);
         memcpy(*out, shared, bytes);
+        memcpy((*out)->memory_calls, counts, sizeof counts);
+        (*out)->memory_calls_known = traced;
     }
 done:
     if (shared != MAP_FAILED)

@@ -16,6 +16,7 @@ struct child_request {
     unsigned cpus, here_cpus; /* of the recording machine, and of this one */
     unsigned speed_percent;
     bool free_running;
+    bool counted; /* its system calls on memory are, where it may be traced */
 };
 
 /* Replays and waits for the end. *out is owned by the caller, free(). Errors: IO where it could not

@@ -40,17 +40,23 @@ struct compare_options {
  *   candidates     array of objects, the recording allocator first, where it was replayed:
  *     name, version, library, settings, note    texts; library and note may be null
  *     recorded             bool: what the program was recorded with
- *     peak_rss_bytes, final_rss_bytes, mean_rss_bytes, trough_rss_bytes    predicted for the
- * program error_percent        real: half of the distance between the replays farthest apart, of
- * the peak runs                 count of replays for memory slack_bytes, resident_free_bytes    of
- * the replay, at the last instant: usable bytes beyond those requested; resident ones beyond the
- * usable own_bytes            of the replay itself, and not in any figure cpu_ns, wall_ns      of a
- * replay without gaps; calls_per_second of it malloc_ns, free_ns, realloc_ns    objects p50, p95,
- * p99; null where there were none minor_faults, major_faults, voluntary_switches,
- * involuntary_switches, failed_calls late_ns              most that the replay came behind the
- * recorded times rss                  array of bytes: predicted at each of `times` times array of
- * ns;  rss   array of bytes, as recorded verdict        object: sentences (array of texts), lines
- * (array of texts to paste)
+ *     peak_rss_bytes, final_rss_bytes, mean_rss_bytes, trough_rss_bytes
+ *                          predicted for the program
+ *     error_percent        real: half of the distance between the replays farthest apart
+ *     runs                 count of replays for memory
+ *     slack_bytes          of the replay, at the last instant: usable beyond those requested
+ *     resident_free_bytes  the same: resident beyond the usable
+ *     own_bytes            of the replay itself, and not in any figure
+ *     cpu_ns, wall_ns      of a replay without gaps; calls_per_second of it
+ *     malloc_ns, free_ns, realloc_ns
+ *                          objects p50, p95, p99; null where there were none
+ *     minor_faults, major_faults, voluntary_switches, involuntary_switches, failed_calls
+ *     memory_calls         system calls by the replay: object of counts mmap, munmap, mremap,
+ *                          madvise, brk; null where it may not be traced
+ *     late_ns              most that the replay came behind the recorded times
+ *     rss                  array of bytes: predicted at each of `times`
+ *   times          array of ns;  rss: array of bytes, as recorded
+ *   verdict        object: sentences (array of texts), lines (array of texts to paste)
  *
  * Errors: as reading; USAGE where the heap does not fit into this machine's memory. */
 enum seep_err compare_analyse(struct result **out, struct trace_reader *reader,

@@ -95,6 +95,23 @@ static void add_quantiles(struct result *r, const char *name, const struct seep_
     result_ns(q, "p99", child_quantile_ns(o, what, 0.99));
 }
 
+/* Of the first replay for memory: what is given back after a while is, only there. */
+static void add_memory_calls(struct result *r, const struct seep_replay_outcome *o)
+{
+    static const char *const names[SEEP_REPLAY_MEMORY_CALLS] = {
+        [SEEP_REPLAY_MMAP] = "mmap",     [SEEP_REPLAY_MUNMAP] = "munmap",
+        [SEEP_REPLAY_MREMAP] = "mremap", [SEEP_REPLAY_MADVISE] = "madvise",
+        [SEEP_REPLAY_BRK] = "brk",
+    };
+    if (!o->memory_calls_known) {
+        result_null(r, "memory_calls");
+        return;
+    }
+    struct result *calls = result_object(r, "memory_calls");
+    for (int i = 0; i < SEEP_REPLAY_MEMORY_CALLS; i++)
+        result_count(calls, names[i], o->memory_calls[i]);
+}
+
 static void add_speed(struct result *r, const struct measured *m)
 {
     const struct seep_replay_outcome *o = m->speed;
@@ -143,6 +160,7 @@ static void add_candidate(struct result *list, const struct comparison *c, const
     result_bytes(r, "own_bytes", (uint64_t)measure_base(m));
     result_ns(r, "late_ns", late);
     add_speed(r, m);
+    add_memory_calls(r, m->runs[0]);
     struct result *rss = result_array(r, "rss");
     for (size_t i = 0; i < c->recorded->count; i++)
         result_bytes(rss, NULL, (uint64_t)fmax(0, predict_at(p, m, i)));

@@ -11,6 +11,7 @@ static enum seep_err run_once(struct seep_replay_outcome **out, const struct mea
 {
     struct child_request request = o->request;
     request.mode = mode;
+    request.counted = mode == SEEP_REPLAY_MEMORY && run == 1;
     request.free_running = mode != SEEP_REPLAY_MEMORY && o->free_running;
     if (o->stage && !o->stage(o->arg, m->candidate.name, what, run))
         return err_set(err, SEEP_ERR_INTERRUPTED, ERR_NO_OFFSET, "interrupted");

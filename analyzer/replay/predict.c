@@ -22,13 +22,25 @@ static double other_at(const struct recorded *r, size_t instant)
     return fmax(rss - (double)r->instants[instant].heap_bytes, 0);
 }
 
-static double other_at_peak(const struct recorded *r)
+/* The instant with the highest RSS of those at which the heap was looked at, too; SIZE_MAX: none.
+ */
+static size_t peak_instant(const struct recorded *r)
 {
-    size_t peak = 0;
+    size_t peak = SIZE_MAX;
     for (size_t i = 0; i < r->count; i++)
-        if (r->instants[i].heap_bytes >= r->instants[peak].heap_bytes)
+        if (other_at(r, i) >= 0 && (peak == SIZE_MAX || rss_at(r, i) >= rss_at(r, peak)))
             peak = i;
-    return other_at(r, peak);
+    return peak;
+}
+
+/* Whether the RSS is highest when the heap is: else the peaks of replays say nothing about the
+ * program's. */
+static bool peaks_meet(const struct recorded *r, size_t peak)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < r->count; i++)
+        most = r->instants[i].heap_bytes > most ? r->instants[i].heap_bytes : most;
+    return peak == SIZE_MAX || (double)r->instants[peak].heap_bytes >= 0.9 * (double)most;
 }
 
 /* The last time that it is known. */
@@ -43,10 +55,13 @@ static double other_in_end(const struct recorded *r)
 void predict_init(struct predict *p, const struct recorded *recorded, const struct measured *self,
                   unsigned scale)
 {
+    size_t peak = peak_instant(recorded);
     *p = (struct predict){.recorded = recorded,
                           .self = self,
                           .scale = scale,
-                          .other_bytes = other_at_peak(recorded),
+                          .peak = peak,
+                          .peaks_meet = peaks_meet(recorded, peak),
+                          .other_bytes = peak == SIZE_MAX ? -1 : other_at(recorded, peak),
                           .other_end_bytes = other_in_end(recorded)};
 }
 
@@ -73,8 +88,22 @@ static double predicted(const struct predict *p, double recorded, double own, do
     return (own - base) * p->scale + fmax(other, 0);
 }
 
+/* The highest figure at any instant, and what the kernel's peak was above the highest of those that
+ * were recorded. */
+static double peak_of_instants(const struct predict *p, const struct measured *m)
+{
+    double most = 0, recorded = 0;
+    for (size_t i = 0; i < p->recorded->count; i++) {
+        most = fmax(most, predict_at(p, m, i));
+        recorded = fmax(recorded, predict_recorded_at(p, i));
+    }
+    return most + fmax(0, predict_recorded_peak(p) - recorded);
+}
+
 double predict_peak(const struct predict *p, const struct measured *m)
 {
+    if (!p->peaks_meet)
+        return peak_of_instants(p, m);
     return predicted(p, predict_recorded_peak(p), measure_peak(m), measure_base(m),
                      p->self ? measure_peak(p->self) : 0);
 }
@@ -127,9 +156,11 @@ bool predict_self_miss(const struct predict *p, double *peak_percent, double *fi
     if (!p->self || p->other_bytes < 0 || recorded <= 0 || last == SIZE_MAX)
         return false;
     double base = measure_base(p->self);
-    double peak = (measure_peak(p->self) - base) * p->scale + p->other_bytes;
+    double own = p->peaks_meet ? measure_peak(p->self) : measure_sample(p->self, p->peak);
+    double was = p->peaks_meet ? (double)r->peak_rss_bytes : rss_at(r, p->peak);
+    double peak = (own - base) * p->scale + p->other_bytes;
     double end = (measure_sample(p->self, last) - base) * p->scale + p->other_end_bytes;
-    *peak_percent = (peak - (double)r->peak_rss_bytes) * 100 / recorded;
+    *peak_percent = (peak - was) * 100 / recorded;
     *final_percent = (end - rss_at(r, last)) * 100 / recorded;
     return true;
 }

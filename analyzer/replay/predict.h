@@ -16,6 +16,8 @@ struct predict {
     const struct recorded *recorded;
     const struct measured *self; /* of the recording allocator; NULL: not replayed */
     unsigned scale;
+    size_t peak; /* instant with the highest RSS at which the heap was looked at; SIZE_MAX: none */
+    bool peaks_meet; /* the heap was largest there, too */
     /* resident outside the heap, where that is largest, and in the end; the recorder's own
        included; < 0: not known */
     double other_bytes, other_end_bytes;

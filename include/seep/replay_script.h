@@ -74,7 +74,17 @@ static inline void seep_replay_set(struct seep_replay_op *op, uint64_t size, uin
     op->turn_high = (uint16_t)(turn >> 24);
 }
 
-/* seep-replay SCRIPT-FD OUTCOME-FD MODE SPEED-PERCENT [free] */
+/* System calls on memory, counted by who started the replay: the filter's word for each. */
+enum seep_replay_memory_call {
+    SEEP_REPLAY_MMAP,
+    SEEP_REPLAY_MUNMAP,
+    SEEP_REPLAY_MREMAP,
+    SEEP_REPLAY_MADVISE,
+    SEEP_REPLAY_BRK,
+    SEEP_REPLAY_MEMORY_CALLS,
+};
+
+/* seep-replay SCRIPT-FD OUTCOME-FD MODE SPEED-PERCENT [free|counted] */
 enum seep_replay_mode {
     SEEP_REPLAY_MEMORY,  /* gaps kept, samples taken */
     SEEP_REPLAY_SPEED,   /* no gaps, no samples */
@@ -115,6 +125,8 @@ struct seep_replay_outcome {
     uint64_t wall_ns, cpu_ns;
     uint64_t minor_faults, major_faults;
     uint64_t voluntary_switches, involuntary_switches;
+    uint64_t memory_calls[SEEP_REPLAY_MEMORY_CALLS]; /* set by the parent */
+    uint32_t memory_calls_known, reserved;
     uint64_t late_ns; /* most that a WAIT came too late */
     uint64_t handovers;
     uint64_t timer_ticks; /* cost of the timer, taken off already */

@@ -129,7 +129,7 @@ class Bench:
         path = self.path("input")
         if not os.path.exists(path):
             with open(path, "w", encoding="ascii") as out:
-                for i in range(700000):
+                for i in range(120000):
                     out.write(f"{i * 2654435761 % 4294967296} line {i} {'abc' * (i % 11)}\n")
         return path
 
