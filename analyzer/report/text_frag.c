@@ -161,11 +161,11 @@ static void print_what_if(struct text *t, const struct result *r)
     int64_t saved = integer(w, "saved_bytes");
     strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF, pool ? "In a pool: " : "Without them: ");
     text_plural(&words, text_number(w, "blocks"), "block", "blocks");
-    strbuf_addf(&words, " of %s lie in %s of %s resident pages with live blocks, and alone in %s",
-                human_bytes(text_number(w, "requested_bytes")).text,
-                human_count(text_number(w, "touched_pages")).text,
-                human_count(text_number(w, "pages")).text,
-                human_count(text_number(w, "alone_pages")).text);
+    strbuf_addf(
+        &words, ", %s in all, lie in %s of %s resident pages with live blocks, and alone in %s",
+        human_bytes(text_number(w, "requested_bytes")).text,
+        human_count(text_number(w, "touched_pages")).text,
+        human_count(text_number(w, "pages")).text, human_count(text_number(w, "alone_pages")).text);
     if (pool)
         strbuf_addf(&words, "; together they would fill %s",
                     human_count(text_number(w, "pool_pages")).text);
