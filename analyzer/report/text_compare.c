@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define SPARK 24
+#define SPARK_MIN 8
 
 enum column { NAME, PEAK, BAND, END, MEAN, FREE, CPU, RATE, P50, P99, FREE99, COLUMNS };
 static const char *const heads[COLUMNS] = {"allocator", "peak", "+-",      "end",
@@ -123,15 +124,15 @@ static double most_of(const struct result *list)
     return most;
 }
 
-static void print_curve(struct text *t, const struct result *rss, double top)
+static void print_curve(struct text *t, const struct result *rss, double top, size_t columns)
 {
     size_t count = result_length(rss);
     double *values = mem_zalloc(count + 1, sizeof *values);
     for (size_t i = 0; i < count; i++)
         values[i] = (double)result_at(rss, i)->u.count;
-    if (count > 1 && top > 0) {
+    if (count > 1 && top > 0 && columns > 0) {
         text_pad(t, 2);
-        chart_spark(t, values, count, top, SPARK, LOOK_NAME);
+        chart_spark(t, values, count, top, columns, LOOK_NAME);
     }
     free(values);
 }
@@ -155,6 +156,11 @@ static void print_table(struct text *t, const struct result *r)
         for (size_t i = 0; i <= count; i++)
             width[c] = wider(width[c], cells[i].text[c]);
     }
+    size_t taken = 2; /* what is left of the line is the curve's, where that is enough for one */
+    for (int c = 0; c < COLUMNS; c++)
+        taken += width[c] + 2;
+    size_t spark = t->style.width > taken + SPARK_MIN ? t->style.width - taken : 0;
+    spark = spark > SPARK ? SPARK : spark;
     strbuf_addc(t->out, '\n');
     text_left(t, LOOK_DIM, heads[NAME], width[NAME]);
     for (int c = PEAK; c < COLUMNS; c++) {
@@ -170,7 +176,7 @@ static void print_table(struct text *t, const struct result *r)
             text_right(t, c == PEAK || c == END ? LOOK_STRONG : LOOK_PLAIN, cells[i].text[c],
                        width[c]);
         }
-        print_curve(t, i == count ? field(r, "rss") : field(result_at(list, i), "rss"), top);
+        print_curve(t, i == count ? field(r, "rss") : field(result_at(list, i), "rss"), top, spark);
         strbuf_addc(t->out, '\n');
     }
     free(cells);
