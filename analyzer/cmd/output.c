@@ -84,12 +84,16 @@ int output_text(const struct cli *cli, const char *trace, const char *suffix,
     struct err err = {.offset = ERR_NO_OFFSET};
     char *path = path_of(cli, trace, suffix);
     enum seep_err code = SEEP_OK;
-    if (path)
-        code = output_write(path, cli_flag(cli, "force"), write_text, (void *)text, &err);
-    else
+    struct stat st;
+    if (!path) {
         fwrite(text->text, 1, text->length, stdout);
-    if (path && !code)
-        output_print_done(path, trace);
+    } else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        code = write_text((void *)text, path, &err); /* a device or a pipe: nothing to replace */
+    } else {
+        code = output_write(path, cli_flag(cli, "force"), write_text, (void *)text, &err);
+        if (!code)
+            output_print_done(path, trace);
+    }
     free(path);
     return code ? open_failed(cli, code, &err) : CLI_OK;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 char *publish_temporary(const char *path)
@@ -28,6 +29,10 @@ enum seep_err publish_exists(const char *path, struct err *err)
 enum seep_err publish(const char *temporary, const char *path, bool overwrite, struct err *err)
 {
     int result;
+    struct stat st;
+    /* a device or a pipe would be gone for everybody */
+    if (overwrite && lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return err_set(err, SEEP_ERR_EXISTS, ERR_NO_OFFSET, "%s: is no regular file", path);
     if (overwrite) {
         result = rename(temporary, path);
     } else {

@@ -12,8 +12,8 @@
  * that was killed, and is removed. Owned by the caller. */
 char *publish_temporary(const char *path);
 
-/* Gives the file `temporary` its own name. Without `overwrite` nothing is replaced: EXISTS.
- * Errors: IO, EXISTS. */
+/* Gives the file `temporary` its own name. Without `overwrite` nothing is replaced, and with it
+ * nothing but files and links: EXISTS. Errors: IO, EXISTS. */
 enum seep_err publish(const char *temporary, const char *path, bool overwrite, struct err *err);
 
 /* The error where `path` exists, and may not be replaced. */

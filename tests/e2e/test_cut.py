@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import unittest
 
@@ -211,6 +212,11 @@ class Refused(Cutting):
             self.assertEqual(text.read(), "precious")
         self.cut(trace, "--to=1ms")
         self.assertEqual(support.report("info", path)["result"]["window"]["of"], "made.seep")
+        os.remove(path)
+        os.mkfifo(path)
+        done = self.cut(trace, "--to=1ms", check=2)
+        self.assertIn("window.seep: is no regular file", done.stderr)
+        self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))
 
     def test_bad_input(self):
         for content, word in (("nothing of ours", "not a trace"), ("", "empty")):

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import stat
 import xml.etree.ElementTree as xml
 
 import support
@@ -110,6 +111,10 @@ class Picture(Drawing):
         self.assertIn("exists", self.flame(self.make(), check=2).stderr)
         self.flame(self.make(), "-f")
         self.assertTrue(self.flame(self.make(), "-o", "-").stdout.startswith("<?xml"))
+        # what is no file is written into, never replaced
+        self.assertTrue(self.flame(self.make(), "-o", "/dev/stdout").stdout.startswith("<?xml"))
+        self.flame(self.make(), "-f", "-o", "/dev/null")
+        self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
         document = json.loads(self.flame(self.make(), "--format=json").stdout)
         self.assertEqual((document["schema"], document["result"]["total"]), ("seep.flame", 900))
 
