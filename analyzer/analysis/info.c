@@ -8,6 +8,7 @@
 #include "analysis/processes.h"
 #include "analysis/resolve.h"
 #include "analysis/snapshots.h"
+#include "model/decoder.h"
 #include "model/heap.h"
 #include "util/mem.h"
 #include "util/strbuf.h"
@@ -218,9 +219,12 @@ static void add_frames(struct result *r, const struct frame_counts *counts, bool
     if (proved) {
         result_count(r, "suspect_frames", counts->suspect);
         result_count(r, "unprovable_frames", counts->unprovable);
+        result_text(r, "missing_library",
+                    counts->unprovable && !decoder_load() ? DECODER_LIBRARY : NULL);
     } else {
         result_null(r, "suspect_frames");
         result_null(r, "unprovable_frames");
+        result_null(r, "missing_library");
     }
 }
 

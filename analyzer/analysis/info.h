@@ -16,9 +16,9 @@ struct info_options {
     void *progress_arg;
 };
 
-/* Reads the whole trace once. `symbols` proves the frames; NULL leaves suspect_frames and
- * unprovable_frames null. On success *out is owned by the caller, result_free(). Errors: those of
- * the reader, INTERRUPTED. The tree (units in brackets):
+/* Reads the whole trace once. `symbols` proves the frames; NULL leaves suspect_frames,
+ * unprovable_frames and missing_library null. On success *out is owned by the caller,
+ * result_free(). Errors: those of the reader, INTERRUPTED. The tree (units in brackets):
  *
  *   events                 [count] allocations + frees + reallocations
  *   allocations, frees, reallocations, failed, temporary   [count]
@@ -48,7 +48,8 @@ struct info_options {
  *   modules                [count]
  *   cut_stacks, guessed_frames      [count] as the recorder walked
  *   suspect_frames         [count] nodes of the stack tree whose return address follows no call
- *   unprovable_frames      [count] nodes whose code is not on this machine
+ *   unprovable_frames      [count] nodes whose code is not on this machine, or cannot be decoded
+ *   missing_library        text: what would decode it, and cannot be loaded here; else null
  *   process                object:
  *     command              text, quoted as for a shell; arguments: array of texts
  *     exe, working_directory, host, kernel, libc, thp, run_id, recorder_version   text or null

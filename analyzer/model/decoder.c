@@ -5,10 +5,6 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The library of the interface that we are compiled for. */
-#define NUMBER_TEXT(number) #number
-#define LIBRARY_OF(major) "libcapstone.so." NUMBER_TEXT(major)
-
 static struct decoder decoder;
 static bool loaded;
 
@@ -22,7 +18,7 @@ static bool find(void *library, const char *name, void *function)
 
 static void load(void)
 {
-    void *library = dlopen(LIBRARY_OF(CS_API_MAJOR), RTLD_LAZY | RTLD_LOCAL);
+    void *library = dlopen(DECODER_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
     loaded = library != NULL && find(library, "cs_open", &decoder.open) &&
              find(library, "cs_close", &decoder.close) &&
              find(library, "cs_malloc", &decoder.malloc) &&

@@ -18,6 +18,11 @@ struct decoder {
                         cs_insn *insn);
 };
 
+/* The library of the interface that we are compiled for. */
+#define DECODER_NUMBER_TEXT(number) #number
+#define DECODER_LIBRARY_OF(major) "libcapstone.so." DECODER_NUMBER_TEXT(major)
+#define DECODER_LIBRARY DECODER_LIBRARY_OF(CS_API_MAJOR)
+
 /* NULL where the library cannot be loaded. */
 const struct decoder *decoder_load(void);
 

@@ -314,8 +314,12 @@ static void print_trace(struct text *t, const struct result *r)
     print_count_if(t, r, "cut_stacks", "cut stacks", "whose outermost frames are not known");
     print_count_if(t, r, "guessed_frames", "guessed frames", "for want of unwind data");
     print_count_if(t, r, "suspect_frames", "suspect frames", "no call stands before the address");
+    strbuf_reset(&about);
+    if (text_has(r, "missing_library"))
+        strbuf_addf(&about, "nothing decodes code here: %s cannot be loaded",
+                    field(r, "missing_library")->u.text);
     print_count_if(t, r, "unprovable_frames", "unproved frames",
-                   "their code is not on this machine");
+                   about.length ? about.text : "their code is not on this machine");
     strbuf_release(&about);
 }
 

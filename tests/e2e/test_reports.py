@@ -64,6 +64,24 @@ class Numbers(Made):
         self.assertEqual([(m["name"], m["time_ns"]) for m in info["marks"]],
                          [("half way", 3500000)])
 
+    def test_info_names_the_library_that_decodes_code(self):
+        library = self.path("hide.so")
+        support.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], check=0, stdin=None,
+                    input="""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+void *dlopen(const char *file, int mode)
+{
+    void *(*real)(const char *, int) = (void *(*)(const char *, int))dlsym(RTLD_NEXT, "dlopen");
+    return file && strstr(file, "capstone") ? NULL : real(file, mode);
+}
+""")
+        trace, words = self.make(), r"unproved frames .*libcapstone\.so\.\d+ cannot be loaded"
+        self.assertNotRegex(self.seep("info", trace).stdout, words)
+        hidden = support.environment(LD_PRELOAD=library)
+        self.assertRegex(self.seep("info", trace, env=hidden).stdout, words)
+
     def test_leaks(self):
         document = support.report("leaks", self.make())
         self.assertEqual((document["schema"], document["version"]), ("seep.leaks", 1))
@@ -184,14 +202,14 @@ class Text(Made):
         hostile = r"\x1b]0;owned\x07\x0d\xff\xc2\x9b31m\xe2\x80\xaeevil"
         trace = self.make(SCENE.replace("/srv/bin/server", "/srv/" + hostile)
                           .replace("half way", hostile).replace("worker", hostile))
-        for command in ("info", "leaks", "dump"):
+        for command in ("info", "leaks", "dump", "sites", "growth"):
             done = subprocess.run([support.SEEP, command, trace], stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL, check=True,
                                   env=support.environment())
             text = done.stdout.decode("utf-8")  # nothing but UTF-8 comes out
             self.assertIsNone(re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), command)
             self.assertIn("owned", text)
-            if command != "leaks":
+            if command in ("info", "dump"):
                 self.assertIn(r"\x1b]0;owned\x07\r", text)
             json_text = self.seep(command, "--format=json", trace).stdout
             for document in json_text.splitlines() if command == "dump" else [json_text]:
