@@ -23,10 +23,31 @@ static struct diff_file *find(const struct diff_files *f, const char *path)
     return NULL;
 }
 
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93ull;
+    return h ^ h >> 32;
+}
+
+/* Of what lies where in the file: nearly every change of a program changes that. */
+static uint64_t layout_of(const struct trace_module *m)
+{
+    uint64_t h = m->segment_count;
+    for (size_t i = 0; i < m->segment_count; i++) {
+        const struct trace_segment *s = &m->segments[i];
+        h = mix(mix(mix(mix(h, s->address), s->bytes), s->file_offset), s->flags);
+    }
+    return h;
+}
+
 static bool same_build(const struct diff_file *f, const struct trace_module *m)
 {
-    return f->build_id_bytes == m->build_id_bytes &&
-           (!m->build_id_bytes || memcmp(f->build_id, m->build_id, m->build_id_bytes) == 0);
+    if (f->build_id_bytes != m->build_id_bytes)
+        return false;
+    return m->build_id_bytes ? memcmp(f->build_id, m->build_id, m->build_id_bytes) == 0
+                             : f->layout == layout_of(m);
 }
 
 void diff_files_add(struct diff_files *f, const struct trace_dict *dict)
@@ -41,7 +62,8 @@ void diff_files_add(struct diff_files *f, const struct trace_dict *dict)
         MEM_GROW(f->items, f->capacity, f->count + 1);
         struct diff_file *new = &f->items[f->count++];
         *new = (struct diff_file){.name = mem_strdup(base_name(m->path)),
-                                  .build_id_bytes = m->build_id ? m->build_id_bytes : 0};
+                                  .build_id_bytes = m->build_id ? m->build_id_bytes : 0,
+                                  .layout = layout_of(m)};
         if (new->build_id_bytes) {
             new->build_id = mem_alloc(m->build_id_bytes);
             memcpy(new->build_id, m->build_id, m->build_id_bytes);
@@ -68,14 +90,6 @@ void diff_files_report(const struct diff_files *f, struct result *parent, const 
 }
 
 /* ------------------------------------------------------------------ hashes */
-
-static uint64_t mix(uint64_t h, uint64_t value)
-{
-    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
-    h ^= h >> 32;
-    h *= 0xd6e8feb86659fd93ull;
-    return h ^ h >> 32;
-}
 
 static uint64_t mix_text(uint64_t h, const char *text)
 {

@@ -18,8 +18,9 @@ struct diff_file {
     char *name;        /* base name; owned */
     uint8_t *build_id; /* of the first one seen; owned; NULL: it has none */
     size_t build_id_bytes;
-    bool differs; /* others of that name have another one */
-    bool matched; /* frames in it were told by names */
+    uint64_t layout; /* hash of its segments: what tells builds without an ID apart */
+    bool differs;    /* others of that name have another one */
+    bool matched;    /* frames in it were told by names */
 };
 
 /* Files by base name. Zero-initialise. */

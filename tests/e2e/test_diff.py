@@ -188,6 +188,16 @@ class Builds(Diff):
             "them new. Most in other (prog.c:5), +3.9 KiB."), out)
         self.assertIn("Compared by names, since builds differ: prog.", out)
 
+    def test_builds_without_an_id(self):
+        """Where nothing else tells builds apart, what lies where in the file does."""
+        old = self.build_and_record("old", "-DSIZE=64", "-Wl,--build-id=none")
+        new = self.build_and_record("new", "-DSIZE=64", "-DMORE", "-Wl,--build-id=none")
+        result = json.loads(self.diff("--format=json", old, new).stdout)["result"]
+        self.assertEqual(result["by_name"], ["prog"])
+        self.assertEqual([(s["name"], s["state"]) for s in result["sites"]], [("other", "new")])
+        result = json.loads(self.diff("--format=json", old, old).stdout)["result"]
+        self.assertEqual((result["sites"], result["by_name"]), ([], []))
+
     def test_runs_of_one_build_are_the_same(self):
         trace = self.build_and_record("old", "-DSIZE=64")
         again = self.path("again.seep")
