@@ -183,6 +183,8 @@ static int run(struct cli *cli)
     int status = CLI_FAILED;
     job.trace = open_argument(cli);
     if (job.trace && take_options(&job))
+        status = output_check(cli, job.trace, job.format->suffix);
+    if (status == CLI_OK)
         status = open_trace(cli, job.trace, &reader);
     if (reader)
         status = analysis_run(cli, &(struct analysis){.make = make, .arg = &job}, reader, write_out,

@@ -43,6 +43,12 @@ struct job {
     const char *trace; /* as the user names it */
 };
 
+/* Of the file's name; NULL: it goes to standard output. */
+static const char *suffix_of(const struct job *job)
+{
+    return job->format == flame_svg ? ".svg" : NULL;
+}
+
 static bool take_share(const struct cli *cli, double *share)
 {
     const char *value = cli_value(cli, "min-share");
@@ -97,7 +103,7 @@ static int draw(const struct cli *cli, const struct analysis *a, struct trace_re
     job->format(&job->text, &report);
     result_free(document);
     print_losses(cli, trace_reader_summary(reader));
-    return output_text(cli, job->trace, job->format == flame_svg ? ".svg" : NULL, &job->text);
+    return output_text(cli, job->trace, suffix_of(job), &job->text);
 }
 
 static int run(struct cli *cli)
@@ -107,6 +113,8 @@ static int run(struct cli *cli)
     const char *path = open_argument(cli);
     int status = CLI_FAILED;
     if (path && take_options(&job))
+        status = output_check(cli, path, suffix_of(&job));
+    if (status == CLI_OK)
         status = open_trace(cli, path, &reader);
     job.trace = path;
     if (reader)

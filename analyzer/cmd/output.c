@@ -78,6 +78,18 @@ static char *path_of(const struct cli *cli, const char *trace, const char *suffi
     return strbuf_detach(&name);
 }
 
+int output_check(const struct cli *cli, const char *trace, const char *suffix)
+{
+    struct err err = {.offset = ERR_NO_OFFSET};
+    char *path = path_of(cli, trace, suffix);
+    struct stat st;
+    bool stands = path && !cli_flag(cli, "force") && lstat(path, &st) == 0 &&
+                  (stat(path, &st) != 0 || S_ISREG(st.st_mode));
+    enum seep_err code = stands ? publish_exists(path, &err) : SEEP_OK;
+    free(path);
+    return code ? open_failed(cli, code, &err) : CLI_OK;
+}
+
 int output_text(const struct cli *cli, const char *trace, const char *suffix,
                 const struct strbuf *text)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * How commands that make traces of traces write them: whole or not at all. */
+ * How commands write the files that they make of traces: whole or not at all. */
 #ifndef CMD_OUTPUT_H
 #define CMD_OUTPUT_H
 
@@ -21,10 +21,14 @@ enum seep_err output_write(const char *path, bool overwrite,
 
 /* Writes what was made of `trace` to the file of the option --output ("-": standard output), or,
  * not given, to one named as the trace is, with `suffix` for its own; NULL: to standard output.
- * With
- * --force it may exist. Says what was written, or prints the error. Returns the exit status. */
+ * With --force it may exist. Says what was written, or prints the error. Returns the exit status.
+ */
 int output_text(const struct cli *cli, const char *trace, const char *suffix,
                 const struct strbuf *text);
+
+/* To be asked before what is to be written is made: prints the error, and returns its status, where
+ * output_text() would find a file that may not be replaced. */
+int output_check(const struct cli *cli, const char *trace, const char *suffix);
 
 /* Prints that `path` has been made of `from`, and how large it is. */
 void output_print_done(const char *path, const char *from);

@@ -11,11 +11,12 @@
 
 #include <stdlib.h>
 
+#define SUFFIX ".html"
+
 static const struct cli_option own_options[] = {
     {"output", 'o', "FILE",
      "Write to FILE, - for standard output. Without it the page gets the trace's name with .html "
-     "at "
-     "its end."},
+     "at its end."},
     {"force", 'f', NULL, "Replace a file that exists."},
     {"source-dir", 0, "DIR",
      "Look for source files below DIR, too. May be given again. Lines around those that allocate "
@@ -61,7 +62,7 @@ static int done(const struct cli *cli, const struct analysis *a, struct trace_re
     struct job *job = a->arg;
     (void)result;
     print_losses(cli, trace_reader_summary(reader));
-    return output_text(cli, job->trace, ".html", &job->page);
+    return output_text(cli, job->trace, SUFFIX, &job->page);
 }
 
 static int run(struct cli *cli)
@@ -76,7 +77,9 @@ static int run(struct cli *cli)
                        "the network once; see README.md. seep flame draws without it");
         return CLI_FAILED;
     }
-    int status = open_trace(cli, job.trace, &reader);
+    int status = output_check(cli, job.trace, SUFFIX);
+    if (status == CLI_OK)
+        status = open_trace(cli, job.trace, &reader);
     job.source_dirs = take_source_dirs(cli);
     if (reader)
         status =

@@ -69,6 +69,9 @@ class File(Page):
         trace = self.made("made.seep", SCENE)
         self.assertIn("made.html", self.report(trace).stdout)
         self.assertIn("exists", self.report(trace, check=2).stderr)
+        # before anything is read
+        self.assertIn("exists", self.report(self.path("none.seep"), "-o", self.path("made.html"),
+                                            check=2).stderr)
         self.report(trace, "-f")
         self.assertTrue(self.report(trace, "-o", "-").stdout.startswith("<!DOCTYPE html>"))
         self.report(self.path("none.seep"), check=2)
