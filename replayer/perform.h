@@ -84,7 +84,7 @@ static inline __attribute__((always_inline)) void perform_as(const struct seep_r
     if (!block) {
         done->failed++;
         if (op->kind == SEEP_REPLAY_REALLOC)
-            return; /* the old block is still there */
+            free(*slot); /* still there, and smaller than what is touched next */
     }
     *slot = block;
     if (size < SEEP_REPLAY_LARGE_BYTES)

@@ -118,7 +118,8 @@ static uint64_t below(const struct large *l, uint64_t address)
 
 uint64_t large_resident_bytes(const struct large *l, uint64_t start, uint64_t bytes)
 {
-    return below(l, start + bytes) - below(l, start);
+    uint64_t resident = below(l, start + bytes) - below(l, start);
+    return resident < bytes ? resident : bytes; /* more is damage: ranges that overlap */
 }
 
 void large_look(struct large *l, uint64_t time_ns,

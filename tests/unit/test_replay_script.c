@@ -350,6 +350,28 @@ static void test_touches_what_was_resident(void **state)
     fake_release(&r);
 }
 
+/* Two mappings in one place: no block has more resident than it is long. */
+static void test_damaged_residency(void **state)
+{
+    (void)state;
+    const uint64_t mappings[][6] = {
+        {0x1000, 100, 3, 0, 1, 100 << 2 | SEEP_PAGE_RESIDENT},
+        {(UINT64_C(1) << 52) - 100, 100, 3, 0, 1, 100 << 2 | SEEP_PAGE_RESIDENT}};
+    uint8_t payload[128], *p = seep_put_varint(seep_put_varint(payload, 4096), 2);
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < 6; k++)
+            p = seep_put_varint(p, mappings[i][k]);
+    const struct trace_beside beside = {SEEP_BESIDE_MAPPINGS, payload, (size_t)(p - payload)};
+    const struct trace_dict dict = {0};
+    struct large large;
+    large_init(&large, &dict);
+    large_take_mappings(&large, &beside);
+    assert_int_equal(large.range_count, 2);
+    assert_true(large.ranges[0].start == large.ranges[1].start);
+    assert_int_equal(large_resident_bytes(&large, 0x1000000, 100 * 4096), 100 * 4096);
+    large_release(&large);
+}
+
 static void test_time_without_what_recording_took(void **state)
 {
     (void)state;
@@ -392,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_random_traces),
         cmocka_unit_test(test_scale_takes_a_part_of_each_size),
         cmocka_unit_test(test_touches_what_was_resident),
+        cmocka_unit_test(test_damaged_residency),
         cmocka_unit_test(test_time_without_what_recording_took),
         cmocka_unit_test(test_buckets),
     };
