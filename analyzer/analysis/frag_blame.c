@@ -259,7 +259,7 @@ bool frag_blame_take(struct frag_blame *b, const struct frag_world *w,
     uint32_t slots = trace_reader_slot_count(reader);
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct trace_block *block = trace_reader_block(reader, slot);
-        if (!block || trace_block_in_pool(block) || block->usable >= UINT64_C(1) << 43 ||
+        if (!block || !pages_count(block) ||
             (filter && (!filter_block(filter, block) || !filter_stack(filter, block->stack) ||
                         !filter_lifetime(filter, now_ns - block->time_ns))))
             continue;

@@ -57,6 +57,31 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static bool any_held(struct pages *p, uint64_t start, uint64_t end)
+{
+    for (uint64_t at = start; at < end; at += PAGES_BYTES) {
+        struct pages_region *r = pages_region_at(p, at);
+        if (!r)
+            at |= PAGES_REGION_BYTES - PAGES_BYTES; /* to the last page of the region */
+        else if (page_was_held(pages_page(r, at)))
+            return true;
+    }
+    return false;
+}
+
+/* The same, by the regions that there are: what is only reserved may be far more. */
+static bool any_held_widely(struct pages *p, uint64_t start, uint64_t end)
+{
+    for (size_t i = 0; i < p->capacity; i++) {
+        if (!p->table[i])
+            continue;
+        uint64_t from = p->table[i]->number * PAGES_REGION_BYTES;
+        if (any_held(p, from > start ? from : start, least(from + PAGES_REGION_BYTES, end)))
+            return true;
+    }
+    return false;
+}
+
 /* Whether blocks lie, or lay, in [start, end). */
 static bool was_held(struct walk *k, uint64_t start, uint64_t end)
 {
@@ -68,13 +93,9 @@ static bool was_held(struct walk *k, uint64_t start, uint64_t end)
     k->held = false;
     for (size_t i = 0; i < p->large_count && !k->held; i++)
         k->held = p->large[i].start < end && p->large[i].end > start;
-    for (uint64_t at = start; at < end && !k->held; at += PAGES_BYTES) {
-        struct pages_region *r = pages_region_at(p, at);
-        if (r)
-            k->held = page_was_held(pages_page(r, at));
-        else
-            at |= PAGES_REGION_BYTES - PAGES_BYTES; /* to the last page of the region */
-    }
+    bool wide = end > start && (end - start) / PAGES_REGION_BYTES > p->capacity;
+    if (!k->held)
+        k->held = (wide ? any_held_widely : any_held)(p, start, end);
     return k->held;
 }
 

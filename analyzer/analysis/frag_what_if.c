@@ -56,8 +56,7 @@ void frag_what_if(struct frag_what_if *out, struct pages *pages, struct trace_re
     uint32_t slots = trace_reader_slot_count(reader);
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct trace_block *b = trace_reader_block(reader, slot);
-        if (!b || trace_block_in_pool(b) || b->usable >= UINT64_C(1) << 43 ||
-            !filter_stack(which, b->stack))
+        if (!b || !pages_count(b) || !filter_stack(which, b->stack))
             continue;
         out->blocks++;
         out->requested += b->size;

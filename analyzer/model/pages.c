@@ -136,11 +136,16 @@ bool pages_own_mapping(const struct pages *p, const struct trace_block *b)
            ((b->usable + GLIBC_MAPPED_HEADER) & (PAGES_BYTES - 1)) == 0;
 }
 
+bool pages_count(const struct trace_block *b)
+{
+    return !trace_block_in_pool(b) && b->size <= ABSURD_BYTES && b->usable <= ABSURD_BYTES &&
+           b->address <= UINT64_MAX - 2 * ABSURD_BYTES && b->address >= GLIBC_MAPPED_HEADER;
+}
+
 static bool extent_of(const struct pages *p, const struct trace_block *b, struct extent *out)
 {
     uint64_t usable = b->usable < b->size ? b->size : b->usable;
-    if (trace_block_in_pool(b) || usable > ABSURD_BYTES ||
-        b->address > UINT64_MAX - 2 * ABSURD_BYTES || b->address < GLIBC_MAPPED_HEADER)
+    if (!pages_count(b))
         return false;
     unsigned header = pages_own_mapping(p, b) ? GLIBC_MAPPED_HEADER : p->header_bytes;
     *out = (struct extent){b->address - header, b->address, b->address + b->size,

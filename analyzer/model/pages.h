@@ -102,6 +102,9 @@ static inline unsigned page_hole(const struct page *page)
     return taken < PAGES_BYTES ? PAGES_BYTES - taken : 0;
 }
 
+/* Whether the block counts: it is none of a pool, and can lie where it says. */
+bool pages_count(const struct trace_block *b);
+
 /* Whether glibc has put the block in a mapping of its own. */
 bool pages_own_mapping(const struct pages *p, const struct trace_block *b);
 

@@ -278,9 +278,64 @@ static void owners_of_ranges(void **state)
     memory_map_release(&w.map);
 }
 
+static void blocks_that_cannot_be(void **state)
+{
+    (void)state;
+    const struct trace_block absurd[] = {
+        {.address = UINT64_MAX - 100, .size = 50, .usable = 50},
+        {.address = 1 << 20, .size = UINT64_MAX, .usable = 16},
+        {.address = 1 << 20, .size = 16, .usable = UINT64_MAX},
+        {.address = 8, .size = 16, .usable = 16},
+        {.address = 1 << 20, .size = 16, .usable = 16, .call = SEEP_CALL_POOL},
+    };
+    struct pages p;
+    pages_init(&p, "glibc");
+    for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+        assert_false(pages_count(&absurd[i]));
+        pages_enter(&p, &absurd[i]);
+    }
+    assert_int_equal(p.blocks, 0);
+    assert_true(pages_count(&(struct trace_block){.address = 1 << 20, .size = 16, .usable = 24}));
+    pages_release(&p);
+}
+
+static void see_kind(void *arg, const struct frag_piece *piece)
+{
+    *(enum frag_kind *)arg = piece->kind;
+}
+
+/* A mapping of which nearly nothing is more than reserved is the allocator's if a block lies in it
+ * anywhere. */
+static void held_far_away(void **state)
+{
+    (void)state;
+    const struct trace_block far = {.address = 0x108000000010, .size = 16, .usable = 24};
+    const struct seep_mapping mapping = {0x100000000000, 0x110000000000,
+                                         SEEP_PROTECTION_READ | SEEP_PROTECTION_WRITE, "", 0};
+    uint8_t buffer[256];
+    struct seep_mappings m;
+    seep_mappings_begin(&m, buffer, sizeof buffer, PAGE);
+    assert_true(seep_mappings_add(&m, &mapping));
+    seep_mappings_run(&m, 1, SEEP_PAGE_RESIDENT);
+    const struct trace_beside beside = {SEEP_BESIDE_MAPPINGS, buffer, seep_mappings_end(&m)};
+    struct pages pages;
+    struct memory_map map = {0};
+    enum frag_kind kind;
+    const struct frag_world world = {.pages = &pages, .map = &map, .allocator = "jemalloc"};
+    pages_init(&pages, "jemalloc");
+    assert_true(frag_walk(&world, &beside, see_kind, &kind));
+    assert_int_equal(kind, FRAG_OTHER);
+    pages_enter(&pages, &far);
+    assert_true(frag_walk(&world, &beside, see_kind, &kind));
+    assert_int_equal(kind, FRAG_METADATA);
+    pages_release(&pages);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_that_cannot_be),
+        cmocka_unit_test(held_far_away),
         cmocka_unit_test(rows_of_random_heaps),
         cmocka_unit_test(owners_of_ranges),
     };
