@@ -10,6 +10,8 @@
 #include "replay/compare.h"
 #include "run/recorder.h"
 #include "util/mem.h"
+#include "util/strbuf.h"
+#include "util/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,8 +126,11 @@ static bool show_stage(void *arg, const char *candidate, const char *what, unsig
 {
     progress_end(arg);
     if (isatty(STDERR_FILENO)) {
-        fprintf(stderr, "\r\033[Kreplaying with %s: %s, run %u", candidate, what, run);
+        struct strbuf name = {0}; /* it may be the trace's word */
+        utf8_add_visible(&name, candidate, strlen(candidate));
+        fprintf(stderr, "\r\033[Kreplaying with %s: %s, run %u", name.text, what, run);
         fflush(stderr);
+        strbuf_release(&name);
     }
     return !interrupt_pending();
 }

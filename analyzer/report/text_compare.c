@@ -59,8 +59,9 @@ static void print_verdict(struct text *t, const struct result *r)
     const struct result *sentences = field(verdict, "sentences"), *lines = field(verdict, "lines");
     for (size_t i = 0; i < result_length(sentences); i++) {
         struct strbuf words = {0};
+        const char *sentence = result_at(sentences, i)->u.text; /* with settings from the trace */
         strbuf_adds(&words, i == 0 ? TEXT_STRONG : "");
-        strbuf_adds(&words, result_at(sentences, i)->u.text);
+        utf8_add_visible(&words, sentence, strlen(sentence));
         strbuf_adds(&words, i == 0 ? TEXT_OFF : "");
         text_paragraph(t, words.text, 0, 0);
         strbuf_release(&words);
@@ -93,9 +94,14 @@ static void put_quantile(struct cells *c, enum column column, const struct resul
 static struct cells cells_of(const struct result *c)
 {
     struct cells cells;
-    snprintf(cells.text[NAME], sizeof cells.text[NAME], "%s %s%s%s%s", text_text(c, "name"),
-             text_text(c, "version"), text_text(c, "settings")[0] ? " " : "",
-             text_text(c, "settings"), text_bool(c, "recorded") ? " *" : "");
+    struct strbuf name = {0}, shown = {0};
+    strbuf_addf(&name, "%s %s%s%s%s", text_text(c, "name"), text_text(c, "version"),
+                text_text(c, "settings")[0] ? " " : "", text_text(c, "settings"),
+                text_bool(c, "recorded") ? " *" : "");
+    utf8_add_visible(&shown, name.text, name.length);
+    put(&cells, NAME, shown.text);
+    strbuf_release(&name);
+    strbuf_release(&shown);
     put(&cells, PEAK, human_bytes(text_number(c, "peak_rss_bytes")).text);
     snprintf(cells.text[BAND], sizeof cells.text[BAND], "%.1f %%", text_real(c, "error_percent"));
     put(&cells, END, human_bytes(text_number(c, "final_rss_bytes")).text);

@@ -78,12 +78,14 @@ static void print_verdict(struct text *t, const struct result *r, const struct r
                 verdict_words(text_text(field(r, "verdict"), "kind")));
     strbuf_addf(&words,
                 ": of %s resident at %s, %s (%s) were asked for, %s (%s) are slack, holes and free "
-                "pages of %s's heap, and %s (%s) are not heap.",
+                "pages of ",
                 human_bytes(rss).text, human_ns(text_number(now, "time_ns")).text,
                 human_bytes(text_number(now, "requested_bytes")).text,
                 human_percent(share(text_number(now, "requested_bytes"), rss)).text,
-                human_bytes(waste).text, human_percent(share(waste, rss)).text,
-                text_text(r, "allocator"), human_bytes(text_number(now, "non_heap_bytes")).text,
+                human_bytes(waste).text, human_percent(share(waste, rss)).text);
+    text_words_foreign(&words, text_text(r, "allocator"));
+    strbuf_addf(&words, "'s heap, and %s (%s) are not heap.",
+                human_bytes(text_number(now, "non_heap_bytes")).text,
                 human_percent(share(text_number(now, "non_heap_bytes"), rss)).text);
     text_paragraph(t, words.text, 0, 0);
     strbuf_release(&words);
@@ -156,6 +158,13 @@ static void print_what_if(struct text *t, const struct result *r)
     const struct result *w = field(r, "what_if");
     if (!w || w->type != RESULT_OBJECT)
         return;
+    if (!text_number(w, "blocks")) {
+        text_paragraph(t,
+                       "No block of a call site that matches was live then: nothing can be said of "
+                       "what would be without them.",
+                       0, 0);
+        return;
+    }
     struct strbuf words = {0};
     bool pool = strcmp(text_text(w, "question"), "pool") == 0;
     int64_t saved = integer(w, "saved_bytes");
