@@ -6,6 +6,7 @@
 #include "cmd/options.h"
 #include "cmd/output.h"
 #include "cmd/print.h"
+#include "cmd/replays.h"
 #include "page/page.h"
 #include "util/mem.h"
 
@@ -24,9 +25,18 @@ static const struct cli_option own_options[] = {
     {NULL},
 };
 
+static const struct cli_option compare_option[] = {
+    {"", 0, NULL, "Other allocators"},
+    {"compare", 0, NULL,
+     "Replay the recording with other allocators, as seep compare does, which may take minutes, "
+     "and show what they would change. The other options of this group say how."},
+    {NULL},
+};
+
 struct job {
     const struct cli *cli;
-    const char *trace; /* as the user names it */
+    struct replays *replays; /* NULL: none */
+    const char *trace;       /* as the user names it */
     const char **source_dirs;
     struct strbuf page;
 };
@@ -52,8 +62,16 @@ static enum seep_err make(void *arg, struct result **out, struct trace_reader *r
                             .source_dirs = job->source_dirs,
                             .progress = progress_step,
                             .progress_arg = progress};
+    enum seep_err code = SEEP_OK;
     *out = result_new_object();
-    return page_write(&job->page, &page, err);
+    if (job->replays)
+        code = replays_run(&page.comparison, job->replays, reader, progress, err);
+    if (!code)
+        code = trace_reader_rewind(reader, err);
+    if (!code)
+        code = page_write(&job->page, &page, err);
+    result_free(page.comparison);
+    return code;
 }
 
 static int done(const struct cli *cli, const struct analysis *a, struct trace_reader *reader,
@@ -65,10 +83,32 @@ static int done(const struct cli *cli, const struct analysis *a, struct trace_re
     return output_text(cli, job->trace, SUFFIX, &job->page);
 }
 
+/* --compare and what belongs to it. */
+static int take_replays(struct replays *replays, const struct cli *cli)
+{
+    if (cli_flag(cli, "compare"))
+        return replays_take(replays, cli);
+    for (const struct cli_option *o = replays_options; o->name; o++)
+        if (cli_value(cli, o->name))
+            return cli_usage_error(cli, "--%s goes with --compare", o->name);
+    return CLI_OK;
+}
+
+static int write_page(const struct cli *cli, struct job *job)
+{
+    struct trace_reader *reader = NULL;
+    int status = open_trace(cli, job->trace, &reader);
+    if (reader)
+        status =
+            analysis_run(cli, &(struct analysis){"seep.report", 1, make, job}, reader, done, true);
+    trace_reader_free(reader);
+    return status;
+}
+
 static int run(struct cli *cli)
 {
     struct job job = {.cli = cli};
-    struct trace_reader *reader = NULL;
+    struct replays replays = {0};
     job.trace = open_argument(cli);
     if (!job.trace)
         return CLI_FAILED;
@@ -79,12 +119,12 @@ static int run(struct cli *cli)
     }
     int status = output_check(cli, job.trace, SUFFIX);
     if (status == CLI_OK)
-        status = open_trace(cli, job.trace, &reader);
+        status = take_replays(&replays, cli);
     job.source_dirs = take_source_dirs(cli);
-    if (reader)
-        status =
-            analysis_run(cli, &(struct analysis){"seep.report", 1, make, &job}, reader, done, true);
-    trace_reader_free(reader);
+    job.replays = cli_flag(cli, "compare") ? &replays : NULL;
+    if (status == CLI_OK)
+        status = write_page(cli, &job);
+    replays_release(&replays);
     free(job.source_dirs);
     strbuf_release(&job.page);
     return status;
@@ -99,7 +139,8 @@ const struct cli_command cmd_report = {
         "and callees, leaks, sizes, temporary allocations and source lines. Whatever part of the "
         "time is selected in it, everything shown is of that. It is one file that needs no "
         "network, and opens from disk in any browser.",
-    .options = (const struct cli_option *const[]){own_options, options_symbols, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_symbols, compare_option,
+                                                  replays_options, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

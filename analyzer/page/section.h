@@ -22,8 +22,9 @@ struct page_job {
     struct trace_reader *reader; /* stands at the start when `make` is called; like the next ones
                                     not owned */
     struct symbols *symbols;
-    const char *trace_name;                       /* as the user named it */
-    const char *const *source_dirs;               /* NULL-ended: where sources may be, too */
+    const char *trace_name;         /* as the user named it */
+    const char *const *source_dirs; /* NULL-ended: where sources may be, too */
+    struct result *comparison; /* tree of `seep compare`, or NULL; owned by its section, if made */
     bool (*progress)(void *arg, double fraction); /* false: stop, INTERRUPTED. May be NULL */
     void *progress_arg;
     /* made by page_job_read(), owned by the job; keys of lives are places */

@@ -4,7 +4,7 @@
 #include "page/section.h"
 
 extern const struct page_section section_info, section_lives, section_growth, section_frag,
-    section_leaks, section_sources;
+    section_compare, section_leaks, section_sources;
 
 /* One a line. */
 /* clang-format off */
@@ -13,6 +13,7 @@ const struct page_section *const page_sections[] = {
     &section_lives,
     &section_growth,
     &section_frag,
+    &section_compare,
     &section_leaks,
     &section_sources,
     NULL,

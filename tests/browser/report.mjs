@@ -105,7 +105,7 @@ const checks = {
         const page = await open("demo");
         const tabs = await page.locator(".tabs a").allTextContents();
         assert.deepEqual(tabs, ["Summary", "Flame graph", "Top-down", "Bottom-up", "Functions", "Leaks",
-                                "Growth", "Fragmentation", "Sizes", "Temporary", "Source"]);
+                                "Growth", "Fragmentation", "Other allocators", "Sizes", "Temporary", "Source"]);
         for (const [i, tab] of tabs.entries()) {
             if (!i)
                 continue; // it has been looked at
@@ -289,9 +289,31 @@ const checks = {
         await page.done();
     },
 
+    // What the table says is what seep compare told; the recorded curve and one for each other candidate.
+    async "other allocators"() {
+        const page = await open("demo", "#compare");
+        const told = await page.evaluate(() => {
+            const { result } = seepReport.section("compare");
+            return { recorded: result.recorded, names: result.candidates.map((c) => `${c.name} ${c.settings}`.trim()) };
+        });
+        assert.deepEqual(told.names, ["glibc", "glibc MALLOC_MMAP_THRESHOLD_=4096"]);
+        assert.ok(told.recorded.peak_rss_bytes > 1e6);
+        assert.ok((await page.locator("main .verdict h2").textContent()).length > 20);
+        const series = await page.locator(".curves .u-series .u-label").allTextContents();
+        assert.deepEqual(series, ["at", "recorded", told.names[1]]);
+        assert.equal(await page.locator("main .table tbody tr").count(), 2);
+        const own = page.locator("main .table tbody tr", { hasText: "recorded with it" });
+        assert.match(await own.innerText(), /±0 %/);
+        await own.click();
+        assert.match(await page.locator("main .table tr.detail").innerText(), /Page faults/);
+        await page.keyboard.press("t");
+        await page.done("compare");
+    },
+
     async "narrow windows"() {
         const page = await open("demo", "", { viewport: { width: 420, height: 800 } });
-        for (const view of ["summary", "flame", "functions", "leaks", "growth", "frag", "sizes", "sources"]) {
+        for (const view of ["summary", "flame", "functions", "leaks", "growth", "frag", "compare", "sizes",
+                            "sources"]) {
             await page.evaluate((name) => seepReport.show({ view: name }), view);
             const wide = await page.evaluate(() => document.documentElement.scrollWidth);
             assert.ok(wide <= 420, `${view} is ${wide} wide`);

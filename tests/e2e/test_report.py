@@ -90,6 +90,10 @@ class File(Page):
         self.assertEqual(re.findall(r'data-section="(\w+)"', page),
                          ["info", "lives", "growth", "leaks", "sources"])
 
+    def test_what_belongs_to_a_comparison(self):
+        done = self.report(self.made("made.seep", SCENE), "--with=glibc", check=2)
+        self.assertIn("--with goes with --compare", done.stderr)
+
 
 class WithoutNpm(support.TestCase):
     def bundle(self, *args):
@@ -133,8 +137,9 @@ class Browser(Page):
                     check=0)
         traces = {"demo": demo, "window": window, "family": family, "cut": cut, "made": self.made("made.seep", SCENE),
                   "empty": self.made("empty.seep", "fact 4 /bin/nothing\n")}
-        for trace in traces.values():
-            self.report(trace, "--source-dir", support.ROOT)
+        compare = ["--compare", "--with=glibc", "--set=glibc:MALLOC_MMAP_THRESHOLD_=4096", "--repeat=1"]
+        for name, trace in traces.items():
+            self.report(trace, "--source-dir", support.ROOT, *(compare if name == "demo" else []))
         settings = self.write("settings.json", json.dumps({
             "browser": chromium, "seep": support.SEEP, "modules": modules, "shots": SHOTS,
             "traces": {name: {"trace": path, "page": path[:-5] + ".html"}

@@ -6,6 +6,7 @@ import "./functions.js";
 import "./leaks.js";
 import "./growth.js";
 import "./frag.js";
+import "./compare.js";
 import "./sizes.js";
 import "./temporary.js";
 import "./sources.js";
