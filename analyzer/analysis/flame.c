@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/flame.h"
 
+#include "analysis/cost_window.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -57,19 +58,6 @@ static void add_tree(struct builder *b, struct result *root)
     free(list_of);
 }
 
-static void add_window(struct result *r, const struct costs *c, const struct filter *f)
-{
-    if (!f || (!f->from.text && !f->to.text)) {
-        result_null(r, "window");
-        return;
-    }
-    struct result *w = result_object(r, "window");
-    result_text(w, "from", f->from.text);
-    result_text(w, "to", f->to.text);
-    result_ns(w, "from_ns", c->from_ns);
-    result_ns(w, "to_ns", c->end_ns);
-}
-
 static struct result *make_tree(const struct frame_tree *tree, const struct costs *c,
                                 const struct flame_options *o, const struct trace_facts *facts)
 {
@@ -83,7 +71,7 @@ static struct result *make_tree(const struct frame_tree *tree, const struct cost
     result_text(r, "path", o->path.outward ? "outward" : "inward");
     result_text(r, "function", o->path.function);
     result_integer(r, "depth", o->path.depth);
-    add_window(r, c, o->filter);
+    cost_window_add(r, c, o->filter);
     result_ns(r, "moment_ns", o->cost == COST_PEAK ? c->heap.peak_time_ns : c->end_ns);
     add_value(r, "total", o->cost, total);
     add_tree(&b, result_object(r, "root"));

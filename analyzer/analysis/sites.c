@@ -2,6 +2,7 @@
 #include "analysis/sites.h"
 
 #include "analysis/cost_kind.h"
+#include "analysis/cost_window.h"
 #include "analysis/resolve.h"
 #include "analysis/site_frames.h"
 #include "model/calls.h"
@@ -357,19 +358,6 @@ static void add_hidden(const struct builder *b, struct result *r, size_t top)
     add_sums(result_object(r, "hidden"), b->count - top, &sum, short_lived);
 }
 
-static void add_window(struct result *r, const struct costs *c, const struct filter *f)
-{
-    if (!f || (!f->from.text && !f->to.text)) {
-        result_null(r, "window");
-        return;
-    }
-    struct result *w = result_object(r, "window");
-    result_text(w, "from", f->from.text);
-    result_text(w, "to", f->to.text);
-    result_ns(w, "from_ns", c->from_ns);
-    result_ns(w, "to_ns", c->end_ns);
-}
-
 static struct result *make_tree(struct builder *b, const struct trace_facts *facts, size_t top)
 {
     struct result *r = result_new_object();
@@ -377,7 +365,7 @@ static struct result *make_tree(struct builder *b, const struct trace_facts *fac
     result_text(r, "by", site_by_names[b->o->by]);
     result_text(r, "sort", site_columns[b->o->sort].name);
     result_text(r, "exe", facts->exe);
-    add_window(r, c, b->o->filter);
+    cost_window_add(r, c, b->o->filter);
     result_bool(r, "at_exit", c->at_exit);
     if (c->peak_known) {
         result_bytes(r, "heap_peak_bytes", c->heap.peak_live_bytes);

@@ -12,8 +12,6 @@
 #include "report/flame_svg.h"
 #include "report/json.h"
 
-#include <stdlib.h>
-
 #define MIN_SHARE 0.0005 /* of a picture 1200 wide, more than half a pixel */
 
 static const struct cli_option own_options[] = {
@@ -49,19 +47,6 @@ static const char *suffix_of(const struct job *job)
     return job->format == flame_svg ? ".svg" : NULL;
 }
 
-static bool take_share(const struct cli *cli, double *share)
-{
-    const char *value = cli_value(cli, "min-share");
-    char *end;
-    if (!value)
-        return true;
-    *share = strtod(value, &end) / 100;
-    if (end != value && *end == '\0' && *share >= 0 && *share <= 1)
-        return true;
-    cli_usage_error(cli, "--min-share=%s: a percentage is expected", value);
-    return false;
-}
-
 static bool take_options(struct job *job)
 {
     static const char *const formats[] = {"svg", "collapsed", "json", NULL};
@@ -78,7 +63,7 @@ static bool take_options(struct job *job)
     enum seep_err code = options_filter(job->cli, &job->filter, &err);
     if (code)
         open_failed(job->cli, code, &err);
-    return !code && take_share(job->cli, &o->min_share);
+    return !code && options_share(job->cli, "min-share", &o->min_share);
 }
 
 static enum seep_err make(void *arg, struct result **out, struct trace_reader *reader,

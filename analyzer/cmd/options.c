@@ -127,6 +127,19 @@ bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *
     return false;
 }
 
+bool options_share(const struct cli *cli, const char *name, double *out)
+{
+    const char *value = cli_value(cli, name);
+    char *end;
+    if (!value)
+        return true;
+    *out = strtod(value, &end) / 100;
+    if (end != value && *end == '\0' && *out >= 0 && *out <= 1)
+        return true;
+    cli_usage_error(cli, "--%s=%s: a percentage is expected", name, value);
+    return false;
+}
+
 #define LEVEL_MAX 19
 
 const struct cli_option options_packing[] = {

@@ -55,6 +55,9 @@ bool options_kinds(const struct cli *cli, const char *name, const char *otherwis
 bool options_count(const struct cli *cli, const char *name, bool all, uint64_t *out);
 bool options_bytes(const struct cli *cli, const char *name, uint64_t *out);
 
+/* The percentage that an option gives, as a share of 0 .. 1; else the same. */
+bool options_share(const struct cli *cli, const char *name, double *out);
+
 /* How traces are stored, from options_packing, in *out, which is left alone where nothing was
  * given. Prints the usage error and returns false where it makes no sense. */
 bool options_coding(const struct cli *cli, struct trace_coding *out);

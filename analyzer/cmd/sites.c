@@ -8,7 +8,6 @@
 #include "cmd/options.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* What is shown unless more is asked for; in every format the same. */
@@ -91,20 +90,6 @@ static bool take_columns(const struct cli *cli, struct job *job)
     }
 }
 
-static bool take_share(const struct cli *cli, double *share)
-{
-    const char *value = cli_value(cli, "min-share");
-    char *end;
-    *share = MIN_SHARE;
-    if (!value)
-        return true;
-    *share = strtod(value, &end) / 100;
-    if (end != value && *end == '\0' && *share >= 0 && *share <= 1)
-        return true;
-    cli_usage_error(cli, "--min-share=%s: a percentage is expected", value);
-    return false;
-}
-
 /* What is ordered by, which in a tree is a cost. */
 static bool take_sort(const struct cli *cli, struct job *job)
 {
@@ -158,8 +143,9 @@ static bool take_options(const struct cli *cli, struct job *job)
     o->details = cli_flag(cli, "details");
     o->pools = job->tree.pools = cli_flag(cli, "pool");
     o->filter = job->tree.filter = &job->filter;
+    job->tree.min_share = MIN_SHARE;
     return take_tree(cli, job) && take_sort(cli, job) && take_columns(cli, job) &&
-           take_share(cli, &job->tree.min_share);
+           options_share(cli, "min-share", &job->tree.min_share);
 }
 
 /* ------------------------------------------------------------------ the command */

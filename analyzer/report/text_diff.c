@@ -76,23 +76,13 @@ static size_t wider(size_t width, const char *s)
 
 /* ------------------------------------------------------------------ the answers */
 
-static void add_sites(struct strbuf *words, const struct result *r, uint64_t count)
-{
-    const char *by = text_text(r, "by");
-    if (strcmp(by, "stack") == 0)
-        text_plural(words, count, "call site", "call sites");
-    else
-        strbuf_addf(words, "%s %s%s", human_count(count).text,
-                    strcmp(by, "source") == 0 ? "source file" : by, count == 1 ? "" : "s");
-}
-
 /* "3 call sites have 1.2 MiB more (2 of them are new), 1 has 4 KiB less" */
 static void add_parts(struct strbuf *words, const struct result *r, size_t f)
 {
     const struct result *c = field(field(r, "changes"), figures[f].name);
     uint64_t more = text_number(c, "more_sites"), less = text_number(c, "less_sites");
     if (more) {
-        add_sites(words, r, more);
+        text_site_count(words, text_text(r, "by"), more);
         strbuf_addf(words, " %s %s more", more == 1 ? "has" : "have",
                     shown(f, text_number(c, "more")).text);
         if (text_number(c, "new_sites"))
@@ -100,7 +90,7 @@ static void add_parts(struct strbuf *words, const struct result *r, size_t f)
     }
     if (less) {
         strbuf_adds(words, more ? "; " : "");
-        add_sites(words, r, less);
+        text_site_count(words, text_text(r, "by"), less);
         strbuf_addf(words, " %s %s less", less == 1 ? "has" : "have",
                     shown(f, text_number(c, "less")).text);
         if (text_number(c, "gone_sites"))
@@ -317,10 +307,10 @@ static void print_notes(struct text *t, const struct result *r)
     uint64_t noisy = text_number(field(r, "alike"), "noisy");
     strbuf_addc(t->out, '\n');
     if (hidden) {
-        add_sites(&words, r, hidden);
+        text_site_count(&words, text_text(r, "by"), hidden);
         strbuf_adds(&words, " more changed" TEXT_FAINT "; --top=all lists them" TEXT_OFF ". ");
     }
-    add_sites(&words, r, text_number(field(r, "alike"), "sites"));
+    text_site_count(&words, text_text(r, "by"), text_number(field(r, "alike"), "sites"));
     strbuf_adds(&words, " did not change");
     if (noisy)
         strbuf_addf(&words, ", %s of them but by chance", human_count(noisy).text);

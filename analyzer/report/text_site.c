@@ -3,6 +3,7 @@
 
 #include "report/text_frames.h"
 
+#include "util/human.h"
 #include "util/utf8.h"
 
 #include <string.h>
@@ -54,6 +55,15 @@ void text_site_name(struct strbuf *words, const struct result *site)
     }
     strbuf_release(&shown);
     strbuf_release(&place);
+}
+
+void text_site_count(struct strbuf *words, const char *by, uint64_t count)
+{
+    if (strcmp(by, "stack") == 0)
+        text_plural(words, count, "call site", "call sites");
+    else
+        strbuf_addf(words, "%s %s%s", human_count(count).text,
+                    strcmp(by, "source") == 0 ? "source file" : by, count == 1 ? "" : "s");
 }
 
 void text_site_line(struct text *t, const struct result *site, size_t column, bool callers)

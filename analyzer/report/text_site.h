@@ -10,6 +10,9 @@
 /* Appends "cache_insert (cache.c:88)" to the words of a paragraph. */
 void text_site_name(struct strbuf *words, const struct result *site);
 
+/* Appends how many sites: "3 call sites", "1 function"; `by` as in site_by_names. */
+void text_site_count(struct strbuf *words, const char *by, uint64_t count);
+
 /* The rest of a line that stands at `column`: "cache_insert  cache.c:88  ← handle ← main", cut to
  * the width on a terminal; without callers unless `callers`. */
 void text_site_line(struct text *t, const struct result *site, size_t column, bool callers);

@@ -35,23 +35,12 @@ static double percent_of(uint64_t part, uint64_t whole)
 
 /* ------------------------------------------------------------------ the answers */
 
-/* What rows are, in words: "call sites", "functions". */
-static void add_rows(struct strbuf *words, const struct result *r, uint64_t count)
-{
-    const char *by = text_text(r, "by");
-    if (strcmp(by, "stack") == 0)
-        text_plural(words, count, "call site", "call sites");
-    else
-        strbuf_addf(words, "%s %s%s", human_count(count).text,
-                    strcmp(by, "source") == 0 ? "source file" : by, count == 1 ? "" : "s");
-}
-
 static void print_made(struct text *t, const struct result *r)
 {
     struct strbuf words = {0};
     const struct result *total = field(r, "total");
     uint64_t made = text_number(total, "allocations"), temporary = text_number(total, "temporary");
-    add_rows(&words, r, text_number(total, "sites"));
+    text_site_count(&words, text_text(r, "by"), text_number(total, "sites"));
     strbuf_adds(&words, " made " TEXT_STRONG);
     text_plural(&words, made, "allocation", "allocations");
     strbuf_addf(&words, TEXT_OFF " of %s in all",
@@ -381,7 +370,7 @@ static void print_hidden(struct text *t, const struct result *r)
     const struct result *hidden = field(r, "hidden");
     if (!text_number(hidden, "sites"))
         return;
-    add_rows(&words, r, text_number(hidden, "sites"));
+    text_site_count(&words, text_text(r, "by"), text_number(hidden, "sites"));
     strbuf_adds(&words, " more: ");
     text_plural(&words, text_number(hidden, "allocations"), "allocation", "allocations");
     strbuf_addf(&words, ", %s at the peak, %s live" TEXT_FAINT "; --top=all lists them" TEXT_OFF,
