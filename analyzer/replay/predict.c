@@ -73,8 +73,9 @@ double predict_recorded_peak(const struct predict *p)
 
 double predict_recorded_at(const struct predict *p, size_t instant)
 {
-    return instant < p->recorded->count
-               ? fmax(rss_at(p->recorded, instant) - (double)p->recorded->recorder_bytes, 0)
+    const struct recorded *r = p->recorded;
+    return instant < r->count
+               ? fmax(rss_at(r, instant) - (double)r->instants[instant].recorder_bytes, 0)
                : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/recorded.h"
 
+#include "model/memory_map.h"
 #include "seep/memory_snapshot.h"
 #include "trace/beside_read.h"
 #include "trace/mapped.h"
@@ -26,7 +27,8 @@ struct row {
 
 struct reading {
     struct recorded *out;
-    uint64_t recorder_files_bytes; /* of the recorder's mappings of files */
+    struct memory_map own;   /* the recorder's, alone */
+    uint64_t recorder_bytes; /* of it resident in the last picture */
     struct large *large;
     struct trace_reader *reader;
     struct mapped mapped; /* by the program itself */
@@ -38,8 +40,8 @@ static struct recorded_instant *add_instant(const struct reading *r, uint64_t ti
 {
     struct recorded *o = r->out;
     MEM_GROW(o->instants, o->capacity, o->count + 1);
-    o->instants[o->count] =
-        (struct recorded_instant){.time_ns = time_ns, .live_bytes = r->live_bytes};
+    o->instants[o->count] = (struct recorded_instant){
+        .time_ns = time_ns, .live_bytes = r->live_bytes, .recorder_bytes = r->recorder_bytes};
     return &o->instants[o->count++];
 }
 
@@ -87,27 +89,34 @@ static uint64_t max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static bool has(const struct beside_text *text, const char *word)
-{
-    return memmem(text->bytes, text->length, word, strlen(word)) != NULL;
-}
-
-/* What the recorder has mapped of files, its library and the tails of its spool, is resident nearly
- * all of it, and not part of what it counts as its memory. */
-static uint64_t recorder_files(const struct trace_beside *beside)
+/* Resident bytes of the recorder's own: where it said that its memory lies, and in its spool's
+ * files. */
+static uint64_t recorder_resident(const struct reading *r, const struct trace_beside *beside)
 {
     struct beside_pages pages;
     struct beside_mapping m;
-    uint64_t sum = 0;
-    if (beside_pages_begin(&pages, beside))
-        while (beside_pages_mapping(&pages, &m))
-            if (has(&m.name, "/libseep.so") || has(&m.name, ".spool/tails"))
-                sum += m.end - m.start;
+    uint64_t start, end, until, sum = 0;
+    enum seep_residency kind;
+    if (!beside_pages_begin(&pages, beside))
+        return 0;
+    while (beside_pages_mapping(&pages, &m)) {
+        const struct seep_mapping named = {.name = m.name.bytes, .name_length = m.name.length};
+        bool in_spool = seep_mapping_in_spool(&named);
+        while (beside_pages_run(&pages, &start, &end, &kind)) {
+            if (kind != SEEP_PAGE_RESIDENT && kind != SEEP_PAGE_FILE)
+                continue;
+            for (uint64_t at = start; at < end; at = until) {
+                bool own = memory_map_at(&r->own, at, &until) != NULL;
+                until = min(until, end);
+                sum += own || in_spool ? until - at : 0;
+            }
+        }
+    }
     return sum;
 }
 
-/* What is resident in private mappings of no file that hold blocks, without what the program has
- * mapped itself: neighbours of the same sort are one mapping for the kernel. */
+/* What is resident in private mappings of no file that hold blocks, without what the program or
+ * the recorder has mapped itself: neighbours of the same sort are one mapping for the kernel. */
 static uint64_t heap_bytes(const struct reading *r, const struct trace_beside *beside)
 {
     struct beside_pages pages;
@@ -129,6 +138,12 @@ static uint64_t heap_bytes(const struct reading *r, const struct trace_beside *b
             if (start < end && !holds_one(addresses, count, start, end))
                 sum -= large_resident_bytes(r->large, start, end - start);
         }
+        for (size_t i = 0; i < r->own.own_count; i++) {
+            uint64_t start = max(m.start, r->own.own[i].start);
+            uint64_t end = min(m.end, r->own.own[i].end);
+            if (start < end) /* ranges of damaged traces may overlap */
+                sum -= min(sum, large_resident_bytes(r->large, start, end - start));
+        }
     }
 done:
     free(addresses);
@@ -146,8 +161,10 @@ static void take_beside(struct reading *r, const struct trace_event *ev)
     } else if (view.kind == SEEP_BESIDE_MAPPINGS) {
         large_take_mappings(r->large, &ev->beside);
         large_look(r->large, ev->time_ns, NULL, NULL);
+        r->recorder_bytes = recorder_resident(r, &ev->beside);
         add_instant(r, ev->time_ns)->heap_bytes = heap_bytes(r, &ev->beside);
-        r->recorder_files_bytes = max(r->recorder_files_bytes, recorder_files(&ev->beside));
+    } else if (view.kind == SEEP_BESIDE_OWN_MEMORY) {
+        memory_map_take(&r->own, &ev->beside);
     } else if (view.kind == SEEP_BESIDE_MAP_CALL && !view.by_allocator) {
         mapped_take(&r->mapped, ev->beside.bytes, ev->beside.length);
     } else if (view.kind == SEEP_BESIDE_EXIT) {
@@ -226,6 +243,26 @@ static void take(struct reading *r, const struct trace_event *ev)
     r->out->end_ns = ev->time_ns;
 }
 
+/* What is the recorder's before the first picture, and at the peak. `nominal`: of recordings that
+ * do not tell where it lies; 0: of others. */
+static void tell_recorder_bytes(struct recorded *o, uint64_t nominal)
+{
+    uint64_t first = nominal, peak = 0;
+    o->recorder_bytes = nominal;
+    for (size_t i = o->count; i > 0; i--)
+        if (o->instants[i - 1].recorder_bytes)
+            first = o->instants[i - 1].recorder_bytes;
+    for (size_t i = 0; i < o->count; i++) {
+        struct recorded_instant *in = &o->instants[i];
+        if (!in->recorder_bytes || nominal)
+            in->recorder_bytes = nominal ? nominal : first;
+        if (in->rss_bytes >= peak) {
+            peak = in->rss_bytes;
+            o->recorder_bytes = in->recorder_bytes;
+        }
+    }
+}
+
 enum seep_err recorded_read(struct recorded *out, struct large *large, struct trace_reader *reader,
                             bool (*progress)(void *arg, double fraction), void *arg,
                             struct err *err)
@@ -252,7 +289,8 @@ enum seep_err recorded_read(struct recorded *out, struct large *large, struct tr
     histogram_release(&r.row.ns);
     const struct trace_summary *summary = trace_reader_summary(reader);
     out->peak_rss_bytes = max(out->peak_rss_bytes, summary->peak_rss_bytes);
-    out->recorder_bytes = summary->recorder_bytes + r.recorder_files_bytes;
+    tell_recorder_bytes(out, r.own.own_count ? 0 : summary->recorder_bytes);
+    memory_map_release(&r.own);
     out->slot_count = trace_reader_slot_count(reader);
     out->thread_count = (uint32_t)trace_reader_dict(reader)->thread_count;
     return code == SEEP_END ? SEEP_OK : code;

@@ -11,17 +11,18 @@
 
 /* A moment at which memory was looked at. Replays are sampled at the same ones. */
 struct recorded_instant {
-    uint64_t time_ns;    /* since the start */
-    uint64_t rss_bytes;  /* 0: only the next was looked at */
-    uint64_t live_bytes; /* requested */
-    uint64_t heap_bytes; /* resident in mappings that held blocks; 0: not looked at */
+    uint64_t time_ns;        /* since the start */
+    uint64_t rss_bytes;      /* 0: only the next was looked at */
+    uint64_t live_bytes;     /* requested */
+    uint64_t heap_bytes;     /* resident in mappings that held blocks; 0: not looked at */
+    uint64_t recorder_bytes; /* of the RSS the recorder's own */
 };
 
 struct recorded {
     struct recorded_instant *instants; /* owned */
     size_t count, capacity;
     uint64_t peak_rss_bytes; /* the kernel's word; 0: not known */
-    uint64_t recorder_bytes; /* of it the recorder's own */
+    uint64_t recorder_bytes; /* of it the recorder's own, where the RSS was highest */
     uint64_t peak_live_bytes, peak_live_blocks;
     uint64_t end_ns;      /* of the last event */
     uint64_t moved_bytes; /* all that reallocations and allocations asked for */

@@ -79,6 +79,11 @@ class Replays(Compare):
         for call in ("malloc_ns", "free_ns"):
             self.assertLessEqual(candidate[call]["p50"], candidate[call]["p99"])
         self.assertEqual(len(candidate["rss"]), len(result["times"]))
+        # what is taken off is what seep frag finds page by page
+        frag = json.loads(support.run([support.SEEP, "frag", "--format=json", recording.trace],
+                                      check=0).stdout)["result"]
+        self.assertIn(result["recorded"]["recorder_bytes"],
+                      [instant["recorder_bytes"] for instant in frag["instants"]])
 
     def test_order_across_threads(self):
         program = self.build(self.write("turns.c", TURNS))
