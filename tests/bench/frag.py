@@ -4,8 +4,10 @@
 
 First a program of twelve threads that says at twenty instants, while all of them stand, what its
 memory is made of (tests/e2e/programs/frag_truth.c): for each row the largest difference, in percent of
-RSS. Then real programs, of which only the sum is known: what is left unexplained of the pictures that
-seep run took while they ran. Nothing here passes or fails.
+RSS. Then the same of real programs, by a library that keeps books of their blocks and stops them at
+instants evenly spaced over their calls (frag_witness.c); what it takes itself is left out of RSS. And
+what is left unexplained of the pictures that seep run took while they ran undisturbed. Nothing here
+passes or fails.
 """
 
 import argparse
@@ -38,6 +40,16 @@ class Bench:
         out = subprocess.run([self.seep, "frag", "--format=json", "--top=1", self.trace],
                              capture_output=True, text=True, check=True).stdout
         return json.loads(out)["result"]["instants"]
+
+    def marks(self):
+        out = subprocess.run([self.seep, "info", "--format=json", self.trace],
+                             capture_output=True, text=True, check=True).stdout
+        return json.loads(out)["result"]["marks"]
+
+    def allocator(self):
+        out = subprocess.run([self.seep, "frag", "--format=json", "--top=1", self.trace],
+                             capture_output=True, text=True, check=True).stdout
+        return json.loads(out)["result"]["allocator"]
 
     def run(self, before, command):
         return subprocess.run([*before, self.seep, "run", "-f", "-o", self.trace, "--", *command],
@@ -84,6 +96,83 @@ def print_rows(bench, threads, instants, blocks):
                                      for v in worst.values()), flush=True)
 
 
+def witnessed(bench, witness, workload, name, every, instants):
+    """What the witness told, an object for each instant, and how many calls there were; or None."""
+    told = os.path.join(bench.tmp, "witness")
+    libraries = [witness] + ([] if name == "glibc" else [allocators.allocator(name)])
+    env = {**os.environ, "WITNESS_OUT": told, "WITNESS_EVERY": str(every),
+           "WITNESS_INSTANTS": str(instants)}
+    command = [WORKLOAD, workload, "env", f"LD_PRELOAD={':'.join(libraries)}", bench.seep, "run",
+               "-f", "-o", bench.trace, "--"]
+    if subprocess.run(command, capture_output=True, check=False, env=env).returncode:
+        return None
+    with open(told, encoding="utf-8") as lines:
+        *objects, end = [json.loads(line) for line in lines]
+    return [{**own, **rest} for own, rest in zip(objects[::2], objects[1::2])], end["calls"]
+
+
+def instants_of(bench):
+    """Of each mark of the witness, the picture that follows it; None: it was left out."""
+    times = [m["time_ns"] for m in bench.marks() if m["name"] == "witness"]
+    found = bench.instants()
+    for time, end in zip(times, [*times[1:], float("inf")]):
+        yield next((i for i in found if time <= i["time_ns"] < end), None)
+
+
+def witnessed_differences(told, found, name):
+    """By row, in percent of RSS less what the witness has of it."""
+    rss = told["rss"] - told["own"]
+    rows = {row: None if value is None else value * told["rss"] / rss
+            for row, value in differences(told, found, name).items()}
+    used = {"glibc": None, "jemalloc": told["jemalloc"]["allocated"],
+            "tcmalloc": told["tcmalloc"]["allocated"]}.get(name)
+    free = found["free_resident_bytes"]
+    if name != "glibc":  # of those it is not known where their own ends
+        free += found["mapped_metadata_bytes"]
+    outside = found["non_heap_bytes"] + found["recorder_bytes"] - told["own"]
+    rows["free"] = 100 * abs(free - told["free"] - told["library"]) / rss
+    rows["not heap"] = 100 * abs(outside - (rss - told["heap"] - told["library"])) / rss
+    mine = found["requested_bytes"] + found["slack_bytes"] + found["untouched_bytes"]
+    rows["in use"] = None if used is None else 100 * abs(mine - used) / rss
+    return rows
+
+
+def print_witnessed(bench, names, instants):
+    witness = os.path.join(bench.tmp, "frag_witness.so")
+    subprocess.run(["gcc", "-O1", "-g", "-fPIC", "-shared", "-fno-builtin", "-pthread",
+                    "-I", os.path.join(ROOT, "include"),
+                    os.path.join(ROOT, "tests", "bench", "frag_witness.c"), "-o", witness], check=True)
+    print(f"\nlargest difference of {instants} instants, real programs, % of RSS (free: with what is "
+          "the allocator's own, but for glibc; in use: by the allocator's own figure)")
+    header = None
+    for workload in names:
+        seen = set()
+        for name in ("glibc", *allocators.ALLOCATORS):
+            first = witnessed(bench, witness, workload, name, 0, 0)
+            if not first:
+                print(f"{workload:12}{name:10} did not run")
+                continue
+            really = bench.allocator()  # redis brings its own, whatever stands before it
+            if really in seen:
+                continue
+            seen.add(really)
+            told = witnessed(bench, witness, workload, name, first[1] // (instants + 1), instants)[0]
+            worst, most, count = {}, 0, 0
+            for truth, found in zip(told, instants_of(bench)):
+                if not found:
+                    continue
+                count += 1
+                most = max(most, truth["rss"] - truth["own"])
+                for row, value in witnessed_differences(truth, found, really).items():
+                    worst[row] = None if value is None else max(worst.get(row, 0), value)
+            if not header:
+                header = f"{'':22}{'instants':>9}{'MiB':>6}" + "".join(f"{r:>12}" for r in worst)
+                print(header)
+            print(f"{workload:12}{really:10}{count:9}{most / (1 << 20):6.0f}"
+                  + "".join(f"{'-' if v is None else format(v, '.2f'):>12}" for v in worst.values()),
+                  flush=True)
+
+
 def print_programs(bench, names):
     print("\nunexplained of pictures taken while the program ran, % of RSS")
     print(f"{'':22}{'pictures':>9}{'RSS, MiB':>10}{'median':>9}{'most':>9}")
@@ -113,6 +202,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="seep-frag-") as tmp:
         bench = Bench(args.build, tmp)
         print_rows(bench, args.threads, args.instants, args.blocks)
+        print_witnessed(bench, args.workloads, args.instants)
         print_programs(bench, args.workloads)
 
 

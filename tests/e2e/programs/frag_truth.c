@@ -11,23 +11,19 @@
  *
  * It uses no stdio and takes no memory at an instant, for either would change what is told. */
 #define _GNU_SOURCE
+#include "frag_count.h"
 #include "seep/seep.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PAGE 4096u
 #define BLOCKS_MAX 400000u
-#define PAGES_MAX (1u << 19)
 
 struct block {
     char *at;
@@ -37,146 +33,17 @@ struct block {
 static struct block (*books)[BLOCKS_MAX]; /* by thread; in a mapping of our own */
 static unsigned threads, instants, blocks;
 static pthread_barrier_t stop, go;
-static int pagemap, status;
-
-/* ------------------------------------------------------------------ pages with blocks of ours */
-
-struct page {
-    uintptr_t number; /* 0: free */
-    uint32_t usable;
-    bool resident;
-};
-
-static struct page *pages; /* a hash table */
-
-static struct page *page_of(uintptr_t number)
-{
-    size_t at = (size_t)(number * 0x9e3779b97f4a7c15ull >> 40) & (PAGES_MAX - 1);
-    while (pages[at].number && pages[at].number != number)
-        at = (at + 1) & (PAGES_MAX - 1);
-    if (!pages[at].number) {
-        uint64_t word = 0;
-        if (pread(pagemap, &word, sizeof word, (off_t)(number * sizeof word)) != sizeof word)
-            abort();
-        pages[at] = (struct page){number, 0, word >> 63};
-    }
-    return &pages[at];
-}
-
-static uint64_t overlap(uintptr_t a, uintptr_t b, uintptr_t from)
-{
-    uintptr_t low = a > from ? a : from, high = b < from + PAGE ? b : from + PAGE;
-    return high > low ? high - low : 0;
-}
-
-struct truth {
-    uint64_t held, slack, untouched, holes, usable, requested, blocks;
-};
-
-static void add_block(struct truth *t, const struct block *b)
-{
-    uintptr_t start = (uintptr_t)b->at, asked = start + b->size;
-    uintptr_t end = start + malloc_usable_size(b->at);
-    t->usable += end - start;
-    t->requested += b->size;
-    t->blocks++;
-    for (uintptr_t at = start & ~(uintptr_t)(PAGE - 1); at < end; at += PAGE) {
-        struct page *page = page_of(at / PAGE);
-        page->usable += (uint32_t)overlap(start, end, at);
-        if (!page->resident) {
-            t->untouched += overlap(start, asked, at);
-            continue;
-        }
-        t->held += overlap(start, asked, at);
-        t->slack += overlap(asked, end, at);
-    }
-}
 
 static struct truth count(void)
 {
-    struct truth t = {0};
-    memset(pages, 0, PAGES_MAX * sizeof *pages);
+    struct truth t;
+    count_begin(&t);
     for (unsigned i = 0; i < threads; i++)
         for (unsigned k = 0; k < blocks; k++)
             if (books[i][k].at)
-                add_block(&t, &books[i][k]);
-    for (size_t i = 0; i < PAGES_MAX; i++)
-        if (pages[i].number && pages[i].resident)
-            t.holes += PAGE - pages[i].usable;
+                add_block(&t, books[i][k].at, books[i][k].size);
+    count_end(&t);
     return t;
-}
-
-/* ------------------------------------------------------------------ what others say */
-
-static uint64_t status_bytes(const char *text, const char *name)
-{
-    const char *at = strstr(text, name);
-    return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
-}
-
-static uint64_t jemalloc_figure(const char *name)
-{
-    int (*mallctl)(const char *, void *, size_t *, void *, size_t);
-    *(void **)&mallctl = dlsym(RTLD_DEFAULT, "mallctl");
-    uint64_t epoch = 1;
-    size_t value = 0, length = sizeof value;
-    if (mallctl) {
-        mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
-        mallctl(name, &value, &length, NULL, 0);
-    }
-    return value;
-}
-
-static uint64_t tcmalloc_figure(const char *name)
-{
-    int (*property)(const char *, size_t *);
-    *(void **)&property = dlsym(RTLD_DEFAULT, "MallocExtension_GetNumericProperty");
-    size_t value = 0;
-    if (property)
-        property(name, &value);
-    return value;
-}
-
-/* The figure before these words in tcmalloc's text of statistics. */
-static uint64_t tcmalloc_stat(const char *words)
-{
-    static char text[8192];
-    void (*stats)(char *, int);
-    *(void **)&stats = dlsym(RTLD_DEFAULT, "MallocExtension_GetStats");
-    if (!stats)
-        return 0;
-    stats(text, sizeof text);
-    const char *at = strstr(text, words);
-    while (at && at > text && at[-1] != '\n')
-        at--;
-    while (at && *at && (*at < '0' || *at > '9'))
-        at++;
-    return at ? strtoull(at, NULL, 10) : 0;
-}
-
-static void say(const struct truth *t)
-{
-    static char text[4096], line[2048];
-    ssize_t n = pread(status, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = '\0';
-    struct mallinfo2 glibc = mallinfo2();
-    int length = snprintf(
-        line, sizeof line,
-        "{\"held\":%lu,\"slack\":%lu,\"untouched\":%lu,\"holes\":%lu,\"usable\":%lu,"
-        "\"requested\":%lu,\"blocks\":%lu,\"rss\":%lu,\"anonymous\":%lu,\"file\":%lu,"
-        "\"glibc\":{\"arena\":%zu,\"mapped\":%zu,\"used\":%zu,\"free\":%zu},"
-        "\"jemalloc\":{\"allocated\":%lu,\"active\":%lu,\"metadata\":%lu,\"resident\":%lu},"
-        "\"tcmalloc\":{\"allocated\":%lu,\"heap\":%lu,\"unmapped\":%lu,\"metadata\":%lu}}\n",
-        t->held, t->slack, t->untouched, t->holes, t->usable, t->requested, t->blocks,
-        status_bytes(text, "VmRSS:"), status_bytes(text, "RssAnon:"),
-        status_bytes(text, "RssFile:") + status_bytes(text, "RssShmem:"), glibc.arena, glibc.hblkhd,
-        glibc.uordblks, glibc.fordblks, jemalloc_figure("stats.allocated"),
-        jemalloc_figure("stats.active"), jemalloc_figure("stats.metadata"),
-        jemalloc_figure("stats.resident"), tcmalloc_figure("generic.current_allocated_bytes"),
-        tcmalloc_figure("generic.heap_size"), tcmalloc_figure("tcmalloc.pageheap_unmapped_bytes"),
-        tcmalloc_stat("Bytes in malloc metadata"));
-    if (write(1, line, (size_t)length) != length)
-        abort();
 }
 
 /* ------------------------------------------------------------------ work */
