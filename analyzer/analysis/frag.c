@@ -301,12 +301,46 @@ static void add_left(struct result *tree, const struct frag *f, struct site_fram
     result_bytes(tree, "unknown_left_bytes", (uint64_t)f->read.blame.unknown_left);
 }
 
+static void add_mappings(struct result *tree, const struct frag *f, struct site_frames *frames)
+{
+    const struct frag_mappings *m = &f->read.mappings;
+    struct result *list = result_array(tree, "mappings");
+    uint64_t hidden = 0, hidden_bytes = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        const struct frag_mapping *site = &m->sites[i];
+        if (f->options->top && i >= f->options->top) {
+            hidden++;
+            hidden_bytes += site->resident_bytes;
+            continue;
+        }
+        uint64_t now_ns = f->read.instants[f->read.shown].time_ns;
+        struct result *o = result_object(list, NULL);
+        result_bytes(o, "resident_bytes", site->resident_bytes);
+        result_bytes(o, "mapped_bytes", site->mapped_bytes);
+        result_count(o, "mappings", site->count);
+        result_text(o, "name",
+                    site->pc ? symbols_of_return(f->symbols, site->pc, now_ns)->frames[0].function
+                             : "unknown");
+        if (site->pc) {
+            site_frames_add_return(o, site->pc, now_ns, frames);
+        } else {
+            result_array(o, "frames");
+            result_bool(o, "cut", true);
+            result_count(o, "hidden_frames", 0);
+        }
+    }
+    struct result *rest = result_object(tree, "hidden_mappings");
+    result_count(rest, "sites", hidden);
+    result_bytes(rest, "bytes", hidden_bytes);
+}
+
 static void add_sites(struct result *tree, const struct frag *f)
 {
     struct site_frames frames;
     site_frames_init(&frames, f->dict, f->symbols);
     add_blame(tree, f, &frames);
     add_left(tree, f, &frames);
+    add_mappings(tree, f, &frames);
     site_frames_release(&frames);
 }
 

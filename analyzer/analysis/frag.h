@@ -67,6 +67,11 @@ struct frag_options {
  *                   frag_blame.h; name, stacks, frames, cut, hidden_frames as above
  *   hidden_left     object {sites [count], bytes [bytes]}: not shown
  *   unknown_left_bytes  [bytes] of the allocator in which no recorded block ever lay
+ *   mappings        array, the most resident first, of the program's own anonymous mappings by the
+ *                   place that made them: resident_bytes, mapped_bytes [bytes] (resident or not),
+ *                   mappings [count], name; frames (of that place alone), cut, hidden_frames as
+ *                   above
+ *   hidden_mappings object {sites [count], bytes [bytes] resident}: not shown
  *   sizes           array, the most slack first, of objects {size_bytes, usable_bytes [bytes],
  *                   blocks [count], slack_bytes [bytes], slack_percent [percent] of the usable}
  *   map             array of cells by address: {start, end [address], resident_bytes, used_bytes,

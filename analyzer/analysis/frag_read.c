@@ -48,77 +48,84 @@ static bool in_window(const struct pass *p, const struct trace_picture *picture)
            (!f->to.text || is_before(picture, &f->to));
 }
 
-/* Gives the level to the pictures that come first at or behind `count` moments evenly spaced. */
-static void choose_evenly(struct pass *p, size_t count, enum choice level)
+/* Places of pictures, by time. */
+struct places {
+    size_t *at; /* owned */
+    size_t count;
+};
+
+/* Gives the level to `count` of them, or to all where there are fewer: evenly spaced in time, as
+ * far as there are pictures everywhere; the first and the last among them. */
+static void choose_evenly(struct pass *p, const struct places *all, size_t count, enum choice level)
 {
-    const struct trace_picture *all = p->dict->pictures;
-    size_t first = SIZE_MAX, last = 0;
-    for (size_t i = 0; i < p->dict->picture_count; i++) {
-        if (!in_window(p, &all[i]))
-            continue;
-        first = first == SIZE_MAX ? i : first;
-        last = i;
-    }
-    if (first == SIZE_MAX)
+    const struct trace_picture *pictures = p->dict->pictures;
+    if (count > all->count)
+        count = all->count;
+    if (!count)
         return;
-    uint64_t from = all[first].time_ns, span = all[last].time_ns - from;
-    size_t at = first;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t moment = from + (uint64_t)((double)span * (double)i / (double)(count - 1));
-        while (at < last && (all[at].time_ns < moment || !in_window(p, &all[at])))
+    uint64_t from = pictures[all->at[0]].time_ns;
+    uint64_t span = pictures[all->at[all->count - 1]].time_ns - from;
+    for (size_t i = 0, at = 0; i < count; i++, at++) {
+        double part = count > 1 ? (double)i / (double)(count - 1) : 0;
+        uint64_t moment = from + (uint64_t)((double)span * part);
+        size_t last = all->count - (count - i); /* behind it there are too few for the others */
+        while (at < last && pictures[all->at[at]].time_ns < moment)
             at++;
-        if (p->choices[at] < level)
-            p->choices[at] = level;
+        p->choices[all->at[at]] = level;
     }
-    p->choices[last] = level;
 }
 
 static void choose(struct pass *p)
 {
     const struct trace_picture *all = p->dict->pictures;
-    size_t count = p->dict->picture_count, highest = SIZE_MAX;
+    size_t count = p->dict->picture_count, highest = SIZE_MAX, chosen = 0;
+    struct places inside = {.at = mem_zalloc(count + 1, sizeof *inside.at)};
+    struct places others = {.at = mem_zalloc(count + 1, sizeof *others.at)};
     p->choices = mem_zalloc(count + 1, 1);
     p->wanted = SIZE_MAX;
     for (size_t i = 0; i < count; i++) {
         if (!in_window(p, &all[i]))
             continue;
-        p->r->pictures++;
+        inside.at[inside.count++] = i;
         if (highest == SIZE_MAX || all[i].rss_bytes > all[highest].rss_bytes)
             highest = i;
         const struct filter *at = p->options->at;
         if (at && (p->wanted == SIZE_MAX || is_before(&all[i], &at->to)))
             p->wanted = i;
     }
-    /* two are chosen beside those evenly spaced */
-    if (p->r->pictures <= FRAG_INSTANTS)
-        for (size_t i = 0; i < count; i++)
-            p->choices[i] = in_window(p, &all[i]) ? ROWS : LEFT_OUT;
-    else
-        choose_evenly(p, FRAG_INSTANTS - FRAG_DETAILS, ROWS);
-    choose_evenly(p, FRAG_DETAILS - 2, DETAIL);
+    p->r->pictures = inside.count;
+    choose_evenly(p, &inside, FRAG_DETAILS - 2, DETAIL);
     if (highest != SIZE_MAX)
         p->choices[highest] = DETAIL;
     if (p->wanted != SIZE_MAX)
         p->choices[p->wanted] = DETAIL;
-    size_t chosen = 0;
-    for (size_t i = 0; i < count; i++)
-        chosen += p->choices[i] != LEFT_OUT;
-    p->r->instants = mem_zalloc(chosen + 1, sizeof *p->r->instants);
+    for (size_t i = 0; i < inside.count; i++)
+        if (p->choices[inside.at[i]] == LEFT_OUT)
+            others.at[others.count++] = inside.at[i];
+        else
+            chosen++;
+    choose_evenly(p, &others, FRAG_INSTANTS - chosen, ROWS);
+    p->r->instants = mem_zalloc(FRAG_INSTANTS + 1, sizeof *p->r->instants);
+    free(inside.at);
+    free(others.at);
 }
 
 /* ------------------------------------------------------------------ a picture */
 
 struct sight {
     struct frag_rows *rows;
-    struct frag_map *map; /* NULL: none is wanted */
+    struct frag_map *map; /* NULL: none is wanted, nor are these */
+    struct frag_mappings *mappings;
 };
 
 static void see(void *arg, const struct frag_piece *piece)
 {
     struct sight *s = arg;
     frag_rows_add(s->rows, piece);
-    if (s->map)
+    if (s->map) {
         frag_map_add(s->map, piece);
+        frag_mappings_add(s->mappings, piece);
+    }
 }
 
 static void end_span(struct pass *p, uint64_t now_ns)
@@ -129,7 +136,8 @@ static void end_span(struct pass *p, uint64_t now_ns)
 }
 
 /* Keeps what was found of this picture, as far as it is worth more than what was kept. */
-static void keep(struct pass *p, size_t instant, struct frag_map *map)
+static void keep(struct pass *p, size_t instant, struct frag_map *map,
+                 struct frag_mappings *mappings)
 {
     struct frag_read *r = p->r;
     uint64_t waste = frag_rows_waste(&r->instants[instant]);
@@ -142,6 +150,9 @@ static void keep(struct pass *p, size_t instant, struct frag_map *map)
     frag_map_release(&r->map);
     r->map = *map;
     *map = (struct frag_map){0};
+    frag_mappings_release(&r->mappings);
+    r->mappings = *mappings;
+    *mappings = (struct frag_mappings){0};
     frag_blame_copy(&r->blame, &p->blame);
     if (p->options->what_if)
         frag_what_if(&r->what_if, &p->pages, p->reader, p->options->what_if);
@@ -153,13 +164,15 @@ static void take_picture(struct pass *p, const struct trace_event *ev)
     enum choice choice = p->choices[p->picture];
     struct frag_rows *rows = &r->instants[r->count];
     struct frag_map map = {0};
-    struct sight sight = {rows, choice == DETAIL ? &map : NULL};
+    struct frag_mappings mappings = {0};
+    struct sight sight = {rows, choice == DETAIL ? &map : NULL, &mappings};
     *rows = (struct frag_rows){.time_ns = ev->time_ns,
                                .number = trace_reader_number(p->reader),
                                .peak_requested = r->peak_requested};
     if (frag_walk(&p->world, &ev->beside, see, &sight)) {
         frag_rows_end(rows, &p->pages, p->memory);
         frag_map_end(&map);
+        frag_mappings_end(&mappings, &p->map);
         r->count++;
         p->moving = true;
         if (choice == DETAIL) {
@@ -167,10 +180,11 @@ static void take_picture(struct pass *p, const struct trace_event *ev)
             frag_blame_clear(&p->blame);
             frag_blame_take(&p->blame, &p->world, &ev->beside, p->reader, p->options->filter,
                             ev->time_ns);
-            keep(p, r->count - 1, &map);
+            keep(p, r->count - 1, &map, &mappings);
         }
     }
     frag_map_release(&map);
+    frag_mappings_release(&mappings);
     pages_end_look(&p->pages);
 }
 
@@ -302,5 +316,6 @@ void frag_read_release(struct frag_read *r)
     free(r->instants);
     frag_blame_release(&r->blame);
     frag_map_release(&r->map);
+    frag_mappings_release(&r->mappings);
     *r = (struct frag_read){0};
 }

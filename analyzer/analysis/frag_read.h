@@ -6,13 +6,15 @@
 
 #include "analysis/frag_blame.h"
 #include "analysis/frag_map.h"
+#include "analysis/frag_mappings.h"
 #include "analysis/frag_rows.h"
 #include "analysis/frag_what_if.h"
 #include "model/filter.h"
 #include "util/err.h"
 
-/* Pictures that rows are made of at most; and those that blame is worked out for: evenly spaced in
- * time, with the first, the last and the one of the highest RSS among them. */
+/* So many pictures rows are made of, if there are as many; and of them those that blame is worked
+ * out for: evenly spaced in time, with the first, the last and the one of the highest RSS among
+ * them. */
 #define FRAG_INSTANTS 200
 #define FRAG_DETAILS 8
 
@@ -31,6 +33,7 @@ struct frag_read {
     size_t shown;            /* of them, that of the following; SIZE_MAX: there is none */
     struct frag_blame blame; /* of the shown one, but for byte_ns */
     struct frag_map map;
+    struct frag_mappings mappings;
     struct frag_what_if what_if;
     uint64_t pictures;       /* that there are in the window */
     uint64_t peak_requested; /* the most requested at once, up to the last picture */

@@ -78,3 +78,14 @@ void site_frames_add(struct result *site, uint32_t stack, unsigned depth,
     result_bool(site, "cut", cut);
     result_count(site, "hidden_frames", hidden);
 }
+
+void site_frames_add_return(struct result *site, uint64_t pc, uint64_t time_ns,
+                            struct site_frames *frames)
+{
+    const struct symbol_address *a = symbols_of_return(frames->symbols, pc, time_ns);
+    struct result *list = result_array(site, "frames");
+    for (uint32_t i = 0; i < a->count; i++)
+        add_frame(list, &a->frames[i], pc, 0, a->suspicion);
+    result_bool(site, "cut", false);
+    result_count(site, "hidden_frames", 0);
+}

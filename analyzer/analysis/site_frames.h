@@ -39,4 +39,9 @@ void site_frames_release(struct site_frames *f);
 void site_frames_add(struct result *site, uint32_t stack, unsigned depth,
                      struct site_frames *frames);
 
+/* The same of one return address that stands in no stack, as it was at that time: its function, and
+ * what that is inlined into. */
+void site_frames_add_return(struct result *site, uint64_t pc, uint64_t time_ns,
+                            struct site_frames *frames);
+
 #endif

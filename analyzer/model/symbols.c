@@ -205,6 +205,17 @@ static struct symbol_address *tell(struct symbols *s, const struct answer *key)
     return told;
 }
 
+static const struct symbol_address *answer(struct symbols *s, const struct answer *key)
+{
+    struct answer *slot = answer_slot(s, key);
+    if (slot->told == NULL) {
+        *slot = *key;
+        slot->told = tell(s, key);
+        s->answer_count++;
+    }
+    return slot->told;
+}
+
 const struct symbol_address *symbols_of_node(struct symbols *s, uint32_t stack)
 {
     static const struct symbol_frame unknown_frame = {.function = "unknown"};
@@ -212,13 +223,7 @@ const struct symbol_address *symbols_of_node(struct symbols *s, uint32_t stack)
     if (!is_frame(s, stack))
         return &unknown;
     struct answer key = key_of(s, stack);
-    struct answer *slot = answer_slot(s, &key);
-    if (slot->told == NULL) {
-        *slot = key;
-        slot->told = tell(s, &key);
-        s->answer_count++;
-    }
-    return slot->told;
+    return answer(s, &key);
 }
 
 struct wanted {
@@ -272,6 +277,17 @@ static const struct trace_module *module_at(const struct trace_dict *dict, uint6
             found = m;
     }
     return found;
+}
+
+const struct symbol_address *symbols_of_return(struct symbols *s, uint64_t pc, uint64_t time_ns)
+{
+    const struct trace_module *m = module_at(s->dict, pc, time_ns);
+    struct answer key = {.address = pc};
+    if (m) {
+        key.address -= m->base;
+        key.file = s->file_of[m - s->dict->modules] + 1;
+    }
+    return answer(s, &key);
 }
 
 bool symbols_of_data(struct symbols *s, uint64_t address, uint64_t time_ns, struct symbol_data *out)

@@ -58,6 +58,10 @@ enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t 
 /* The module a stack node's address lies in, in its generation; NULL if none. */
 const struct trace_module *symbols_module_of_node(struct symbols *s, uint32_t stack);
 
+/* Names of a return address that stands in no stack, as it was at that time. Cached in the same
+ * way; never NULL. */
+const struct symbol_address *symbols_of_return(struct symbols *s, uint64_t pc, uint64_t time_ns);
+
 /* A variable. Texts are owned by the symboliser, too. */
 struct symbol_data {
     const char *name;   /* demangled; NULL: not known */

@@ -209,7 +209,30 @@ static void print_part(struct text *t, const struct result *now, const char *nam
         print_row(t, bytes, text_number(now, "rss_bytes"), words, basis, 2 * (size_t)INDENT);
 }
 
-static void print_waterfall(struct text *t, const struct result *now)
+/* Who made the program's own mappings. */
+static void print_mappings(struct text *t, const struct result *r)
+{
+    const struct result *sites = field(r, "mappings"), *rest = field(r, "hidden_mappings");
+    for (size_t i = 0; i < result_length(sites); i++) {
+        const struct result *site = result_at(sites, i);
+        struct human mapped = human_bytes(text_number(site, "mapped_bytes"));
+        uint64_t count = text_number(site, "mappings");
+        text_pad(t, 3 * (size_t)INDENT);
+        text_right(t, LOOK_DIM, human_bytes(text_number(site, "resident_bytes")).text, BYTES);
+        struct strbuf words = {0};
+        strbuf_addf(&words, " of %s in ", mapped.text);
+        text_plural(&words, count, "mapping", "mappings");
+        text_addf(t, LOOK_DIM, "%s: ", words.text);
+        text_site_line(t, site, 3 * (size_t)INDENT + BYTES + words.length + 2, false);
+        strbuf_release(&words);
+    }
+    if (text_number(rest, "sites"))
+        text_addf(t, LOOK_DIM, "%*s%*s of %s call sites more (--top)\n", 3 * INDENT, "", BYTES,
+                  human_bytes(text_number(rest, "bytes")).text,
+                  human_count(text_number(rest, "sites")).text);
+}
+
+static void print_waterfall(struct text *t, const struct result *r, const struct result *now)
 {
     uint64_t rss = text_number(now, "rss_bytes");
     int64_t unexplained = integer(now, "unexplained_bytes");
@@ -225,6 +248,7 @@ static void print_waterfall(struct text *t, const struct result *now)
             print_part(t, now, "file_bytes", "code, data and mapped files", "the kernel");
             print_part(t, now, "stack_bytes", "stacks", "the kernel, told by the recorder");
             print_part(t, now, "own_mapping_bytes", "the program's own mappings", "mmap calls");
+            print_mappings(t, r);
             print_part(t, now, "other_bytes", "anonymous, of the C library and unknown", "rest");
         }
     }
@@ -369,6 +393,8 @@ static void print_metrics(struct text *t, const struct result *r)
 {
     const struct result *m = field(r, "metrics"), *retention = field(m, "retention");
     struct strbuf words = {0};
+    if (!text_number(m, "live_pages"))
+        return;
     strbuf_addf(
         &words,
         "Pages of 4 KiB with live blocks are %s full, of 2 MiB %s; slack is %s of what "
@@ -465,7 +491,7 @@ void text_frag(struct text *t, const struct result *r, const struct result *comp
     if (!leaver_first)
         print_leaver(t, r);
     print_what_if(t, r);
-    print_waterfall(t, now);
+    print_waterfall(t, r, now);
     print_over_time(t, r);
     print_blame(t, r);
     print_left(t, r);

@@ -87,6 +87,18 @@ class Rows(Frag):
         self.held("mimalloc")
 
 
+class Pictures(Frag):
+    def test_looks_at_two_hundred_of_many(self):
+        _, trace = self.record([self.compile("frag_pictures")])
+        result = self.frag(trace)
+        self.assertGreaterEqual(result["pictures"], 261)
+        times = [i["time_ns"] for i in result["instants"]]
+        self.assertEqual(len(times), 200)
+        self.assertEqual(times, sorted(set(times)))
+        few = self.frag(trace, f"--from={times[150] / 1e9:.9f}s")
+        self.assertEqual(len(few["instants"]), min(few["pictures"], 200))
+
+
 class Planted(Frag):
     """The planted site comes first, with its bytes within 5 % of what the program counts."""
 
@@ -127,6 +139,22 @@ class Planted(Frag):
     def test_trough(self):
         _, result = self.planted("trough", "hole_bytes")
         self.assertIsNotNone(result["metrics"]["retention"])
+
+    def test_mappings(self):
+        trace, result = self.planted("mappings", "resident_bytes", "planted_mapping", "mappings")
+        first, second = result["mappings"][:2]
+        self.assertEqual((first["mapped_bytes"], first["mappings"]), (8 << 20, 4))
+        self.assertEqual(first["frames"][0]["file"].rpartition("/")[2], "frag_planted.c")
+        self.assertEqual((second["name"], second["resident_bytes"]), ("other_mapping", 256 << 10))
+        shown = result["instants"][result["shown"]]
+        self.assertEqual(sum(m["resident_bytes"] for m in result["mappings"]),
+                         shown["own_mapping_bytes"])
+        cut = self.frag(trace, "--at=look", "--top=1")
+        self.assertEqual(cut["mappings"], [first])
+        self.assertEqual(cut["hidden_mappings"]["sites"], len(result["mappings"]) - 1)
+        out = support.run([support.SEEP, "frag", "--at=look", trace], check=0,
+                          env=support.environment(COLUMNS="100")).stdout
+        self.assertRegex(out, r"4 MiB of 8 MiB in 4 mappings: planted_mapping +frag_planted\.c:\d+\n")
 
     def test_says_it_in_words(self):
         _, trace = self.record([self.compile("frag_planted"), "pins"])

@@ -413,6 +413,12 @@ const struct symbol_address *symbols_of_node(struct symbols *s, uint32_t stack)
     return &s->places[s->dict->stacks[stack].pc - FAKE_PC];
 }
 
+const struct symbol_address *symbols_of_return(struct symbols *s, uint64_t pc, uint64_t time_ns)
+{
+    (void)time_ns;
+    return &s->places[pc - FAKE_PC];
+}
+
 enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t count)
 {
     s->resolved += count;

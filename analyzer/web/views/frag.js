@@ -129,6 +129,14 @@ function left(list) {
             module: s.frames[0] && s.frames[0].module }), h("span", {}, bytes(s.left_bytes)))))] : null;
 }
 
+// The program's own mappings, which are no part of the heap, by who made them.
+function mappings(list) {
+    return list.length ? [h("h3", {}, "Not heap: the program's own mappings, by who made them"), h("ul.parts", {},
+        list.slice(0, 8).map((s) => h("li", {}, functionName({ name: s.name,
+            module: s.frames[0] && s.frames[0].module }, s.frames[0] ? place(s.frames[0].file, s.frames[0].line) : ""),
+        h("span", {}, `${bytes(s.resident_bytes)} of ${bytes(s.mapped_bytes)}`))))] : null;
+}
+
 function render(element, selection, page) {
     const result = page.section("frag").result;
     if (table)
@@ -147,7 +155,7 @@ function render(element, selection, page) {
             percent(waste, now.rss_bytes)}) are slack, holes and free pages of ${result.allocator}'s heap.`),
         h("ul", {}, result.verdict.advice.map((text) => h("li", {}, text))),
         waterfall(result), legend(now),
-        table.set(result.blame), left(result.left),
+        table.set(result.blame), left(result.left), mappings(result.mappings),
         h("h3", {}, "The heap by address"), heapMap(result.map));
 }
 

@@ -11,7 +11,8 @@
  *   misfit        sizes just beyond a size class: slack
  *   arena         threads whose burst is gone but for one block on top of each arena: free pages
  *   realloc       vectors that grew among small blocks: the free pages they left behind
- *   trough        a burst is gone, but for its few blocks that stay: the holes */
+ *   trough        a burst is gone, but for its few blocks that stay: the holes
+ *   mappings      no blocks but mmap(): half of each is touched, which is what it costs */
 #define _GNU_SOURCE
 #include "seep/seep.h"
 
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define PAGE 4096u
@@ -236,6 +238,32 @@ static double trough(void)
     return holes();
 }
 
+static void touch(char *p, size_t bytes)
+{
+    if (p == MAP_FAILED)
+        abort();
+    memset(p, 1, bytes);
+}
+
+__attribute__((noinline)) static void planted_mapping(size_t bytes)
+{
+    touch(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), bytes / 2);
+}
+
+__attribute__((noinline)) static void other_mapping(size_t bytes)
+{
+    touch(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), bytes);
+}
+
+static double mappings(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        planted_mapping(2u << 20);
+        other_mapping(64u << 10);
+    }
+    return 4u << 20;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -246,7 +274,8 @@ int main(int argc, char **argv)
                  {"misfit", misfit},
                  {"arena", arena},
                  {"realloc", grown},
-                 {"trough", trough}};
+                 {"trough", trough},
+                 {"mappings", mappings}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (argc != 2 || strcmp(argv[1], kinds[i].name) != 0)
             continue;
