@@ -65,8 +65,8 @@ static uint64_t end_of(const struct watch *w, const struct trace_block *b)
     return end ? end : UINT64_MAX;
 }
 
-/* Anew, of the blocks that the reader holds behind the event of that number: what ended processes
- * left is gone with them. */
+/* Anew, of the blocks that the reader holds, without what processes left that ended up to the event
+ * of that number. */
 static void take_live(struct watch *w, uint64_t number)
 {
     w->next_end = UINT64_MAX;
@@ -101,7 +101,7 @@ read_window(struct watch *w, double from, void *arg,
         code = filter_seek(w->filter, w->reader, err);
     if (code)
         return code;
-    take_live(w, 0);
+    take_live(w, trace_reader_number(w->reader)); /* not what ended before it left */
     w->entered = false;
     for (uint64_t n = 1; !code && !(code = trace_reader_next(w->reader, &ev, err)); n++) {
         if (n % PROGRESS_EVENTS == 0 && w->o->progress &&
