@@ -99,6 +99,8 @@ function selected() {
 
 function render() {
     const begin = performance.now();
+    if (!Object.hasOwn(COSTS, state.cost)) // the address may say anything
+        state.cost = "peak";
     const list = usable(), view = list.find((v) => v.name === state.view) || list[0];
     const selection = selected();
     if (!elements.has(view))
@@ -162,8 +164,6 @@ async function start() {
     page.info = sectionJson("info").result;
     page.selectNs = selectNs;
     document.title = `${baseName(page.info.process.exe) || "program"} · seep`;
-    if (!COSTS[state.cost])
-        state.cost = "peak";
     page.windowLine = h("div.window", { "aria-live": "polite" });
     page.tabs = tabs();
     page.costs = costSwitch();

@@ -233,6 +233,9 @@ const checks = {
         await page.evaluate(() => { location.hash = "#nonsense?from=9999&to=-3&cost=gold&node=1e9"; });
         await until(page, () => seepReport.state.view === "nonsense");
         assert.equal(await page.locator(".tabs a[aria-selected=true]").textContent(), "Summary");
+        await page.evaluate(() => { location.hash = "#flame?from=3.5&cost=gold&node=1.5"; });
+        await until(page, () => seepReport.state.view === "flame");
+        assert.equal(await page.locator(".costs [aria-checked=true]").textContent(), "Peak");
         await page.done("link");
     },
 

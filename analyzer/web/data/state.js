@@ -16,7 +16,7 @@ function read() {
     Object.assign(state, DEFAULTS, view ? { view } : {});
     for (const [name, value] of given)
         if (name in DEFAULTS)
-            state[name] = NUMBERS.has(name) ? Number(value) || 0 : value;
+            state[name] = NUMBERS.has(name) ? Math.trunc(value) || 0 : value;
 }
 
 // The address of what is shown, with some changes.
