@@ -62,8 +62,8 @@ static enum seep_err check_memory(const struct recorded *recorded, unsigned scal
     while (fits < 1u << 20 && recorded_need_bytes(recorded, fits) + SPARE_BYTES > available)
         fits *= 2;
     return err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
-                   "a replay needs about %s, and %s are available; --scale=%u replays every %uth "
-                   "block of each size",
+                   "a replay needs about %s, and %s are available; --scale=%u replays one in %u "
+                   "blocks of each size",
                    human_bytes(need).text, human_bytes(available).text, fits, fits);
 }
 

@@ -207,7 +207,7 @@ static void print_notes(struct text *t, const struct result *r)
                     "many arenas as there.",
                     human_count(there).text, human_count(here).text);
     if (text_number(replay, "scale") > 1)
-        strbuf_addf(&words, " Every %sth block of each size was replayed, the figures multiplied.",
+        strbuf_addf(&words, " One in %s blocks of each size was replayed, the figures multiplied.",
                     human_count(text_number(replay, "scale")).text);
     strbuf_adds(&words, TEXT_OFF);
     strbuf_addc(t->out, '\n');
