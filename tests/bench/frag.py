@@ -131,12 +131,10 @@ def witnessed_differences(told, found, name):
     used = {"glibc": told["glibc"]["used"] + told["glibc"]["mapped"],
             "jemalloc": told["jemalloc"]["allocated"],
             "tcmalloc": told["tcmalloc"]["allocated"]}.get(name)
-    free = found["free_resident_bytes"]
-    if name != "glibc":  # of those it is not known where their own ends
-        free += found["mapped_metadata_bytes"]
-    outside = found["non_heap_bytes"] + found["recorder_bytes"] - told["own"]
-    rows["free"] = 100 * abs(free - told["free"] - told["library"]) / rss
-    rows["not heap"] = 100 * abs(outside - (rss - told["heap"] - told["library"])) / rss
+    outside = (found["non_heap_bytes"] + found["recorder_bytes"] + found["mapped_metadata_bytes"]
+               - told["own"])
+    rows["free"] = 100 * abs(found["free_resident_bytes"] - told["free"]) / rss
+    rows["the rest"] = 100 * abs(outside - (rss - told["heap"])) / rss
     mine = found["requested_bytes"] + found["slack_bytes"] + found["untouched_bytes"]
     if name == "glibc":
         mine += found["metadata_bytes"] - found["mapped_metadata_bytes"]
@@ -150,8 +148,8 @@ def print_witnessed(bench, names, instants):
                     "-I", os.path.join(ROOT, "include"),
                     os.path.join(ROOT, "tests", "bench", "frag_witness.c"), "-o", witness], check=True)
     print(f"\nlargest difference of {instants} instants, real programs, % of RSS at that instant")
-    print("metadata: to the figure of jemalloc or tcmalloc, which has what was never touched; free: with "
-          "what\nis the allocator's own, but for glibc; in use: to the allocator's own figure, which has "
+    print("metadata: to the figure of jemalloc or tcmalloc, which has what was never touched; the rest: "
+          "what is\nno heap, seep, and the allocator's own; in use: to the allocator's figure, which has "
           "its caches")
     header = None
     for workload in names:

@@ -28,7 +28,10 @@
 #define MAPS_BYTES (1u << 20)
 #define ARENAS_MAX 512u
 #define ARENA_BYTES (UINT64_C(64) << 20) /* glibc's HEAP_MAX_SIZE */
-#define WORDS 4096u                      /* of the pagemap at a time */
+#define GRANULE_BITS 16                  /* of 64 KiB */
+#define GRANULES (1u << 20)
+#define MARKED_GRANULES 1024u /* of one block; what lies behind is hardly ever touched */
+#define WORDS 4096u           /* of the pagemap at a time */
 
 struct entry {
     uintptr_t at; /* 0: free */
@@ -39,6 +42,7 @@ struct entry {
 static struct own {
     struct entry book[BOOK_SLOTS]; /* open addressing */
     struct page pages[PAGES_MAX];
+    uintptr_t used[GRANULES];     /* where blocks lie, or did: numbers of granules */
     uintptr_t arenas[ARENAS_MAX]; /* glibc's, that hold blocks */
     size_t arena_count;
     char maps[MAPS_BYTES];
@@ -80,10 +84,24 @@ static struct entry *entry_of(uintptr_t at)
     return &own->book[i];
 }
 
+static uintptr_t *granule_of(uintptr_t at)
+{
+    uintptr_t number = at >> GRANULE_BITS;
+    size_t i = (size_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> 44) & (GRANULES - 1);
+    while (own->used[i] && own->used[i] != number)
+        i = (i + 1) & (GRANULES - 1);
+    return &own->used[i];
+}
+
 static void enter(const void *p, size_t size)
 {
-    if (own && p)
-        *entry_of((uintptr_t)p) = (struct entry){(uintptr_t)p, size};
+    if (!own || !p)
+        return;
+    *entry_of((uintptr_t)p) = (struct entry){(uintptr_t)p, size};
+    uintptr_t first = (uintptr_t)p >> GRANULE_BITS;
+    uintptr_t last = ((uintptr_t)p + (size ? size - 1 : 0)) >> GRANULE_BITS;
+    for (uintptr_t i = first; i <= last && i - first < MARKED_GRANULES; i++)
+        *granule_of(i << GRANULE_BITS) = i;
 }
 
 /* Returns the size; moves what may have been put behind the slot because it was taken. */
@@ -136,37 +154,37 @@ static bool has_blocks(uintptr_t number)
 }
 
 struct heap {
-    uint64_t resident, free; /* of the mappings that blocks lie in; of these, pages without any */
-    uint64_t library;        /* data of the allocator's library; glibc's is the C library */
+    uint64_t resident; /* pages with blocks */
+    uint64_t free;     /* others of the heap: in granules where blocks lie, or did; of glibc, in the
+                          brk heap or an arena */
+    uint64_t library;  /* data of the allocator's library; glibc's is the C library */
 };
 
-/* Adds what is resident of [start, end), where blocks lie there. glibc's heaps are known by
- * themselves, so that of other memory only pages with blocks count. */
-static void add_mapping(struct heap *sum, uintptr_t start, uintptr_t end, bool brk, bool library)
+static bool in_heap(uintptr_t at, bool brk)
 {
-    uint64_t held = 0, free_bytes = 0;
+    return glibc ? brk || in_arena(at) : *granule_of(at) != 0;
+}
+
+/* Adds what is resident of [start, end), but for pages of a file. */
+static void add_mapping(struct heap *sum, uintptr_t start, uintptr_t end, bool brk, bool of_library)
+{
     for (uintptr_t from = start; from < end; from += WORDS * PAGE) {
         size_t count = (end - from) / PAGE < WORDS ? (end - from) / PAGE : WORDS;
         if (pread(pagemap, own->words, count * sizeof *own->words,
                   (off_t)(from / PAGE * sizeof *own->words)) < 0)
             return;
         for (size_t i = 0; i < count; i++) {
+            uintptr_t at = from + i * PAGE;
             if (!(own->words[i] >> 63) || own->words[i] >> 61 & 1)
-                continue; /* not resident, or a file's */
-            if (has_blocks(from / PAGE + i))
-                held += PAGE;
-            else if (!glibc || brk || library || in_arena(from + i * PAGE))
-                free_bytes += PAGE;
+                continue;
+            if (of_library)
+                sum->library += PAGE;
+            else if (has_blocks(at / PAGE))
+                sum->resident += PAGE;
+            else if (in_heap(at, brk))
+                sum->free += PAGE;
         }
     }
-    if (library) {
-        sum->library += held + free_bytes;
-        return;
-    }
-    if (!held && !brk)
-        return;
-    sum->resident += held + free_bytes;
-    sum->free += free_bytes;
 }
 
 static struct heap count_heap(void)
@@ -225,7 +243,7 @@ static void tell(void)
     struct heap h = count_heap();
     int length =
         snprintf(line, sizeof line, "{\"own\":%lu,\"heap\":%lu,\"free\":%lu,\"library\":%lu}\n",
-                 own_resident(), h.resident, h.free, h.library);
+                 own_resident(), h.resident + h.free, h.free, h.library);
     if (write(told, line, (size_t)length) != length)
         abort();
     say(&t);
