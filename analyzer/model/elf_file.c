@@ -149,7 +149,8 @@ bool elf_file_has_build_id(const struct elf_file *f, const uint8_t *id, size_t b
     return bytes == f->build_id_bytes && bytes > 0 && memcmp(f->build_id, id, bytes) == 0;
 }
 
-bool elf_file_has_section(const struct elf_file *f, const char *name)
+bool elf_file_section(const struct elf_file *f, const char *name, uint64_t *address,
+                      uint64_t *bytes)
 {
     size_t names;
     if (elf_getshdrstrndx(f->elf, &names) != 0)
@@ -159,10 +160,19 @@ bool elf_file_has_section(const struct elf_file *f, const char *name)
         if (gelf_getshdr(section, &header) == NULL || header.sh_type == SHT_NOBITS)
             continue;
         const char *text = elf_strptr(f->elf, names, header.sh_name);
-        if (text && strcmp(text, name) == 0)
+        if (text && strcmp(text, name) == 0) {
+            *address = header.sh_addr;
+            *bytes = header.sh_size;
             return true;
+        }
     }
     return false;
+}
+
+bool elf_file_has_section(const struct elf_file *f, const char *name)
+{
+    uint64_t address, bytes;
+    return elf_file_section(f, name, &address, &bytes);
 }
 
 const uint8_t *elf_file_code(const struct elf_file *f, uint64_t address, size_t *before,

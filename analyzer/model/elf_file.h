@@ -49,6 +49,9 @@ void elf_file_release(struct elf_file *f);
 
 bool elf_file_has_build_id(const struct elf_file *f, const uint8_t *id, size_t bytes);
 bool elf_file_has_section(const struct elf_file *f, const char *name);
+/* The same, with its link-time address and size. */
+bool elf_file_section(const struct elf_file *f, const char *name, uint64_t *address,
+                      uint64_t *bytes);
 
 /* The code at link-time `address`: a pointer to its byte, and how many bytes of the same executable
  * segment lie in the file before and from it. `address` may be the end of the segment. NULL if

@@ -27,7 +27,8 @@ struct compare_options {
  *
  *   recorded       object: allocator, version, settings (texts), cpus, threads, calls, duration_ns;
  *                  peak_rss_bytes, final_rss_bytes, mean_rss_bytes: as the kernel counted, less
- *                  recorder_bytes, null where it was not looked at; trough_rss_bytes: where the
+ *                  recorder_bytes and unwind_tables_bytes (of files: what it reads), null where it
+ *                  was not looked at; trough_rss_bytes: where the
  *                  least was live after the peak; peak_live_bytes, requested; heap_rss_percent:
  *                  share of the RSS at its peak that the heap has, or null
  *   self_check     null where the recording allocator could not be replayed (why: self_missing), or

@@ -31,7 +31,8 @@ static void add_recorded(struct result *tree, const struct comparison *c)
     add_known_bytes(r, "final_rss_bytes", predict_recorded_at(p, last));
     add_known_bytes(r, "mean_rss_bytes", predict_mean(p, NULL));
     add_known_bytes(r, "trough_rss_bytes", predict_recorded_at(p, trough));
-    result_bytes(r, "recorder_bytes", rec->recorder_bytes);
+    result_bytes(r, "recorder_bytes", rec->recorder_bytes - rec->table_bytes);
+    result_bytes(r, "unwind_tables_bytes", rec->table_bytes);
     result_bytes(r, "peak_live_bytes", rec->peak_live_bytes);
     if (p->other_bytes < 0 || peak <= 0)
         result_null(r, "heap_rss_percent");

@@ -2,6 +2,7 @@
 #include "replay/recorded.h"
 
 #include "model/memory_map.h"
+#include "replay/unwind_tables.h"
 #include "seep/memory_snapshot.h"
 #include "trace/beside_read.h"
 #include "trace/mapped.h"
@@ -27,8 +28,10 @@ struct row {
 
 struct reading {
     struct recorded *out;
-    struct memory_map own;   /* the recorder's, alone */
+    struct memory_map own; /* the recorder's, alone */
+    struct unwind_tables tables;
     uint64_t recorder_bytes; /* of it resident in the last picture */
+    uint64_t table_bytes;    /* of that the tables */
     struct large *large;
     struct trace_reader *reader;
     struct mapped mapped; /* by the program itself */
@@ -40,8 +43,10 @@ static struct recorded_instant *add_instant(const struct reading *r, uint64_t ti
 {
     struct recorded *o = r->out;
     MEM_GROW(o->instants, o->capacity, o->count + 1);
-    o->instants[o->count] = (struct recorded_instant){
-        .time_ns = time_ns, .live_bytes = r->live_bytes, .recorder_bytes = r->recorder_bytes};
+    o->instants[o->count] = (struct recorded_instant){.time_ns = time_ns,
+                                                      .live_bytes = r->live_bytes,
+                                                      .recorder_bytes = r->recorder_bytes,
+                                                      .table_bytes = r->table_bytes};
     return &o->instants[o->count++];
 }
 
@@ -89,14 +94,15 @@ static uint64_t max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Resident bytes of the recorder's own: where it said that its memory lies, and in its spool's
- * files. */
-static uint64_t recorder_resident(const struct reading *r, const struct trace_beside *beside)
+/* Resident bytes of the recorder's own: where it said that its memory lies, in its spool's files,
+ * and of the tables that it reads. */
+static uint64_t recorder_resident(struct reading *r, const struct trace_beside *beside)
 {
     struct beside_pages pages;
     struct beside_mapping m;
     uint64_t start, end, until, sum = 0;
     enum seep_residency kind;
+    r->table_bytes = 0;
     if (!beside_pages_begin(&pages, beside))
         return 0;
     while (beside_pages_mapping(&pages, &m)) {
@@ -105,6 +111,8 @@ static uint64_t recorder_resident(const struct reading *r, const struct trace_be
         while (beside_pages_run(&pages, &start, &end, &kind)) {
             if (kind != SEEP_PAGE_RESIDENT && kind != SEEP_PAGE_FILE)
                 continue;
+            if (kind == SEEP_PAGE_FILE)
+                r->table_bytes += unwind_tables_bytes(&r->tables, start, end);
             for (uint64_t at = start; at < end; at = until) {
                 bool own = memory_map_at(&r->own, at, &until) != NULL;
                 until = min(until, end);
@@ -112,7 +120,7 @@ static uint64_t recorder_resident(const struct reading *r, const struct trace_be
             }
         }
     }
-    return sum;
+    return sum + r->table_bytes;
 }
 
 /* What is resident in private mappings of no file that hold blocks, without what the program or
@@ -259,6 +267,7 @@ static void tell_recorder_bytes(struct recorded *o, uint64_t nominal)
         if (in->rss_bytes >= peak) {
             peak = in->rss_bytes;
             o->recorder_bytes = in->recorder_bytes;
+            o->table_bytes = nominal ? 0 : in->table_bytes;
         }
     }
 }
@@ -274,6 +283,7 @@ enum seep_err recorded_read(struct recorded *out, struct large *large, struct tr
     if (trace_reader_facts(reader)->processes)
         return err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
                        "the trace is of several processes; a replay is of one");
+    unwind_tables_init(&r.tables, trace_reader_dict(reader));
     take_live(&r);
     for (uint64_t n = 0; !(code = trace_reader_next(reader, &ev, err)); n++) {
         take(&r, &ev);
@@ -291,6 +301,7 @@ enum seep_err recorded_read(struct recorded *out, struct large *large, struct tr
     out->peak_rss_bytes = max(out->peak_rss_bytes, summary->peak_rss_bytes);
     tell_recorder_bytes(out, r.own.own_count ? 0 : summary->recorder_bytes);
     memory_map_release(&r.own);
+    unwind_tables_release(&r.tables);
     out->slot_count = trace_reader_slot_count(reader);
     out->thread_count = (uint32_t)trace_reader_dict(reader)->thread_count;
     return code == SEEP_END ? SEEP_OK : code;

@@ -16,6 +16,7 @@ struct recorded_instant {
     uint64_t live_bytes;     /* requested */
     uint64_t heap_bytes;     /* resident in mappings that held blocks; 0: not looked at */
     uint64_t recorder_bytes; /* of the RSS the recorder's own */
+    uint64_t table_bytes;    /* of that tables for unwinding, which it reads: unwind_tables.h */
 };
 
 struct recorded {
@@ -23,6 +24,7 @@ struct recorded {
     size_t count, capacity;
     uint64_t peak_rss_bytes; /* the kernel's word; 0: not known */
     uint64_t recorder_bytes; /* of it the recorder's own, where the RSS was highest */
+    uint64_t table_bytes;    /* of that tables for unwinding */
     uint64_t peak_live_bytes, peak_live_blocks;
     uint64_t end_ns;      /* of the last event */
     uint64_t moved_bytes; /* all that reallocations and allocations asked for */

@@ -84,6 +84,17 @@ class Replays(Compare):
                                       check=0).stdout)["result"]
         self.assertIn(result["recorded"]["recorder_bytes"],
                       [instant["recorder_bytes"] for instant in frag["instants"]])
+        # of the tables of the program and of libc, at least, something was read, and no more than they are
+        tables = 0
+        for line in support.run([support.SEEP, "dump", "--format=json", recording.trace],
+                                check=0).stdout.splitlines():
+            event = json.loads(line) if '"op":"module"' in line else None
+            if event and event["path"].startswith("/"):
+                sections = support.run(["readelf", "-SW", event["path"]]).stdout
+                tables += sum(int(size, 16) for size in re.findall(
+                    r" \.eh_frame +(?:PROGBITS|X86_64_UNWIND) +\w+ \w+ (\w+)", sections))
+        self.assertGreater(result["recorded"]["unwind_tables_bytes"], 0)
+        self.assertLessEqual(result["recorded"]["unwind_tables_bytes"], tables)
 
     def test_order_across_threads(self):
         program = self.build(self.write("turns.c", TURNS))
