@@ -129,7 +129,7 @@ class Bench:
         path = self.path("input")
         if not os.path.exists(path):
             with open(path, "w", encoding="ascii") as out:
-                for i in range(120000):
+                for i in range(25000):
                     out.write(f"{i * 2654435761 % 4294967296} line {i} {'abc' * (i % 11)}\n")
         return path
 
@@ -138,7 +138,7 @@ class Bench:
         if not os.path.exists(path):
             subprocess.run(["git", "init", "-q", "--bare", path], check=True)
             stream = []
-            for commit in range(400):
+            for commit in range(120):
                 stream.append(f"commit refs/heads/main\ncommitter a <a@b> {1700000000 + commit} +0000\n"
                               "data 1\nx\n")
                 for name in range(12):
