@@ -17,7 +17,8 @@ static inline struct seep_control *control_page(void)
     while (maps && fgets(line, sizeof line, maps))
         if (strstr(line, ".spool/control\n") && found == NULL) {
             void *start = NULL;
-            if (sscanf(line, "%p", &start) == 1)
+            unsigned long offset = 1; /* tails are mapped from behind the lanes */
+            if (sscanf(line, "%p-%*x %*s %lx", &start, &offset) == 2 && offset == 0)
                 found = (struct seep_control *)start;
         }
     if (maps)
