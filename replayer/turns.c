@@ -8,10 +8,10 @@
  * One thread runs at a time, so that what follows needs no locks: it is handed on with the turn. */
 #include "counted.h"
 #include "perform.h"
+#include "pool.h"
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -109,7 +109,7 @@ static uint64_t usable_bytes(void)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < replay.header->slot_count; i++)
-        sum += malloc_usable_size(replay.slots[i]);
+        sum += pool_usable_bytes(replay.slots[i]);
     return sum;
 }
 
@@ -148,6 +148,9 @@ static void carry_out(uint32_t self, bool timed)
             else
                 perform_as(op, &run.done, false);
             break;
+        case SEEP_REPLAY_POOL_MALLOC:
+        case SEEP_REPLAY_POOL_REALLOC:
+        case SEEP_REPLAY_POOL_FREE: pool_perform(op); break;
         case SEEP_REPLAY_MOVE: perform_move(op); break;
         case SEEP_REPLAY_TOUCH:
         case SEEP_REPLAY_GROWN: perform_pages(op); break;

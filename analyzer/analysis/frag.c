@@ -389,13 +389,13 @@ static void add_map(struct result *tree, const struct frag_map *m)
     }
 }
 
-static void add_what_if(struct result *tree, const struct frag *f)
+static enum seep_err add_what_if(struct result *tree, const struct frag *f, struct err *err)
 {
     const struct frag_what_if *w = &f->read.what_if;
     bool pool = f->options->question == FRAG_POOL;
     if (f->options->question == FRAG_NO_QUESTION) {
         result_null(tree, "what_if");
-        return;
+        return SEEP_OK;
     }
     struct result *o = result_object(tree, "what_if");
     int64_t saved = (int64_t)(w->alone * PAGES_BYTES);
@@ -412,6 +412,12 @@ static void add_what_if(struct result *tree, const struct frag *f)
     result_count(o, "alone_pages", w->alone);
     result_count(o, "pool_pages", w->pool_pages);
     result_integer(o, "saved_bytes", saved);
+    if (f->options->replay && w->blocks)
+        return f->options->replay(f->options->replay_arg, o,
+                                  f->read.instants[f->read.shown].time_ns, err);
+    result_null(o, "replay");
+    result_null(o, "replay_missing");
+    return SEEP_OK;
 }
 
 static void add_window(struct result *tree, const struct frag *f)
@@ -426,10 +432,10 @@ static void add_window(struct result *tree, const struct frag *f)
     result_text(w, "to", filter->to.text);
 }
 
-static struct result *tree_of(struct frag *f)
+/* On an error the tree is there, too. */
+static enum seep_err make_tree(struct frag *f, struct result *tree, struct err *err)
 {
     const struct frag_read *read = &f->read;
-    struct result *tree = result_new_object();
     bool found = read->count > 0 && read->shown < read->count;
     add_window(tree, f);
     result_text(tree, "by", site_by_names[f->options->by]);
@@ -449,13 +455,13 @@ static struct result *tree_of(struct frag *f)
     add_sites(tree, f);
     add_sizes(tree, f);
     add_map(tree, &read->map);
-    add_what_if(tree, f);
+    enum seep_err code = add_what_if(tree, f, err);
     if (found)
         frag_verdict_add(tree, read->instants, read->count, read->shown, f->allocator,
                          f->blame.count ? &f->blame.all[0].site : NULL);
     else
         result_null(tree, "verdict");
-    return tree;
+    return code;
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -499,8 +505,14 @@ enum seep_err frag_analyse(struct result **out, struct trace_reader *reader,
         rank(&f.left, &f, left_of, compare_left);
         code = resolve_shown(&f, err);
     }
-    if (!code)
-        *out = tree_of(&f);
+    if (!code) {
+        struct result *tree = result_new_object();
+        code = make_tree(&f, tree, err);
+        if (code)
+            result_free(tree);
+        else
+            *out = tree;
+    }
     free(f.groups);
     free(f.blame.all);
     free(f.left.all);

@@ -23,6 +23,11 @@ struct frag_options {
     struct filter *at;      /* its `to` is the moment to be shown; NULL: that of the most waste */
     struct filter *what_if; /* whose blocks the question is about */
     enum frag_question question;
+    /* Adds to the answer `replay`, what replays say of it, or null, and `replay_missing`, a text:
+     * why, or null. picture_ns: of the picture shown. NULL: they are not asked. */
+    enum seep_err (*replay)(void *arg, struct result *what_if, uint64_t picture_ns,
+                            struct err *err);
+    void *replay_arg;
     bool (*progress)(void *arg, double fraction); /* may be NULL */
     void *progress_arg;
 };
@@ -30,8 +35,8 @@ struct frag_options {
 /* Reads the trace from where the reader stands (the beginning), once. Of the filters the window
  * says which pictures are looked at, the others which blocks are blamed; rows are always those of
  * the whole. On success *out is owned by the caller, result_free(). Errors: those of the reader,
- * USAGE from filter_bind() and for a trace of several processes, INTERRUPTED. The tree (units in
- * brackets):
+ * USAGE from filter_bind() and for a trace of several processes, INTERRUPTED, those of the replay.
+ * The tree (units in brackets):
  *
  *   window          null, or object {from, to: texts as given or null}
  *   by              text as in site_by_names
@@ -78,8 +83,9 @@ struct frag_options {
  *                   free_bytes [bytes]}
  *   what_if         null, or object {question text "without" or "pool", blocks [count],
  *                   requested_bytes, usable_bytes [bytes], pages, touched_pages, alone_pages,
- *                   pool_pages [count], saved_bytes integer}
- *   verdict         object {kind text as in frag_verdict.h, advice array of texts}
+ *                   pool_pages [count], saved_bytes integer: by the pages as they lay; replay and
+ *                   replay_missing: as the options' function adds them, null where it was not
+ * asked} verdict         object {kind text as in frag_verdict.h, advice array of texts}
  *
  * Rows: time_ns [ns]; resident bytes [bytes], which sum up to rss_bytes:
  *   requested_bytes, slack_bytes, hole_bytes, free_resident_bytes, metadata_bytes, non_heap_bytes,

@@ -5,8 +5,14 @@
 #include "cmd/analysis.h"
 #include "cmd/open.h"
 #include "cmd/options.h"
+#include "cmd/replays.h"
+#include "replay/counterfactual.h"
+#include "run/recorder.h"
 
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 /* What is shown unless more is asked for; in every format the same. */
 #define TOP 10
@@ -26,8 +32,9 @@ static const struct cli_option own_options[] = {
     {"depth", 'd', "N", "Show N frames of each stack (default 12); 0 or 'all' for all."},
     {"without", 0, "SITE",
      "Tell what the heap would need without the blocks of the call sites that have a function of "
-     "that name, a pattern, in their stack."},
-    {"pool", 0, "SITE", "Tell what it would need if those blocks lay in pages of their own."},
+     "that name, a pattern, in their stack: by the pages as they lay, and by replays."},
+    {"pool", 0, "SITE", "Tell what it would need if those blocks lay in a pool of their own."},
+    {"no-replay", 0, NULL, "Tell it by the pages alone: replays take their time."},
     {"full-names", 0, NULL,
      "Print functions with all their parameters and template arguments, in lines of any length."},
     {NULL},
@@ -37,6 +44,43 @@ static const struct cli_option own_options[] = {
 struct extra {
     struct filter at, what_if;
 };
+
+struct replay {
+    struct frag_options *options;
+    struct trace_reader *reader;
+    struct progress *progress;
+};
+
+/* Where there can be no replay, the answer of the pages stands alone, and it is said why. */
+static enum seep_err replay(void *arg, struct result *what_if, uint64_t picture_ns, struct err *err)
+{
+    struct replay *r = arg;
+    struct err why = {.offset = ERR_NO_OFFSET};
+    char *program = NULL;
+    enum seep_err code = recorder_find_replayer(&program, &why);
+    if (!code) {
+        const struct counterfactual_options options = {
+            .program = program,
+            .change = {.which = r->options->what_if, .pool = r->options->question == FRAG_POOL},
+            .moment_ns = picture_ns,
+            .progress = progress_step,
+            .stage = replays_show_stage,
+            .arg = r->progress};
+        code = counterfactual_add(what_if, r->reader, &options, &why);
+        progress_end(r->progress);
+        if (isatty(STDERR_FILENO))
+            fputs("\r\033[K", stderr);
+    }
+    free(program);
+    if (code == SEEP_ERR_INTERRUPTED) {
+        *err = why;
+        return code;
+    }
+    if (code)
+        result_null(what_if, "replay");
+    result_text(what_if, "replay_missing", code ? why.message : NULL);
+    return SEEP_OK;
+}
 
 static bool take_options(const struct cli *cli, struct frag_options *o, struct extra *extra)
 {
@@ -65,6 +109,7 @@ static bool take_options(const struct cli *cli, struct frag_options *o, struct e
     o->at = at ? &extra->at : NULL;
     o->question = without ? FRAG_WITHOUT : pool ? FRAG_POOL : FRAG_NO_QUESTION;
     o->what_if = o->question ? &extra->what_if : NULL;
+    o->replay = cli_flag(cli, "no-replay") ? NULL : replay;
     return true;
 }
 
@@ -74,7 +119,11 @@ static enum seep_err make(void *arg, struct result **out, struct trace_reader *r
     struct frag_options *o = arg;
     o->progress = progress_step;
     o->progress_arg = progress;
-    return frag_analyse(out, reader, symbols, o, err);
+    struct replay r = {o, reader, progress};
+    o->replay_arg = &r;
+    enum seep_err code = frag_analyse(out, reader, symbols, o, err);
+    o->replay_arg = NULL;
+    return code;
 }
 
 static int run(struct cli *cli)

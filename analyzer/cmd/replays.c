@@ -111,8 +111,7 @@ static bool take_numbers(const struct cli *cli, struct compare_options *o)
     return true;
 }
 
-/* One line that says which replay is under way, on a terminal. */
-static bool show_stage(void *arg, const char *candidate, const char *what, unsigned run)
+bool replays_show_stage(void *arg, const char *candidate, const char *what, unsigned run)
 {
     progress_end(arg);
     if (isatty(STDERR_FILENO)) {
@@ -160,7 +159,7 @@ enum seep_err replays_run(struct result **out, const struct replays *r, struct t
 {
     struct compare_options options = r->options;
     options.progress = progress_step;
-    options.stage = show_stage;
+    options.stage = replays_show_stage;
     options.arg = progress;
     enum seep_err code = compare_analyse(out, reader, &options, err);
     progress_end(progress);

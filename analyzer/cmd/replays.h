@@ -27,6 +27,10 @@ struct replays {
 int replays_take(struct replays *r, const struct cli *cli);
 void replays_release(struct replays *r);
 
+/* One line on a terminal that says which replay is under way; `arg` is the struct progress. False:
+ * an interrupt is pending. */
+bool replays_show_stage(void *arg, const char *candidate, const char *what, unsigned run);
+
 /* Replays the trace: minutes, with a line on a terminal that says which replay is under way. The
  * tree, of schema seep.compare, is the caller's to free. `progress` has begun. Errors: those of
  * compare_analyse(). */

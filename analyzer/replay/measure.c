@@ -34,9 +34,9 @@ enum seep_err measure_run(struct measured *m, const struct measure_options *o, s
                         (unsigned)m->run_count + 1, err);
         m->run_count += !code;
     }
-    if (!code)
+    if (!code && !o->memory_only)
         code = run_once(&m->speed, m, o, SEEP_REPLAY_SPEED, "speed", 1, err);
-    if (!code)
+    if (!code && !o->memory_only)
         code = run_once(&m->latency, m, o, SEEP_REPLAY_LATENCY, "latency", 1, err);
     return code;
 }

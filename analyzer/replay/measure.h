@@ -21,6 +21,7 @@ struct measured {
 struct measure_options {
     struct child_request request; /* mode and free_running aside */
     bool free_running;            /* the runs for speed and latency */
+    bool memory_only;             /* none of those */
     unsigned repeat;              /* runs for memory; 0: until they agree */
     /* Told before each run; false: stop. May be NULL. */
     bool (*stage)(void *arg, const char *candidate, const char *what, unsigned run);

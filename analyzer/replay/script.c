@@ -34,6 +34,7 @@ struct writer {
     const struct recorded *recorded;
     struct large *large;
     unsigned scale;
+    const struct script_change *change; /* NULL: none */
 
     struct block *blocks; /* owned */
     size_t block_count;
@@ -144,8 +145,9 @@ static uint32_t go_on(struct writer *w, uint32_t number, uint64_t time_ns)
     }
     if (w->threads[thread] == THREAD_NEW) {
         w->threads[thread] = THREAD_RUNS;
-        if (w->current == NOBODY)
-            give_turn(w, w->main_thread);
+        /* what a thread's creation allocates is not to lie in, and hold, the arena of whichever
+           thread has the turn */
+        give_turn(w, w->main_thread);
         add(w, SEEP_REPLAY_START, thread, 0);
     }
     give_turn(w, thread);
@@ -172,6 +174,26 @@ static struct block *block_of(struct writer *w, uint32_t slot)
         memset(w->blocks + before, 0, (w->block_count - before) * sizeof *w->blocks);
     }
     return &w->blocks[slot];
+}
+
+static bool in_pool(const struct writer *w, const struct trace_block *b)
+{
+    return w->change && w->change->pool && filter_stack(w->change->which, b->stack);
+}
+
+static bool left_out(const struct writer *w, const struct trace_block *b)
+{
+    return w->change && !w->change->pool && filter_stack(w->change->which, b->stack);
+}
+
+/* Where some lie in a pool, it has to be asked of each whether it does. */
+static enum seep_replay_kind with_pool(const struct writer *w, enum seep_replay_kind kind)
+{
+    if (!w->change || !w->change->pool)
+        return kind;
+    return kind == SEEP_REPLAY_REALLOC ? SEEP_REPLAY_POOL_REALLOC
+           : kind == SEEP_REPLAY_FREE  ? SEEP_REPLAY_POOL_FREE
+                                       : kind;
 }
 
 static void call(struct writer *w, enum seep_replay_kind kind, uint32_t slot, uint64_t size,
@@ -230,26 +252,15 @@ static void make(struct writer *w, uint32_t slot, const struct trace_block *b)
     struct block *block = block_of(w, slot);
     uint8_t align_log2 = align_log2_of(b);
     block->live = false;
-    if (!is_taken(w, b->size))
+    if (left_out(w, b) || !is_taken(w, b->size))
         return;
     begin_life(w, block, b);
     call(w,
-         align_log2                    ? SEEP_REPLAY_ALIGNED
+         in_pool(w, b)                 ? SEEP_REPLAY_POOL_MALLOC
+         : align_log2                  ? SEEP_REPLAY_ALIGNED
          : b->call == SEEP_CALL_CALLOC ? SEEP_REPLAY_CALLOC
                                        : SEEP_REPLAY_MALLOC,
          slot, b->size, align_log2);
-    touch(w, slot, b);
-}
-
-static void change(struct writer *w, uint32_t slot, const struct trace_block *b)
-{
-    struct block *block = block_of(w, slot);
-    if (!block->live)
-        return;
-    end_life(w, block);
-    begin_life(w, block, b);
-    large_end(w->large, slot);
-    call(w, SEEP_REPLAY_REALLOC, slot, b->size, 0);
     touch(w, slot, b);
 }
 
@@ -260,7 +271,26 @@ static void end(struct writer *w, uint32_t slot)
         return;
     end_life(w, block);
     large_end(w->large, slot);
-    call(w, SEEP_REPLAY_FREE, slot, 0, 0);
+    call(w, with_pool(w, SEEP_REPLAY_FREE), slot, 0, 0);
+}
+
+static void change(struct writer *w, uint32_t slot, const struct trace_block *b)
+{
+    struct block *block = block_of(w, slot);
+    if (left_out(w, b)) {
+        end(w, slot);
+        return;
+    }
+    if (!block->live) {
+        if (w->change && !w->change->pool)
+            make(w, slot, b); /* it was left out before */
+        return;
+    }
+    end_life(w, block);
+    begin_life(w, block, b);
+    large_end(w->large, slot);
+    call(w, with_pool(w, SEEP_REPLAY_REALLOC), slot, b->size, in_pool(w, b));
+    touch(w, slot, b);
 }
 
 /* Flights stay with their threads, so that threads that run freely need not wait for them. */
@@ -292,8 +322,11 @@ static void enter(struct writer *w, const struct trace_event *ev)
     while (i < w->flight_count && w->flights[i].link != ev->link)
         i++;
     block_of(w, ev->slot)->live = false;
-    if (i == w->flight_count)
-        return; /* of a block that is no part of the replay, or whose first place is lost */
+    if (i == w->flight_count) {
+        /* of a block that is no part of the replay so far, or whose first place is lost */
+        change(w, ev->slot, &ev->after);
+        return;
+    }
     w->flights[i].link = 0;
     call(w, SEEP_REPLAY_MOVE, ev->slot, i, 1);
     begin_life(w, block_of(w, ev->slot), &ev->after);
@@ -441,10 +474,15 @@ static enum seep_err finish(struct writer *w, struct err *err)
 
 enum seep_err script_write(struct script *out, struct trace_reader *reader,
                            const struct recorded *recorded, struct large *large, unsigned scale,
+                           const struct script_change *change,
                            bool (*progress)(void *arg, double fraction), void *arg, struct err *err)
 {
-    struct writer w = {
-        .out = out, .reader = reader, .recorded = recorded, .large = large, .scale = scale};
+    struct writer w = {.out = out,
+                       .reader = reader,
+                       .recorded = recorded,
+                       .large = large,
+                       .scale = scale,
+                       .change = change};
     struct trace_event ev;
     *out = (struct script){.fd = -1};
     enum seep_err code = script_file_open(&w.file, err);

@@ -8,6 +8,7 @@
 #include "util/human.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,6 +154,49 @@ static void print_leaver(struct text *t, const struct result *r)
     strbuf_release(&words);
 }
 
+/* "1.2 MiB less", or more. */
+static void add_change(struct strbuf *words, int64_t saved)
+{
+    strbuf_addf(words, TEXT_STRONG "%s %s" TEXT_OFF,
+                human_bytes((uint64_t)(saved < 0 ? -saved : saved)).text,
+                saved < 0 ? "more" : "less");
+}
+
+/* What came of replaying the recording as it would be then. */
+static void print_replay(struct text *t, const struct result *w)
+{
+    const struct result *replay = field(w, "replay"), *check = field(replay, "self_check");
+    struct strbuf words = {0};
+    if (text_has(w, "replay_missing")) {
+        strbuf_adds(&words, "It could not be replayed: ");
+        text_words_foreign(&words, text_text(w, "replay_missing"));
+        strbuf_adds(&words, ".");
+    } else if (replay && replay->type == RESULT_OBJECT) {
+        strbuf_adds(&words, "Replayed so with ");
+        text_words_foreign(&words, text_text(replay, "allocator"));
+        strbuf_adds(&words, " ");
+        text_words_foreign(&words, text_text(replay, "version"));
+        strbuf_adds(&words, ": ");
+        add_change(&words, integer(replay, "saved_bytes"));
+        strbuf_addf(&words, " resident then, of %s; ",
+                    human_bytes(text_number(replay, "rss_bytes")).text);
+        add_change(&words, integer(replay, "peak_saved_bytes"));
+        strbuf_addf(&words, " at the peak, of %s (give or take %s; without seep itself). ",
+                    human_bytes(text_number(replay, "peak_rss_bytes")).text,
+                    human_bytes(text_number(replay, "error_bytes")).text);
+        if (check && check->type == RESULT_OBJECT)
+            strbuf_addf(&words,
+                        "Replayed as it is, the program comes within %.1f %% of its RSS as "
+                        "recorded%s.",
+                        fmax(fabs(text_real(check, "peak_miss_percent")),
+                             fabs(text_real(check, "final_miss_percent"))),
+                        text_bool(check, "sound") ? "" : ": too far off to rely on the difference");
+    }
+    if (words.length)
+        text_paragraph(t, words.text, 0, 0);
+    strbuf_release(&words);
+}
+
 static void print_what_if(struct text *t, const struct result *r)
 {
     const struct result *w = field(r, "what_if");
@@ -178,11 +222,12 @@ static void print_what_if(struct text *t, const struct result *r)
     if (pool)
         strbuf_addf(&words, "; together they would fill %s",
                     human_count(text_number(w, "pool_pages")).text);
-    strbuf_addf(&words, ": " TEXT_STRONG "%s %s" TEXT_OFF ".",
-                human_bytes((uint64_t)(saved < 0 ? -saved : saved)).text,
-                saved < 0 ? "more" : "less");
+    strbuf_adds(&words, ": ");
+    add_change(&words, saved);
+    strbuf_adds(&words, ", all others lying where they do.");
     text_paragraph(t, words.text, 0, 0);
     strbuf_release(&words);
+    print_replay(t, w);
 }
 
 /* ------------------------------------------------------------------ the waterfall */

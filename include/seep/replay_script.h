@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What `seep compare` and seep-replay hand each other: the script, a file of what is to be done,
- * and the outcome, shared memory for what came of it. Both programs are of one build; nothing of
- * this outlives them.
+ * What `seep compare`, `seep frag` and seep-replay hand each other: the script, a file of what is
+ * to be done, and the outcome, shared memory for what came of it. Both programs are of one build;
+ * nothing of this outlives them.
  *
  * A script is a header, operations in the recorded order of all threads, and at `chains_offset` a
  * u64 per thread: the index of its first TURN, 0 where it has none. */
@@ -43,7 +43,11 @@ enum seep_replay_kind {
     SEEP_REPLAY_FINISH, /* the thread whose turn it is ends; a TURN follows */
     SEEP_REPLAY_WAIT,   /* value: ns from the start that this point is not passed before */
     SEEP_REPLAY_SAMPLE, /* slot: number of the sample */
-    SEEP_REPLAY_END,    /* on the main thread */
+    /* The same calls where some blocks lie in a pool (replayer/pool.h); not for free running. */
+    SEEP_REPLAY_POOL_MALLOC,
+    SEEP_REPLAY_POOL_REALLOC, /* align_log2: 1 where the block is to lie in the pool, 0 elsewhere */
+    SEEP_REPLAY_POOL_FREE,    /* of a block wherever it lies */
+    SEEP_REPLAY_END,          /* on the main thread */
 };
 
 struct seep_replay_op {

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import unittest
 
 import allocators
@@ -120,12 +121,13 @@ class Planted(Frag):
                                delta=first["hole_bytes"] * 0.6)
         self.assertEqual(result["verdict"]["kind"], "fragmentation")
         # 5,000 blocks of 56 bytes fill 69 pages; they lie in nearly 5,000
-        pool = self.frag(trace, "--at=look", "--pool=planted")["what_if"]
+        pool = self.frag(trace, "--at=look", "--pool=planted", "--no-replay")["what_if"]
         self.assertEqual(pool["blocks"], 5000)
         self.assertEqual(pool["pool_pages"], 69)
         self.assertGreater(pool["alone_pages"], 4000)
-        without = self.frag(trace, "--at=look", "--without=planted")["what_if"]
+        without = self.frag(trace, "--at=look", "--without=planted", "--no-replay")["what_if"]
         self.assertEqual(without["saved_bytes"], pool["alone_pages"] * 4096)
+        self.assertIsNone(without["replay"])
 
     def test_misfit(self):
         self.planted("misfit", "slack_bytes", LD_PRELOAD=allocators.allocator("jemalloc"))
@@ -165,6 +167,64 @@ class Planted(Frag):
         self.assertRegex(words, r"MiB of it are the doing of [\d,]+ blocks of 5\d B from planted "
                                 r"\(frag_planted\.c:\d+\); their pages are [\d.]+ % full")
         self.assertIn("unexplained", words)
+
+
+class Replayed(Frag):
+    """What replays say would be saved, beside what the program itself saves: run without the planted
+    blocks, and with a pool of its own for them."""
+
+    def saves(self, kind, allocator=None, function="planted"):
+        program = self.compile("frag_planted")
+        env = {"LD_PRELOAD": allocators.allocator(allocator)} if allocator else {}
+        rss = {}
+        for how in ("plain", "without", "pool"):
+            out = support.run([program, kind, how], check=0, env=support.environment(**env)).stdout
+            rss[how] = json.loads(out)["rss"]
+        _, trace = self.record([program, kind], **env)
+        for how in ("without", "pool"):
+            told = self.frag(trace, "--at=look", f"--{how}=^{function}$")["what_if"]
+            self.assertIsNone(told["replay_missing"])
+            self.assertEqual(told["replay"]["allocator"], allocator or "glibc")
+            truth = rss["plain"] - rss[how]
+            self.assertAlmostEqual(told["replay"]["saved_bytes"], truth, msg=(kind, how),
+                                   delta=0.03 * abs(truth) + (128 << 10))
+        return told
+
+    def test_pins(self):
+        self.saves("pins")
+
+    def test_checkerboard(self):
+        self.saves("checkerboard")
+
+    def test_trough(self):
+        self.saves("trough")
+
+    def test_arena(self):
+        self.saves("arena")
+
+    def test_realloc(self):
+        self.saves("realloc", function="planted_again")
+
+    def test_misfit(self):
+        self.saves("misfit", "jemalloc")
+
+    def test_says_it_in_words(self):
+        _, trace = self.record([self.compile("frag_planted"), "pins"])
+        out = support.run([support.SEEP, "frag", "--at=look", "--pool=^planted$", trace], check=0,
+                          env=support.environment(COLUMNS="100")).stdout
+        self.assertRegex(" ".join(out.split()),
+                         r"Replayed so with glibc [\d.]+: [\d.]+ MiB less resident then, of [\d.]+ "
+                         r"MiB; .* at the peak")
+
+    def test_says_why_there_is_no_replay(self):
+        trace = self.record([self.compile("frag_planted"), "pins"])[1]
+        alone = self.path("seep")
+        shutil.copy(support.SEEP, alone)  # no seep-replay beside it
+        out = support.run([alone, "frag", "--pool=^planted$", "--format=json", trace], check=0).stdout
+        told = json.loads(out)["result"]["what_if"]
+        self.assertIsNone(told["replay"])
+        self.assertIn("seep-replay", told["replay_missing"])
+        self.assertEqual(told["blocks"], 5000)
 
 
 if __name__ == "__main__":

@@ -241,7 +241,7 @@ static void write_script(struct script *s, struct trace_reader *r, unsigned scal
     struct large large;
     large_init(&large, &r->dict);
     assert_int_equal(recorded_read(&recorded, &large, r, NULL, NULL, NULL), SEEP_OK);
-    assert_int_equal(script_write(s, r, &recorded, &large, scale, NULL, NULL, NULL), SEEP_OK);
+    assert_int_equal(script_write(s, r, &recorded, &large, scale, NULL, NULL, NULL, NULL), SEEP_OK);
     recorded_release(&recorded);
     large_release(&large);
 }

@@ -3,8 +3,9 @@
  * Fragmentation of one sort each, planted by the function planted(), and what it costs, by the
  * program's own books and its own pagemap.
  *
- * Usage: frag_planted KIND. Prints {"bytes": N}: resident bytes that nobody asked for and that are
- * planted()'s doing; seep takes a picture of the same moment, before the mark "look". KIND:
+ * Usage: frag_planted KIND [plain|without|pool]. Prints {"bytes": N}: resident bytes that nobody
+ * asked for and that are planted()'s doing; seep takes a picture of the same moment, before the
+ * mark "look". KIND:
  *
  *   checkerboard  every other block was freed, and its neighbours keep the page: the holes
  *   pins          a long-lived block of 48 bytes in each page that was full: the holes
@@ -12,7 +13,11 @@
  *   arena         threads whose burst is gone but for one block on top of each arena: free pages
  *   realloc       vectors that grew among small blocks: the free pages they left behind
  *   trough        a burst is gone, but for its few blocks that stay: the holes
- *   mappings      no blocks but mmap(): half of each is touched, which is what it costs */
+ *   mappings      no blocks but mmap(): half of each is touched, which is what it costs
+ *
+ * With a second word it prints {"rss": N} instead, its resident bytes when the heap has got there:
+ * as it is, were planted() to make no blocks, or were they to lie in a pool of its own, from which
+ * nothing is given back. */
 #define _GNU_SOURCE
 #include "seep/seep.h"
 
@@ -32,6 +37,7 @@
 #define BLOCKS 40000u
 #define THREADS 4u
 #define PAGES_MAX (1u << 16)
+#define POOL_MOST 32768u /* bytes of a block in the pool */
 
 struct block {
     char *at;
@@ -40,16 +46,28 @@ struct block {
 
 static struct block blocks[BLOCKS];
 static size_t count;
+static enum { AS_IT_IS, PLAIN, WITHOUT, POOL } how;
 
 static struct page {
     uintptr_t number; /* 0: free */
     uint32_t taken, blocks, planted;
 } pages[PAGES_MAX];
 
+/* One behind the other, and never given back. */
+static void *from_pool(size_t bytes)
+{
+    static char *next;
+    if (!next)
+        next = mmap(NULL, 64u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    next += (bytes + 15) / 16 * 16;
+    return next - (bytes + 15) / 16 * 16;
+}
+
 __attribute__((noinline)) static void *planted(size_t bytes)
 {
-    char *p = malloc(bytes);
-    memset(p, 1, bytes);
+    char *p = how == WITHOUT ? NULL : how == POOL ? from_pool(bytes) : malloc(bytes);
+    if (p)
+        memset(p, 1, bytes);
     return p;
 }
 
@@ -123,6 +141,20 @@ static double free_between(const char *from, const char *to)
     return sum;
 }
 
+/* The heap has got to where it is looked at; what is needed for that is not part of it. */
+static void arrive(void)
+{
+    char text[128] = "";
+    if (how == AS_IT_IS)
+        return;
+    int fd = open("/proc/self/statm", O_RDONLY);
+    if (read(fd, text, sizeof text - 1) <= 0)
+        abort();
+    printf("{\"rss\": %llu}\n", strtoull(strchr(text, ' '), NULL, 10) * PAGE);
+    fflush(stdout);
+    _exit(0);
+}
+
 /* ------------------------------------------------------------------ the sorts */
 
 static double checkerboard(void)
@@ -134,6 +166,7 @@ static double checkerboard(void)
     }
     for (size_t i = 0; i < 10000; i++)
         free(gone[i]);
+    arrive();
     return holes();
 }
 
@@ -148,6 +181,7 @@ static double pins(void)
     for (size_t i = 0; i < 5000; i++)
         for (size_t k = 0; k < 4; k++)
             free(gone[i][k]);
+    arrive();
     return holes();
 }
 
@@ -155,10 +189,13 @@ static double misfit(void)
 {
     double slack = 0;
     for (size_t i = 0; i < 8000; i++) {
-        void *p = planted(1025);
+        keep(planted(1025), true);
         keep(other(512), false);
-        slack += (double)(malloc_usable_size(p) - 1025);
     }
+    arrive();
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i].is_planted)
+            slack += (double)(malloc_usable_size(blocks[i].at) - 1025);
     return slack;
 }
 
@@ -188,6 +225,7 @@ static double arena(void)
     for (size_t i = 0; i < THREADS; i++)
         pthread_create(&ids[i], NULL, burst, (void *)(uintptr_t)i);
     pthread_barrier_wait(&stop);
+    arrive();
     for (size_t i = 0; i < THREADS; i++)
         keep(highest[i], true);
     enter_all();
@@ -198,7 +236,13 @@ static double arena(void)
 
 __attribute__((noinline)) static void *planted_again(void *p, size_t bytes)
 {
-    p = realloc(p, bytes);
+    if (how == WITHOUT)
+        return NULL;
+    char *old = p;
+    if (how == POOL && bytes < POOL_MOST)
+        p = from_pool(bytes);
+    else
+        p = realloc(how == POOL && bytes / 2 < POOL_MOST ? NULL : old, bytes);
     memset(p, 1, bytes);
     return p;
 }
@@ -215,6 +259,7 @@ static double grown(void)
             vectors[i] = planted_again(vectors[i], bytes);
             keep(other(16), false);
         }
+    arrive();
     for (size_t i = 0; i < VECTORS; i++)
         keep(vectors[i], true);
     for (size_t i = 0; i < count; i++) {
@@ -233,8 +278,11 @@ static double trough(void)
         if (i % 16 == 0)
             keep(planted(200), true);
     }
+    if (how == AS_IT_IS)
+        seep_memory(); /* a picture of the peak, however fast it passes */
     for (size_t i = 0; i < 60000; i++)
         free(gone[i]);
+    arrive();
     return holes();
 }
 
@@ -276,8 +324,12 @@ int main(int argc, char **argv)
                  {"realloc", grown},
                  {"trough", trough},
                  {"mappings", mappings}};
+    if (argc == 3)
+        how = strcmp(argv[2], "without") == 0 ? WITHOUT
+              : strcmp(argv[2], "pool") == 0  ? POOL
+                                              : PLAIN;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (argc != 2 || strcmp(argv[1], kinds[i].name) != 0)
+        if (argc < 2 || strcmp(argv[1], kinds[i].name) != 0)
             continue;
         double bytes = kinds[i].make();
         seep_memory();

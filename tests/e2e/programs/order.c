@@ -18,21 +18,25 @@ static atomic_int threads;
 static __thread int own, busy;
 static int log_fd = -1;
 
+/* Before there are threads, two of which could open it at once. */
+__attribute__((constructor)) static void open_log(void)
+{
+    const char *path = getenv("ORDER_LOG");
+    if (path)
+        log_fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_TRUNC, 0600);
+}
+
 static void say(const char *what, size_t size, int sized)
 {
     char line[64];
-    if (busy || log_fd == -2)
+    if (busy || log_fd < 0)
         return;
     busy = 1;
-    if (log_fd == -1) {
-        const char *path = getenv("ORDER_LOG");
-        log_fd = path ? open(path, O_CREAT | O_WRONLY | O_APPEND | O_TRUNC, 0600) : -2;
-    }
     if (!own)
         own = atomic_fetch_add(&threads, 1) + 1;
     int n = sized ? snprintf(line, sizeof line, "%s %d %zu\n", what, own, size)
                   : snprintf(line, sizeof line, "%s %d\n", what, own);
-    if (log_fd >= 0 && write(log_fd, line, (size_t)n) != n)
+    if (write(log_fd, line, (size_t)n) != n)
         abort();
     busy = 0;
 }
