@@ -8,11 +8,23 @@
 #include "util/utf8.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Whether a file can be made beside `path`; what is said speaks of `path`, not of the temporary. */
+static enum seep_err check_folder(const char *temporary, const char *path, struct err *err)
+{
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: %s", path, strerror(errno));
+    close(fd);
+    unlink(temporary);
+    return SEEP_OK;
+}
 
 enum seep_err output_write(const char *path, bool overwrite,
                            enum seep_err (*write)(void *arg, const char *temporary,
@@ -23,7 +35,9 @@ enum seep_err output_write(const char *path, bool overwrite,
     if (!overwrite && lstat(path, &st) == 0)
         return publish_exists(path, err);
     char *temporary = publish_temporary(path);
-    enum seep_err code = write(arg, temporary, err);
+    enum seep_err code = check_folder(temporary, path, err);
+    if (code == SEEP_OK)
+        code = write(arg, temporary, err);
     if (code == SEEP_OK)
         code = publish(temporary, path, overwrite, err);
     unlink(temporary); /* gone already if it was renamed */

@@ -69,6 +69,23 @@ def need(program, package):
     return path
 
 
+def scene(program):
+    """A script for make_trace: main calls a and b of `program`, named NAME+0x2000 and NAME+0x3000.
+    a has 600 bytes at the peak, b 300; b's are freed, then a makes 100 more."""
+    return rf"""
+fact 4 /srv/bin/{program}
+module 0x400000 0x410000 /srv/bin/{program}
+root 1
+node 2 1 0x401000
+node 3 2 0x402000
+node 4 2 0x403000
+alloc x 1000000 1 3 0x10000 600 616 malloc
+alloc y 2000000 1 4 0x10400 300 312 malloc
+free y 3000000 1
+alloc z 4000000 1 3 0x10400 100 104 malloc
+"""
+
+
 class TestCase(unittest.TestCase):
     """A test with a directory of its own, self.tmp, removed at the end."""
 
@@ -80,6 +97,7 @@ class TestCase(unittest.TestCase):
     def setUp(self):
         self.tmp = tempfile.mkdtemp(prefix="seep-test-")
         self.addCleanup(shutil.rmtree, self.tmp, ignore_errors=True)
+        self.trace_scripts = {}  # by path: the script that a trace was made of
 
     def path(self, name):
         return os.path.join(self.tmp, name)
@@ -105,10 +123,13 @@ class TestCase(unittest.TestCase):
         return self.path(name)
 
     def make_trace(self, script, name="made.seep"):
-        """A trace of what a script tells (see trace_maker.c), made once for each name; its path."""
+        """A trace of what a script tells (see trace_maker.c); its path."""
         path = self.path(name)
-        if not os.path.exists(path):
+        if self.trace_scripts.get(path) != script:
+            if os.path.exists(path):
+                os.remove(path)
             run([TRACE_MAKER, path], check=0, input=script)
+            self.trace_scripts[path] = script
         return path
 
     def record(self, args, trace="out.seep", options=(), check=0, **more):

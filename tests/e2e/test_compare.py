@@ -10,7 +10,6 @@ import unittest
 import allocators
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 CHURN = os.path.join(support.WORKLOADS, "churn.c")
 ORDER = os.path.join(support.ROOT, "tests", "e2e", "programs", "order.c")
 
@@ -217,8 +216,7 @@ class Refusals(Compare):
         script = "root 1\nnode 2 1 0x401000\n" + "".join(
             f"alloc b{i} {1000 + i} 1 2 {0x100000000000 + (i << 41)} {1 << 40} {1 << 40} malloc\n"
             for i in range(16))
-        trace = self.path("huge.seep")
-        support.run([MAKER, trace], check=0, input=script, stdin=None)
+        trace = self.make_trace(script, "huge.seep")
         done = support.run([support.SEEP, "compare", trace], check=2)
         self.assertRegex(done.stderr, r"needs about 20 TiB, and .* available; --scale=\d+ ")
         scale = re.search(r"--scale=(\d+)", done.stderr)[1]

@@ -225,7 +225,7 @@ class Refused(Cutting):
             self.assertIn(word, done.stderr)
         self.assertIn("No such file", self.cut(self.path("none"), "--to=1ms", check=2).stderr)
         done = self.cut(self.made(), "--to=1ms", output="none/window.seep", check=2)
-        self.assertIn("No such file", done.stderr)
+        self.assertIn("none/window.seep: No such file", done.stderr)
 
     def test_a_window_behind_the_end(self):
         made = self.made()

@@ -10,7 +10,6 @@ import re
 
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 FIGURES = ("live", "peak", "allocations", "allocated", "temporary")
 PARENTS = {2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 7: 4, 8: 2}
 MS = 1000000
@@ -76,8 +75,7 @@ def compare(old, new):
 
 class Diff(support.TestCase):
     def make(self, program, name):
-        support.run([MAKER, self.path(name)], check=0, input=program.script, stdin=None)
-        return self.path(name)
+        return self.make_trace(program.script, name)
 
     def diff(self, *args, check=0, **env):
         return support.run([support.SEEP, "diff", *args], check=check, env=support.environment(**env))
@@ -218,9 +216,7 @@ class Gate(Diff):
                 lines.append(f"free b{i} {i * MS} 1")
         if lost:
             lines.append(f"lost {lost}")
-        path = self.path(name)
-        support.run([MAKER, path], check=0, input="\n".join(lines) + "\n", stdin=None)
-        return path
+        return self.make_trace("\n".join(lines) + "\n", name)
 
     def test_statuses(self):
         old, more = self.trace("old.seep", 10), self.trace("more.seep", 12)

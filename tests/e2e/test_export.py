@@ -21,7 +21,6 @@ sys.path.insert(0, os.path.join(support.ROOT, "analyzer", "web"))
 import bundle  # noqa: E402  how the build fetches what npm has
 
 PPROF = os.path.join(support.ROOT, "tests", "pprof")
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 MS = 1000000
 MODULE = "module 0x400000 0x410000 /srv/bin/server\n"
 SAMPLE_TYPES = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"),
@@ -159,8 +158,7 @@ class Profile:
 
 class Export(support.TestCase):
     def make(self, script, name):
-        support.run([MAKER, self.path(name)], check=0, input=script, stdin=None)
-        return self.path(name)
+        return self.make_trace(script, name)
 
     def export(self, trace, name, *options):
         out = self.path("out." + name)

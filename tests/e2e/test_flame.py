@@ -11,19 +11,7 @@ import support
 
 SVG = "{http://www.w3.org/2000/svg}"
 
-# main calls a and b: a has 600 bytes at the peak, b 300; b's are freed, then a makes 100 more.
-SCENE = r"""
-fact 4 /srv/bin/<server>
-module 0x400000 0x410000 /srv/bin/<server>
-root 1
-node 2 1 0x401000
-node 3 2 0x402000
-node 4 2 0x403000
-alloc x 1000000 1 3 0x10000 600 616 malloc
-alloc y 2000000 1 4 0x10400 300 312 malloc
-free y 3000000 1
-alloc z 4000000 1 3 0x10400 100 104 malloc
-"""
+SCENE = support.scene("<server>")
 
 
 class Drawing(support.TestCase):

@@ -254,9 +254,6 @@ class Made(Merging):
     def test_the_same_machine(self):
         """The same run, or a clock that says when the machine was started."""
         def pair(**second):
-            for name in ("first.seep", "second.seep"):
-                if os.path.exists(self.path(name)):
-                    os.remove(self.path(name))
             return [self.made("first.seep", 5, 1000000000, self.FIRST, run="r"),
                     self.made("second.seep", 6, 1005000000, self.SECOND, **second)]
         self.merge(pair())

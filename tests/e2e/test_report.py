@@ -15,22 +15,10 @@ import support
 sys.path.insert(0, os.path.join(support.ROOT, "analyzer", "web"))
 import bundle  # noqa: E402  how the build fetches what npm has
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
 BROWSER = os.path.join(support.ROOT, "tests", "browser")
 SHOTS = os.path.join(support.BUILD, "report-screenshots")
 
-SCENE = r"""
-fact 4 /srv/bin/<img src=x>
-module 0x400000 0x410000 /srv/bin/<img src=x>
-root 1
-node 2 1 0x401000
-node 3 2 0x402000
-node 4 2 0x403000
-alloc x 1000000 1 3 0x10000 600 616 malloc
-alloc y 2000000 1 4 0x10400 300 312 malloc
-free y 3000000 1
-alloc z 4000000 1 3 0x10400 100 104 malloc
-"""
+SCENE = support.scene("<img src=x>")
 
 
 def need_page():
@@ -55,18 +43,13 @@ class Page(support.TestCase):
         super().setUp()
         need_page()
 
-    def made(self, name, scene):
-        path = self.path(name)
-        support.run([MAKER, path], check=0, input=scene, stdin=None)
-        return path
-
     def report(self, *args, check=0):
         return support.run([support.SEEP, "report", *args], check=check)
 
 
 class File(Page):
     def test_files(self):
-        trace = self.made("made.seep", SCENE)
+        trace = self.make_trace(SCENE)
         self.assertIn("made.html", self.report(trace).stdout)
         self.assertIn("exists", self.report(trace, check=2).stderr)
         # before anything is read
@@ -78,7 +61,7 @@ class File(Page):
         self.report(check=2)
 
     def test_nothing_from_outside(self):
-        page = self.report(self.made("made.seep", SCENE), "-o", "-").stdout
+        page = self.report(self.make_trace(SCENE), "-o", "-").stdout
         page = page.replace("http://www.w3.org/2000/svg", "")
         self.assertNotRegex(page, r"https?://|src=[\"']|@import|url\((?!#)")
         self.assertIn("default-src 'none'", page)
@@ -86,12 +69,12 @@ class File(Page):
         self.assertNotIn("<img", page)
 
     def test_sections(self):
-        page = self.report(self.made("made.seep", SCENE), "-o", "-").stdout
+        page = self.report(self.make_trace(SCENE), "-o", "-").stdout
         self.assertEqual(re.findall(r'data-section="(\w+)"', page),
                          ["info", "lives", "growth", "leaks", "sources"])
 
     def test_what_belongs_to_a_comparison(self):
-        done = self.report(self.made("made.seep", SCENE), "--with=glibc", check=2)
+        done = self.report(self.make_trace(SCENE), "--with=glibc", check=2)
         self.assertIn("--with goes with --compare", done.stderr)
 
 
@@ -126,7 +109,7 @@ class Browser(Page):
         demo = self.path("demo.seep")
         support.run([support.SEEP, "run", "--snapshot=exit", "-o", demo, "--",
                      os.path.join(support.BUILD, "samples", "demo")], check=0)
-        cut = self.made("cut.seep", SCENE)
+        cut = self.make_trace(SCENE, "cut.seep")
         with open(cut, "r+b") as trace:
             trace.truncate(os.path.getsize(cut) - 30)
         window, family = self.path("window.seep"), self.path("family.seep")
@@ -135,8 +118,8 @@ class Browser(Page):
                      "for i in 1 2; do sort /etc/passwd | head -1; done"], check=0)
         support.run([support.SEEP, "merge", *glob.glob(self.path("shell*.seep")), "-o", family],
                     check=0)
-        traces = {"demo": demo, "window": window, "family": family, "cut": cut, "made": self.made("made.seep", SCENE),
-                  "empty": self.made("empty.seep", "fact 4 /bin/nothing\n")}
+        traces = {"demo": demo, "window": window, "family": family, "cut": cut, "made": self.make_trace(SCENE),
+                  "empty": self.make_trace("fact 4 /bin/nothing\n", "empty.seep")}
         compare = ["--compare", "--with=glibc", "--set=glibc:MALLOC_MMAP_THRESHOLD_=4096", "--repeat=1"]
         for name, trace in traces.items():
             self.report(trace, "--source-dir", support.ROOT, *(compare if name == "demo" else []))

@@ -1,34 +1,17 @@
 # SPDX-License-Identifier: MIT
 """seep sites: the table at several widths, columns and orders, details, trees of callers."""
 
-import os
 import re
 
 import support
 
-MAKER = os.path.join(support.BUILD, "tests", "e2e", "trace_maker")
-
-# main calls a and b: a has 600 bytes at the peak, b 300; b's are freed, then a makes 100 more.
-SCENE = r"""
-module 0x400000 0x410000 /srv/bin/server
-root 1
-node 2 1 0x401000
-node 3 2 0x402000
-node 4 2 0x403000
-alloc x 1000000 1 3 0x10000 600 616 malloc
-alloc y 2000000 1 4 0x10400 300 312 malloc
-free y 3000000 1
-alloc z 4000000 1 3 0x10400 100 104 malloc
-"""
+SCENE = support.scene("server")
 A, B = "server+0x2000", "server+0x3000"
 
 
 class Sites(support.TestCase):
     def make(self):
-        path = self.path("made.seep")
-        if not os.path.exists(path):
-            support.run([MAKER, path], check=0, input=SCENE, stdin=None)
-        return path
+        return self.make_trace(SCENE)
 
     def text(self, *options, width=100, check=0):
         env = support.environment(COLUMNS=str(width))
