@@ -23,15 +23,35 @@ static void add(struct unwind_tables *t, uint64_t start, uint64_t end)
     t->tables[t->count++] = (struct unwind_table){start, end};
 }
 
+/* Rules and the search table for them, which linkers put side by side: as one range, for a page
+ * that both have a part of. */
+static void add_sections(struct unwind_tables *t, const struct trace_module *m,
+                         const struct elf_file *f)
+{
+    uint64_t rules, rule_bytes, search, search_bytes;
+    if (!elf_file_section(f, ".eh_frame", &rules, &rule_bytes) || rule_bytes >= m->end - m->start)
+        return;
+    uint64_t start = m->base + rules, end = start + rule_bytes;
+    if (elf_file_section(f, ".eh_frame_hdr", &search, &search_bytes) &&
+        search_bytes < m->end - m->start) {
+        uint64_t its_start = m->base + search, its_end = its_start + search_bytes;
+        if (its_end <= start && start - its_end < PAGE)
+            start = its_start;
+        else if (end <= its_start && its_start - end < PAGE)
+            end = its_end;
+        else
+            add(t, its_start, its_end);
+    }
+    add(t, start, end);
+}
+
 static void add_module(struct unwind_tables *t, const struct trace_module *m)
 {
     struct elf_file f;
-    uint64_t address, bytes;
     if (m->path[0] != '/' || !m->build_id_bytes || elf_file_open(&f, m->path) != ELF_FILE_OK)
         return;
-    if (elf_file_has_build_id(&f, m->build_id, m->build_id_bytes) &&
-        elf_file_section(&f, ".eh_frame", &address, &bytes) && bytes < m->end - m->start)
-        add(t, m->base + address, m->base + address + bytes);
+    if (elf_file_has_build_id(&f, m->build_id, m->build_id_bytes))
+        add_sections(t, m, &f);
     elf_file_release(&f);
 }
 
