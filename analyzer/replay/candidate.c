@@ -112,27 +112,66 @@ enum seep_err candidate_find(struct candidate *c, const char *name, const char *
     return SEEP_OK;
 }
 
-enum seep_err candidate_recorded(struct candidate *c, const struct trace_facts *facts,
-                                 struct err *err)
+/* Whether a file is one of the system's, or of this user's in its place: a trace may come from
+ * elsewhere, and names what is to be run. */
+static bool is_of_the_system(const char *path)
+{
+    struct stat st;
+    char *real = realpath(path, NULL);
+    bool found = false;
+    for (size_t i = 0; real && !found && i < sizeof folders / sizeof folders[0]; i++) {
+        size_t length = strlen(folders[i]);
+        found = strncmp(real, folders[i], length) == 0 && real[length] == '/';
+    }
+    found = found && stat(real, &st) == 0 && S_ISREG(st.st_mode) &&
+            (st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & S_IWOTH);
+    free(real);
+    return found;
+}
+
+static bool is_named(const char *path, const struct candidate *named, size_t count)
+{
+    char *real = realpath(path, NULL);
+    bool found = false;
+    for (size_t i = 0; real && i < count; i++)
+        found = found || (named[i].library && strcmp(named[i].library, real) == 0);
+    free(real);
+    return found;
+}
+
+/* Settings that the trace has of the program's environment; "": none. Owned by the caller. */
+static char *recorded_settings(const struct trace_facts *facts)
 {
     struct strbuf settings = {0};
     for (char **v = facts->environment; v && *v; v++)
         if (steers(*v) && strncmp(*v, "LD_PRELOAD=", strlen("LD_PRELOAD=")) != 0 &&
+            strncmp(*v, "HEAPPROFILE=", strlen("HEAPPROFILE=")) != 0 && /* files to be written */
             !strchr(*v, ' '))
             strbuf_addf(&settings, "%s%s", settings.length ? " " : "", *v);
+    return settings.text ? strbuf_detach(&settings) : mem_strdup("");
+}
+
+enum seep_err candidate_recorded(struct candidate *c, const struct trace_facts *facts,
+                                 const struct candidate *named, size_t named_count, struct err *err)
+{
     const char *name = facts->allocator[0] ? facts->allocator : "glibc";
-    enum seep_err code = candidate_find(c, name, settings.text ? settings.text : "", err);
-    /* the very library, where it is on this machine */
-    if (!code && c->library && access(facts->allocator_path, R_OK) == 0) {
+    const char *path = facts->allocator_path;
+    char *settings = recorded_settings(facts);
+    enum seep_err code = candidate_find(c, name, settings, err);
+    bool there = strchr(path, '/') && access(path, R_OK) == 0 && !strpbrk(path, " :");
+    bool allowed = there && (is_of_the_system(path) || is_named(path, named, named_count));
+    if (allowed && (code || c->library)) { /* the very library */
         free(c->library);
-        c->library = mem_strdup(facts->allocator_path);
-    } else if (code && strchr(facts->allocator_path, '/') &&
-               access(facts->allocator_path, R_OK) == 0) {
-        c->library = mem_strdup(facts->allocator_path);
+        c->library = mem_strdup(path);
         code = SEEP_OK;
+    } else if (code && there) {
+        code = err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
+                       "%s, which the recording names, is not in a directory of the system, or is "
+                       "another user's; --with=%s has it loaded",
+                       path, path);
     }
     c->recorded = true;
-    strbuf_release(&settings);
+    free(settings);
     return code;
 }
 

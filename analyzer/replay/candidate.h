@@ -21,8 +21,12 @@ struct candidate {
 /* The names that are known. NULL-ended. */
 extern const char *const candidate_names[];
 
-/* The allocator that the program was recorded with, with its recorded settings. */
+/* The allocator that the program was recorded with, with its recorded settings. Its very library is
+ * taken where the trace says it was, if that is a file of the system's or one of `named`, which the
+ * user gave; else one of that name. Errors: USAGE where there is none, or it is not to be trusted.
+ */
 enum seep_err candidate_recorded(struct candidate *c, const struct trace_facts *facts,
+                                 const struct candidate *named, size_t named_count,
                                  struct err *err);
 
 /* `name` is one of candidate_names or the path of a library; `settings` "NAME=VALUE", blanks

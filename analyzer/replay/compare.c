@@ -38,7 +38,8 @@ static enum seep_err measure_all(struct run *r, struct err *err)
     struct candidate self;
     enum seep_err code = SEEP_OK;
     r->measured = mem_zalloc(o->candidate_count + 1, sizeof *r->measured);
-    r->self = !candidate_recorded(&self, r->facts, &r->self_error);
+    r->self =
+        !candidate_recorded(&self, r->facts, o->candidates, o->candidate_count, &r->self_error);
     if (r->self)
         r->measured[r->count++].candidate = self;
     else
