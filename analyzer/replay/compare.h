@@ -31,10 +31,12 @@ struct compare_options {
  *                  was not looked at; trough_rss_bytes: where the
  *                  least was live after the peak; peak_live_bytes, requested; heap_rss_percent:
  *                  share of the RSS at its peak that the heap has, or null
+ *                  sizes_asked_by: file name of the module that asks how large blocks really are,
+ *                  or null
  *   self_check     null where the recording allocator could not be replayed (why: self_missing), or
  *                  object: name, peak_miss_percent and final_miss_percent (reals, of the RSS: how
- *                  far its replay is off what was recorded; null: cannot be told), sound: bool, at
- *                  most 5 both
+ *                  far its replay is off what was recorded; null: cannot be told), peak_miss_bytes
+ *                  and final_miss_bytes (reals, signed), sound: bool: both at most 5 %, or 256 KiB
  *   self_missing   text or null
  *   replay         object: speed_percent, scale, free_running, calls, failed_recorded (left out),
  *                  unknown_frees (left out), stray_calls, here_cpus

@@ -34,11 +34,18 @@ static void add_recorded(struct result *tree, const struct comparison *c)
     result_bytes(r, "recorder_bytes", rec->recorder_bytes - rec->table_bytes);
     result_bytes(r, "unwind_tables_bytes", rec->table_bytes);
     result_bytes(r, "peak_live_bytes", rec->peak_live_bytes);
+    result_text(r, "sizes_asked_by", rec->size_asker);
     if (p->other_bytes < 0 || peak <= 0)
         result_null(r, "heap_rss_percent");
     else
         result_percent(r, "heap_rss_percent",
                        fmax(0, 100 * ((double)rec->peak_rss_bytes - p->other_bytes) / peak));
+}
+
+static bool is_sound(double miss_bytes, double recorded_bytes)
+{
+    return fabs(miss_bytes) <=
+           fmax(COMPARE_MISS_BYTES, COMPARE_MISS_PERCENT / 100 * recorded_bytes);
 }
 
 static void add_self_check(struct result *tree, const struct comparison *c)
@@ -55,13 +62,17 @@ static void add_self_check(struct result *tree, const struct comparison *c)
     if (!predict_self_miss(&c->predict, &peak, &end)) {
         result_null(r, "peak_miss_percent");
         result_null(r, "final_miss_percent");
+        result_null(r, "peak_miss_bytes");
+        result_null(r, "final_miss_bytes");
         result_bool(r, "sound", false);
         return;
     }
-    result_real(r, "peak_miss_percent", peak);
-    result_real(r, "final_miss_percent", end);
-    result_bool(r, "sound",
-                fabs(peak) <= COMPARE_MISS_PERCENT && fabs(end) <= COMPARE_MISS_PERCENT);
+    double recorded = predict_recorded_peak(&c->predict);
+    result_real(r, "peak_miss_percent", 100 * peak / recorded);
+    result_real(r, "final_miss_percent", 100 * end / recorded);
+    result_real(r, "peak_miss_bytes", peak);
+    result_real(r, "final_miss_bytes", end);
+    result_bool(r, "sound", is_sound(peak, recorded) && is_sound(end, recorded));
 }
 
 static void add_replay(struct result *tree, const struct comparison *c)

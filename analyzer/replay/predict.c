@@ -12,11 +12,24 @@ static double rss_at(const struct recorded *r, size_t instant)
     return 0;
 }
 
-/* What is resident besides the heap where both were looked at: records of the same moment, or of
- * moments close by. < 0: not known. */
+#define PICTURE_NS 100000000u /* that a picture takes at most, to be held against RSS behind it */
+
+/* The RSS while the mappings were looked at, which takes its time and has a record of RSS before it
+ * and one behind it: in the middle between them. */
+static double rss_of_picture(const struct recorded *r, size_t instant)
+{
+    const struct recorded_instant *next = &r->instants[instant + 1];
+    double before = rss_at(r, instant);
+    if (instant + 1 < r->count && next->rss_bytes &&
+        next->time_ns - r->instants[instant].time_ns <= PICTURE_NS)
+        return before > 0 ? (before + (double)next->rss_bytes) / 2 : 0;
+    return before;
+}
+
+/* What is resident besides the heap where both were looked at. < 0: not known. */
 static double other_at(const struct recorded *r, size_t instant)
 {
-    double rss = instant < r->count ? rss_at(r, instant) : 0;
+    double rss = instant < r->count ? rss_of_picture(r, instant) : 0;
     if (rss <= 0 || r->instants[instant].heap_bytes == 0)
         return -1;
     return fmax(rss - (double)r->instants[instant].heap_bytes, 0);
@@ -79,14 +92,47 @@ double predict_recorded_at(const struct predict *p, size_t instant)
                : 0;
 }
 
-/* `recorded`: of the real program, less the recorder's own; `own`, `self`: of the replays. */
-static double predicted(const struct predict *p, double recorded, double own, double base,
-                        double self)
+/* The same at any instant, as of the last picture before it, or the first. */
+static double other_around(const struct predict *p, size_t instant)
 {
-    if (p->self && recorded > 0)
-        return fmax(recorded + (own - self) * p->scale, 0);
-    double other = p->other_bytes - (double)p->recorded->recorder_bytes;
-    return (own - base) * p->scale + fmax(other, 0);
+    const struct recorded *r = p->recorded;
+    double other = -1;
+    for (size_t i = instant + 1; i > 0 && other < 0; i--)
+        other = other_at(r, i - 1);
+    for (size_t i = instant + 1; i < r->count && other < 0; i++)
+        other = other_at(r, i);
+    return other;
+}
+
+/* What a replay has of the heap. */
+static double heap_of(const struct measured *m, double rss)
+{
+    return fmax(rss - measure_base(m), 0);
+}
+
+/* By how much the replay of the recording allocator is too high. `recorded` and `other` without, or
+ * both with, the recorder's own. */
+static double miss(const struct predict *p, double recorded, double other, double self)
+{
+    return heap_of(p->self, self) * p->scale + other - recorded;
+}
+
+/* `recorded`: of the real program, and `other` what of it is outside the heap (< 0: not known),
+ * both less the recorder's own; `own`, `self`: of the replays. */
+static double predicted(const struct predict *p, const struct measured *m, double recorded,
+                        double other, double own, double self)
+{
+    if (!p->self || recorded <= 0)
+        return heap_of(m, own) * p->scale +
+               fmax(p->other_bytes - (double)p->recorded->recorder_bytes, 0);
+    double told = recorded + (own - self) * p->scale;
+    /* The miss falls out. Some of it is what blocks had touched, the same with every allocator; the
+     * rest is free memory that this one happened to keep, in the program or in its replay. Of a
+     * heap that is smaller no more is taken off than its part. */
+    double mine = heap_of(m, own), its = heap_of(p->self, self);
+    if (other >= 0 && its > 0 && mine < its)
+        told += miss(p, recorded, other, self) * (1 - mine / its);
+    return fmax(told, 0);
 }
 
 /* The highest figure at any instant, and what the kernel's peak was above the highest of those that
@@ -105,14 +151,18 @@ double predict_peak(const struct predict *p, const struct measured *m)
 {
     if (!p->peaks_meet)
         return peak_of_instants(p, m);
-    return predicted(p, predict_recorded_peak(p), measure_peak(m), measure_base(m),
+    return predicted(p, m, predict_recorded_peak(p),
+                     p->other_bytes - (double)p->recorded->recorder_bytes, measure_peak(m),
                      p->self ? measure_peak(p->self) : 0);
 }
 
 double predict_at(const struct predict *p, const struct measured *m, size_t instant)
 {
-    return predicted(p, predict_recorded_at(p, instant), measure_sample(m, instant),
-                     measure_base(m), p->self ? measure_sample(p->self, instant) : 0);
+    double other = -1;
+    if (p->self && p->other_bytes >= 0 && instant < p->recorded->count)
+        other = other_around(p, instant) - (double)p->recorded->instants[instant].recorder_bytes;
+    return predicted(p, m, predict_recorded_at(p, instant), other, measure_sample(m, instant),
+                     p->self ? measure_sample(p->self, instant) : 0);
 }
 
 double predict_mean(const struct predict *p, const struct measured *m)
@@ -149,19 +199,15 @@ size_t predict_trough(const struct predict *p)
     return trough;
 }
 
-bool predict_self_miss(const struct predict *p, double *peak_percent, double *final_percent)
+bool predict_self_miss(const struct predict *p, double *peak_bytes, double *final_bytes)
 {
     const struct recorded *r = p->recorded;
-    double recorded = predict_recorded_peak(p);
     size_t last = predict_last(p);
-    if (!p->self || p->other_bytes < 0 || recorded <= 0 || last == SIZE_MAX)
+    if (!p->self || p->other_bytes < 0 || predict_recorded_peak(p) <= 0 || last == SIZE_MAX)
         return false;
-    double base = measure_base(p->self);
     double own = p->peaks_meet ? measure_peak(p->self) : measure_sample(p->self, p->peak);
     double was = p->peaks_meet ? (double)r->peak_rss_bytes : rss_at(r, p->peak);
-    double peak = (own - base) * p->scale + p->other_bytes;
-    double end = (measure_sample(p->self, last) - base) * p->scale + p->other_end_bytes;
-    *peak_percent = (peak - was) * 100 / recorded;
-    *final_percent = (end - rss_at(r, last)) * 100 / recorded;
+    *peak_bytes = miss(p, was, p->other_bytes, own);
+    *final_bytes = miss(p, rss_at(r, last), p->other_end_bytes, measure_sample(p->self, last));
     return true;
 }

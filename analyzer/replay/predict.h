@@ -2,7 +2,8 @@
  *
  * From replays to the real program. A replay holds the heap and nothing else; so what a candidate
  * will need is what was recorded, less the recorder's own, plus what its replay has more than that
- * of the allocator that was recorded with. What both replays get wrong in the same way falls out.
+ * of the allocator that was recorded with. What both replays get wrong in the same way falls out;
+ * where the candidate's heap is smaller, in proportion.
  *
  * Where the recording allocator cannot be replayed, it is what was resident outside the heap, plus
  * the candidate's heap: nothing falls out then. */
@@ -42,8 +43,8 @@ double predict_mean(const struct predict *p, const struct measured *m);
 size_t predict_last(const struct predict *p);
 size_t predict_trough(const struct predict *p);
 
-/* How far the replay of the recording allocator is from what was recorded, in percent of the
- * program's RSS; of the peak and of the last instant. False where it cannot be told. */
-bool predict_self_miss(const struct predict *p, double *peak_percent, double *final_percent);
+/* How far the replay of the recording allocator is from what was recorded, in bytes, of the peak
+ * and of the last instant. False where it cannot be told. */
+bool predict_self_miss(const struct predict *p, double *peak_bytes, double *final_bytes);
 
 #endif

@@ -2,6 +2,8 @@
 #include "replay/recorded.h"
 
 #include "model/memory_map.h"
+#include "replay/heap_pages.h"
+#include "replay/size_askers.h"
 #include "replay/unwind_tables.h"
 #include "seep/memory_snapshot.h"
 #include "trace/beside_read.h"
@@ -30,6 +32,7 @@ struct reading {
     struct recorded *out;
     struct memory_map own; /* the recorder's, alone */
     struct unwind_tables tables;
+    struct size_askers askers;
     uint64_t recorder_bytes; /* of it resident in the last picture */
     uint64_t table_bytes;    /* of that the tables */
     struct large *large;
@@ -48,40 +51,6 @@ static struct recorded_instant *add_instant(const struct reading *r, uint64_t ti
                                                       .recorder_bytes = r->recorder_bytes,
                                                       .table_bytes = r->table_bytes};
     return &o->instants[o->count++];
-}
-
-static int compare_addresses(const void *a, const void *b)
-{
-    const uint64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-/* Addresses of all live blocks, sorted; owned by the caller. */
-static uint64_t *live_addresses(const struct trace_reader *reader, size_t *count)
-{
-    uint32_t slots = trace_reader_slot_count(reader);
-    uint64_t *addresses = mem_alloc(((size_t)slots + 1) * sizeof *addresses);
-    *count = 0;
-    for (uint32_t slot = 0; slot < slots; slot++) {
-        const struct trace_block *b = trace_reader_block(reader, slot);
-        if (b && !trace_block_in_pool(b))
-            addresses[(*count)++] = b->address;
-    }
-    qsort(addresses, *count, sizeof *addresses, compare_addresses);
-    return addresses;
-}
-
-static bool holds_one(const uint64_t *addresses, size_t count, uint64_t start, uint64_t end)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (addresses[middle] < start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && addresses[low] < end;
 }
 
 static uint64_t min(uint64_t a, uint64_t b)
@@ -123,41 +92,6 @@ static uint64_t recorder_resident(struct reading *r, const struct trace_beside *
     return sum + r->table_bytes;
 }
 
-/* What is resident in private mappings of no file that hold blocks, without what the program or
- * the recorder has mapped itself: neighbours of the same sort are one mapping for the kernel. */
-static uint64_t heap_bytes(const struct reading *r, const struct trace_beside *beside)
-{
-    struct beside_pages pages;
-    struct beside_mapping m;
-    size_t count;
-    uint64_t *addresses = live_addresses(r->reader, &count), sum = 0;
-    if (!beside_pages_begin(&pages, beside))
-        goto done;
-    while (beside_pages_mapping(&pages, &m)) {
-        bool anonymous = m.name.length == 0 || (m.name.length == strlen("[heap]") &&
-                                                memcmp(m.name.bytes, "[heap]", m.name.length) == 0);
-        if (!(m.protection & SEEP_PROTECTION_WRITE) || !anonymous ||
-            !holds_one(addresses, count, m.start, m.end))
-            continue;
-        sum += large_resident_bytes(r->large, m.start, m.end - m.start);
-        for (size_t i = 0; i < r->mapped.count; i++) {
-            uint64_t start = max(m.start, r->mapped.ranges[i].start);
-            uint64_t end = min(m.end, r->mapped.ranges[i].end);
-            if (start < end && !holds_one(addresses, count, start, end))
-                sum -= large_resident_bytes(r->large, start, end - start);
-        }
-        for (size_t i = 0; i < r->own.own_count; i++) {
-            uint64_t start = max(m.start, r->own.own[i].start);
-            uint64_t end = min(m.end, r->own.own[i].end);
-            if (start < end) /* ranges of damaged traces may overlap */
-                sum -= min(sum, large_resident_bytes(r->large, start, end - start));
-        }
-    }
-done:
-    free(addresses);
-    return sum;
-}
-
 static void take_beside(struct reading *r, const struct trace_event *ev)
 {
     struct beside_view view;
@@ -170,7 +104,8 @@ static void take_beside(struct reading *r, const struct trace_event *ev)
         large_take_mappings(r->large, &ev->beside);
         large_look(r->large, ev->time_ns, NULL, NULL);
         r->recorder_bytes = recorder_resident(r, &ev->beside);
-        add_instant(r, ev->time_ns)->heap_bytes = heap_bytes(r, &ev->beside);
+        add_instant(r, ev->time_ns)->heap_bytes =
+            heap_pages_bytes(r->reader, r->large, &r->mapped, &r->own, &ev->beside);
     } else if (view.kind == SEEP_BESIDE_OWN_MEMORY) {
         memory_map_take(&r->own, &ev->beside);
     } else if (view.kind == SEEP_BESIDE_MAP_CALL && !view.by_allocator) {
@@ -194,6 +129,7 @@ static void begin(struct reading *r, uint32_t slot, const struct trace_block *b)
         r->out->peak_live_blocks = r->live_blocks;
     }
     r->out->moved_bytes += b->size;
+    size_askers_count(&r->askers, b->stack, b->size);
     large_begin(r->large, slot, b);
 }
 
@@ -284,6 +220,7 @@ enum seep_err recorded_read(struct recorded *out, struct large *large, struct tr
         return err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
                        "the trace is of several processes; a replay is of one");
     unwind_tables_init(&r.tables, trace_reader_dict(reader));
+    size_askers_init(&r.askers, trace_reader_dict(reader));
     take_live(&r);
     for (uint64_t n = 0; !(code = trace_reader_next(reader, &ev, err)); n++) {
         take(&r, &ev);
@@ -302,6 +239,8 @@ enum seep_err recorded_read(struct recorded *out, struct large *large, struct tr
     tell_recorder_bytes(out, r.own.own_count ? 0 : summary->recorder_bytes);
     memory_map_release(&r.own);
     unwind_tables_release(&r.tables);
+    out->size_asker = size_askers_name(&r.askers);
+    size_askers_release(&r.askers);
     out->slot_count = trace_reader_slot_count(reader);
     out->thread_count = (uint32_t)trace_reader_dict(reader)->thread_count;
     return code == SEEP_END ? SEEP_OK : code;

@@ -84,9 +84,11 @@ static void add_saving(struct result *sentences, const struct result *c,
     struct strbuf b = {0};
     double now = number(recorded, field), then = number(c, field);
     add_name(&b, c);
-    strbuf_addf(&b, " would bring %s from %s to %s (%.0f %% less, give or take %.1f)", what,
-                bytes(recorded, field).text, bytes(c, field).text, 100 * (now - then) / now,
-                number(c, "error_percent"));
+    strbuf_addf(&b, " would bring %s from %s to %s (%.0f %% less", what,
+                bytes(recorded, field).text, bytes(c, field).text, 100 * (now - then) / now);
+    if (number(c, "runs") > 1)
+        strbuf_addf(&b, ", give or take %.1f", number(c, "error_percent"));
+    strbuf_addc(&b, ')');
     add_cost(&b, c, self);
     strbuf_addc(&b, '.');
     result_text(sentences, NULL, b.text);
@@ -126,6 +128,56 @@ static bool saves(const struct result *c, const struct result *recorded, const c
     double now = number(recorded, field);
     double percent = now > 0 ? 100 * (now - number(c, field)) / now : 0;
     return c && !is_recorded(c) && percent >= fmax(WORTH_PERCENT, number(c, "error_percent"));
+}
+
+/* What the saving costs elsewhere: `c` needs more there than now. */
+static void add_price(struct result *sentences, const struct result *c,
+                      const struct result *recorded, const char *field, const char *where)
+{
+    struct strbuf b = {0};
+    double now = number(recorded, field), more = number(c, field) - now;
+    if (now <= 0 || 100 * more < WORTH_PERCENT * now)
+        return;
+    strbuf_addf(&b, "But %s ", where);
+    add_name(&b, c);
+    strbuf_addf(&b, " would need %.0f %% more than now: %s.", 100 * more / now,
+                bytes(c, field).text);
+    result_text(sentences, NULL, b.text);
+    strbuf_release(&b);
+}
+
+/* Where another is best at the peak than in the end, and both are better than now. */
+static void add_choice(struct result *sentences, const struct result *peak,
+                       const struct result *end)
+{
+    struct strbuf b = {0};
+    strbuf_adds(&b, "None is best in both: in the end ");
+    add_name(&b, peak);
+    strbuf_addf(&b, " would have %s, and at the peak ", bytes(peak, "final_rss_bytes").text);
+    add_name(&b, end);
+    strbuf_addf(&b, " %s.", bytes(end, "peak_rss_bytes").text);
+    result_text(sentences, NULL, b.text);
+    strbuf_release(&b);
+}
+
+/* A program that may allocate differently from what is replayed. */
+static void add_asker(struct result *sentences, const struct result *candidates,
+                      const struct result *recorded)
+{
+    struct strbuf b = {0};
+    bool others = false;
+    for (size_t i = 0; i < result_length(candidates); i++)
+        others = others ||
+                 strcmp(text(result_at(candidates, i), "name"), text(recorded, "allocator")) != 0;
+    if (!others || !text(recorded, "sizes_asked_by")[0])
+        return;
+    strbuf_addf(&b,
+                "The program asks how large its blocks really are (malloc_usable_size or the like, "
+                "in %s). If it fills what it gets, it asks for other sizes with another allocator: "
+                "predictions for others than %s may be some 10 %% off.",
+                text(recorded, "sizes_asked_by"), text(recorded, "allocator"));
+    result_text(sentences, NULL, b.text);
+    strbuf_release(&b);
 }
 
 static void add_none(struct result *sentences, const struct result *candidates,
@@ -192,6 +244,13 @@ void verdict_add(struct result *tree)
         add_lines(lines, peak, recorded);
     if (in_end && (!at_peak || end != peak))
         add_lines(lines, end, recorded);
-    if (!at_peak && !in_end)
+    if (at_peak && in_end && peak != end)
+        add_choice(sentences, peak, end);
+    else if (at_peak && !in_end)
+        add_price(sentences, peak, recorded, "final_rss_bytes", "in the end");
+    else if (in_end && !at_peak)
+        add_price(sentences, end, recorded, "peak_rss_bytes", "at the peak");
+    else if (!at_peak)
         add_none(sentences, candidates, recorded);
+    add_asker(sentences, candidates, recorded);
 }

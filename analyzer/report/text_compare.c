@@ -42,9 +42,11 @@ static void print_self_check(struct text *t, const struct result *r)
     } else if (!text_bool(check, "sound")) {
         strbuf_addf(&words,
                     TEXT_WARN "The replay misses its own recording" TEXT_OFF
-                              " by %+.1f %% at the peak and %+.1f %% in the end: the predictions "
-                              "below may be as far off.",
-                    text_real(check, "peak_miss_percent"), text_real(check, "final_miss_percent"));
+                              " by %+.1f %% at the peak and %+.1f %% in the end (%+.1f and %+.1f "
+                              "MiB): the predictions below may be as far off.",
+                    text_real(check, "peak_miss_percent"), text_real(check, "final_miss_percent"),
+                    text_real(check, "peak_miss_bytes") / 0x1p20,
+                    text_real(check, "final_miss_bytes") / 0x1p20);
     }
     if (words.length) {
         text_paragraph(t, words.text, 0, 0);
@@ -103,7 +105,11 @@ static struct cells cells_of(const struct result *c)
     strbuf_release(&name);
     strbuf_release(&shown);
     put(&cells, PEAK, human_bytes(text_number(c, "peak_rss_bytes")).text);
-    snprintf(cells.text[BAND], sizeof cells.text[BAND], "%.1f %%", text_real(c, "error_percent"));
+    if (text_number(c, "runs") > 1)
+        snprintf(cells.text[BAND], sizeof cells.text[BAND], "%.1f %%",
+                 text_real(c, "error_percent"));
+    else
+        put(&cells, BAND, "-"); /* of one replay nothing is known of it */
     put(&cells, END, human_bytes(text_number(c, "final_rss_bytes")).text);
     put(&cells, MEAN, human_bytes(text_number(c, "mean_rss_bytes")).text);
     put(&cells, FREE, human_bytes(text_number(c, "resident_free_bytes")).text);

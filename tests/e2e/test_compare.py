@@ -91,7 +91,7 @@ class Replays(Compare):
             if event and event["path"].startswith("/"):
                 sections = support.run(["readelf", "-SW", event["path"]]).stdout
                 tables += sum(int(size, 16) for size in re.findall(
-                    r" \.eh_frame +(?:PROGBITS|X86_64_UNWIND) +\w+ \w+ (\w+)", sections))
+                    r" \.eh_frame(?:_hdr)? +(?:PROGBITS|X86_64_UNWIND) +\w+ \w+ (\w+)", sections))
         self.assertGreater(result["recorded"]["unwind_tables_bytes"], 0)
         self.assertLessEqual(result["recorded"]["unwind_tables_bytes"], tables)
 
@@ -165,6 +165,38 @@ class Replays(Compare):
                                / whole["candidates"][0]["peak_rss_bytes"], 1, delta=0.01)
 
 
+    def test_a_program_that_asks_how_large_its_blocks_are(self):
+        # one fills what it gets; one asks, but only in a library that has no part in the heap
+        library = self.path("libidle.so")
+        idle = self.write("idle.c", """
+            #include <malloc.h>
+            size_t idle(void *p) { return p ? malloc_usable_size(p) : 0; }""")
+        support.run(["gcc", "-shared", "-fPIC", idle, "-o", library], check=0)
+        asks = self.write("asks.c", """
+            #include <malloc.h>
+            #include <string.h>
+            int main(void)
+            {
+                char *p = malloc(4000000);
+                memset(p, 1, malloc_usable_size(p));
+                return p[4000000] != 1;
+            }""")
+        plain = self.write("plain.c", """
+            #include <stdlib.h>
+            size_t idle(void *p);
+            int main(void) { return idle(NULL) != 0 || malloc(100000) == NULL; }""")
+        asker = self.record([self.build(asks)]).trace
+        result = compare(asker, "--with=glibc,mimalloc", "--repeat=1")
+        self.assertEqual(result["recorded"]["sizes_asked_by"], "asks")
+        self.assertIn("asks how large its blocks really are", result["verdict"]["sentences"][-1])
+        # the same allocator gives the same sizes
+        result = compare(asker, "--with=glibc", "--repeat=1")
+        self.assertNotIn("really are", " ".join(result["verdict"]["sentences"]))
+        other = self.record([self.build(plain, flags=("-Wl,--no-as-needed", library))], env=support.environment(
+            LD_LIBRARY_PATH=os.path.dirname(library))).trace
+        self.assertIsNone(compare(other, "--with=glibc", "--repeat=1")["recorded"]["sizes_asked_by"])
+
+
 class Predictions(Compare):
     def really(self, program, arguments, **env):
         """Peak RSS of the program alone, the kernel's word."""
@@ -221,6 +253,22 @@ class Refusals(Compare):
         self.assertRegex(done.stderr, r"needs about 20 TiB, and .* available; --scale=\d+ ")
         scale = re.search(r"--scale=(\d+)", done.stderr)[1]
         self.assertGreaterEqual(int(scale), 16)
+
+    def test_a_library_that_the_trace_names(self):
+        # in no directory of the system: run only where the user names it, too
+        library = self.path("liborder.so")
+        support.run(["gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", ORDER, "-o", library],
+                    check=0)
+        trace = self.record([os.path.join(support.BUILD, "samples", "leak")],
+                            env=support.environment(LD_PRELOAD=library)).trace
+        result = compare(trace, "--with=glibc", "--repeat=1")
+        self.assertIsNone(result["self_check"])
+        self.assertIn(f"--with={library} has it loaded", result["self_missing"])
+        self.assertEqual([c["library"] for c in result["candidates"]], [None])
+        result = compare(trace, f"--with={library}", "--repeat=1")
+        self.assertEqual(result["self_check"]["name"], os.path.basename(library))
+        self.assertEqual([(c["library"], c["recorded"]) for c in result["candidates"]],
+                         [(library, True)])
 
     def test_no_such_allocator(self):
         trace = self.record([os.path.join(support.BUILD, "samples", "leak")]).trace
