@@ -48,9 +48,26 @@ static bool is_sound(double miss_bytes, double recorded_bytes)
            fmax(COMPARE_MISS_BYTES, COMPARE_MISS_PERCENT / 100 * recorded_bytes);
 }
 
+void compare_tree_add_check(struct result *r, const struct predict *p)
+{
+    double peak, end, recorded = predict_recorded_peak(p);
+    if (!predict_self_miss(p, &peak, &end)) {
+        result_null(r, "peak_miss_percent");
+        result_null(r, "final_miss_percent");
+        result_null(r, "peak_miss_bytes");
+        result_null(r, "final_miss_bytes");
+        result_bool(r, "sound", false);
+        return;
+    }
+    result_real(r, "peak_miss_percent", 100 * peak / recorded);
+    result_real(r, "final_miss_percent", 100 * end / recorded);
+    result_real(r, "peak_miss_bytes", peak);
+    result_real(r, "final_miss_bytes", end);
+    result_bool(r, "sound", is_sound(peak, recorded) && is_sound(end, recorded));
+}
+
 static void add_self_check(struct result *tree, const struct comparison *c)
 {
-    double peak, end;
     if (!c->predict.self) {
         result_null(tree, "self_check");
         result_text(tree, "self_missing", c->self_missing);
@@ -59,20 +76,7 @@ static void add_self_check(struct result *tree, const struct comparison *c)
     struct result *r = result_object(tree, "self_check");
     result_null(tree, "self_missing");
     result_text(r, "name", c->predict.self->candidate.name);
-    if (!predict_self_miss(&c->predict, &peak, &end)) {
-        result_null(r, "peak_miss_percent");
-        result_null(r, "final_miss_percent");
-        result_null(r, "peak_miss_bytes");
-        result_null(r, "final_miss_bytes");
-        result_bool(r, "sound", false);
-        return;
-    }
-    double recorded = predict_recorded_peak(&c->predict);
-    result_real(r, "peak_miss_percent", 100 * peak / recorded);
-    result_real(r, "final_miss_percent", 100 * end / recorded);
-    result_real(r, "peak_miss_bytes", peak);
-    result_real(r, "final_miss_bytes", end);
-    result_bool(r, "sound", is_sound(peak, recorded) && is_sound(end, recorded));
+    compare_tree_add_check(r, &c->predict);
 }
 
 static void add_replay(struct result *tree, const struct comparison *c)

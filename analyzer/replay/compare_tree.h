@@ -27,4 +27,8 @@ struct comparison {
 
 struct result *compare_tree(const struct comparison *c);
 
+/* Adds how far the replay of the recording allocator is off to an object: of compare.h's
+ * `self_check`, all but its name. */
+void compare_tree_add_check(struct result *object, const struct predict *p);
+
 #endif

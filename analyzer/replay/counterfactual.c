@@ -38,7 +38,7 @@ static enum seep_err measure(struct counterfactual *c, struct measured *m,
     const struct counterfactual_options *o = c->options;
     struct script script = {.fd = -1};
     const struct trace_facts *facts = trace_reader_facts(c->reader);
-    enum seep_err code = candidate_recorded(&m->candidate, facts, err);
+    enum seep_err code = candidate_recorded(&m->candidate, facts, NULL, 0, err);
     if (!code)
         code = script_write(&script, c->reader, &c->recorded, &c->large, 1, change, o->progress,
                             o->arg, err);
@@ -73,15 +73,10 @@ static size_t instant_of(const struct recorded *r, uint64_t moment_ns)
 static void add_self_check(struct result *r, const struct predict *p)
 {
     double peak, end;
-    if (!predict_self_miss(p, &peak, &end)) {
+    if (predict_self_miss(p, &peak, &end))
+        compare_tree_add_check(result_object(r, "self_check"), p);
+    else
         result_null(r, "self_check");
-        return;
-    }
-    struct result *check = result_object(r, "self_check");
-    result_real(check, "peak_miss_percent", peak);
-    result_real(check, "final_miss_percent", end);
-    result_bool(check, "sound",
-                fabs(peak) <= COMPARE_MISS_PERCENT && fabs(end) <= COMPARE_MISS_PERCENT);
 }
 
 static void add(struct result *parent, struct counterfactual *c)

@@ -130,7 +130,8 @@ static double predicted(const struct predict *p, const struct measured *m, doubl
      * rest is free memory that this one happened to keep, in the program or in its replay. Of a
      * heap that is smaller no more is taken off than its part. */
     double mine = heap_of(m, own), its = heap_of(p->self, self);
-    if (other >= 0 && its > 0 && mine < its)
+    bool same = candidate_is(&m->candidate, &p->self->candidate); /* of another program, maybe */
+    if (!same && other >= 0 && its > 0 && mine < its)
         told += miss(p, recorded, other, self) * (1 - mine / its);
     return fmax(told, 0);
 }
