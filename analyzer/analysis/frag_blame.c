@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/frag_blame.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <math.h>
@@ -168,14 +169,7 @@ static void see(void *arg, const struct frag_piece *piece)
 
 static const struct top *top_around(const struct look *l, uint64_t address)
 {
-    size_t low = 0, high = l->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (l->tops[middle].to <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = BISECT(i, l->count, l->tops[i].to <= address);
     return low < l->count && l->tops[low].from <= address ? &l->tops[low] : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/frag_mappings.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -8,15 +9,7 @@
 /* While pieces come: by rising pc. The place of the first that is not below. */
 static size_t find(const struct frag_mappings *m, uint64_t pc)
 {
-    size_t low = 0, high = m->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->sites[middle].pc < pc)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return BISECT(i, m->count, m->sites[i].pc < pc);
 }
 
 static struct frag_mapping *site_at(const struct frag_mappings *m, uint64_t pc)

@@ -2,6 +2,7 @@
 #include "analysis/lives_grid.h"
 
 #include "model/heap.h"
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -136,15 +137,8 @@ void lives_grid_release(struct lives_grid *g)
     *g = (struct lives_grid){0};
 }
 
+/* The first border behind `number`, if not after `last`. */
 uint32_t lives_grid_find(const struct lives_grid *g, uint64_t number, uint32_t last)
 {
-    uint32_t low = 0, high = last; /* the first border that is behind `number`, if not after */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (g->borders[middle].number <= number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return BISECT(i, last, g->borders[i].number <= number);
 }

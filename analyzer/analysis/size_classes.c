@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/size_classes.h"
 
+#include "util/bisect.h"
 #include "util/histogram.h"
 #include "util/mem.h"
 
@@ -10,14 +11,8 @@
 void size_classes_add(struct size_classes *c, uint64_t bytes, uint64_t blocks)
 {
     uint64_t key = bytes < SIZE_CLASSES_EXACT ? bytes : histogram_top(histogram_bucket(bytes));
-    uint32_t low = 0, high = c->count; /* the first that is not smaller */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (c->items[middle].bytes < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    /* the first that is not smaller */
+    uint32_t low = (uint32_t)BISECT(i, c->count, c->items[i].bytes < key);
     if (low == c->count || c->items[low].bytes != key) {
         if (c->count == c->capacity) {
             c->capacity = c->capacity ? c->capacity * 2 : 1; /* most call sites have one */

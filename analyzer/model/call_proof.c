@@ -3,6 +3,7 @@
 
 #include "model/decoder.h"
 #include "model/unwind_starts.h"
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <elfutils/libdw.h>
@@ -215,14 +216,7 @@ static bool is_call_end(const struct call_proof *p, const struct sweep *s, uint6
 {
     const uint32_t *ends = p->call_ends + s->first;
     uint64_t offset = address - s->start;
-    size_t low = 0, high = s->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (ends[middle] < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = BISECT(i, s->count, ends[i] < offset);
     return low < s->count && ends[low] == offset;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/debug_lines.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -55,14 +56,8 @@ void debug_lines_find(const struct debug_lines *l, uint64_t address, const char 
     if (l->count == 0 || address < l->base || address - l->base > UINT32_MAX)
         return;
     uint32_t offset = (uint32_t)(address - l->base);
-    size_t low = 0, high = l->count; /* first row behind the address */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (l->rows[middle].offset <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    /* first row behind the address */
+    size_t low = BISECT(i, l->count, l->rows[i].offset <= offset);
     const struct debug_line_row *row = &l->rows[low - 1];
     if (row->line == DEBUG_LINE_END)
         return;

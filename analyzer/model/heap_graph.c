@@ -3,6 +3,7 @@
 
 #include "model/graph_words.h"
 #include "model/module_kind.h"
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -30,14 +31,7 @@ void heap_graph_release(struct heap_graph *g)
 
 uint32_t heap_graph_find(const struct heap_graph *g, uint64_t address)
 {
-    uint32_t low = 0, high = g->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (g->addresses[middle] <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    uint32_t low = (uint32_t)BISECT(i, g->count, g->addresses[i] <= address);
     uint64_t size = low ? g->sizes[low - 1] : 0;
     return low && address - g->addresses[low - 1] < (size ? size : 1) ? low - 1 : HEAP_GRAPH_NONE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/memory_map.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -21,15 +22,7 @@ void memory_map_release(struct memory_map *m)
 /* The first range that ends behind `address`. */
 static size_t find(const struct memory_range *ranges, size_t count, uint64_t address)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (ranges[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return BISECT(i, count, ranges[i].end <= address);
 }
 
 /* Cuts [start, end) out of the ranges, and puts `with` there, if any. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/ranges.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -39,14 +40,8 @@ const struct range *ranges_next(const struct ranges *r, uint64_t address, size_t
 {
     size_t at = *cursor;
     if (at == RANGES_FIRST) {
-        size_t low = 0, high = r->count; /* first range that starts behind the address */
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (r->items[middle].start <= address)
-                low = middle + 1;
-            else
-                high = middle;
-        }
+        /* first range that starts behind the address */
+        size_t low = BISECT(i, r->count, r->items[i].start <= address);
         at = low;
     }
     while (at > 0) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/unwind_starts.h"
 
+#include "util/bisect.h"
+
 #include <dwarf.h>
 #include <string.h>
 
@@ -43,14 +45,8 @@ static uint64_t start_at(const struct unwind_starts *u, size_t index)
 bool unwind_starts_find(const struct unwind_starts *u, uint64_t address, uint64_t *start,
                         uint64_t *end)
 {
-    size_t low = 0, high = u->count; /* first that starts behind the address */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (start_at(u, middle) <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    /* first that starts behind the address */
+    size_t low = BISECT(i, u->count, start_at(u, i) <= address);
     if (low == 0)
         return false;
     *start = start_at(u, low - 1);

@@ -2,6 +2,7 @@
 #include "replay/heap_pages.h"
 
 #include "seep/memory_snapshot.h"
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -33,14 +34,8 @@ static void mark(struct places *p, uint64_t address)
         return;
     const struct place *last = &p->all[p->last];
     if (address < last->start || address >= last->end) {
-        size_t low = 0, high = p->count; /* the first that ends behind the address */
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (p->all[middle].end <= address)
-                low = middle + 1;
-            else
-                high = middle;
-        }
+        /* the first that ends behind the address */
+        size_t low = BISECT(i, p->count, p->all[i].end <= address);
         if (low == p->count || address < p->all[low].start)
             return;
         p->last = low;

@@ -3,6 +3,7 @@
 
 #include "seep/replay_script.h"
 #include "trace/beside_read.h"
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -102,14 +103,8 @@ void large_take_mappings(struct large *l, const struct trace_beside *beside)
 /* Resident bytes below an address. */
 static uint64_t below(const struct large *l, uint64_t address)
 {
-    size_t low = 0, high = l->range_count; /* first range that begins at it or behind */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (l->ranges[middle].start < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    /* first range that begins at it or behind */
+    size_t low = BISECT(i, l->range_count, l->ranges[i].start < address);
     if (low == 0)
         return 0;
     const struct large_range *r = &l->ranges[low - 1];

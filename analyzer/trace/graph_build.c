@@ -4,6 +4,7 @@
  * pointer into a block means its start may hang on what stands there; then all pointers. */
 #include "trace/graph_build.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -45,14 +46,8 @@ size_t graph_build_find(struct graph_build *b, uint64_t address)
     for (size_t i = b->near; i < b->near + 2 && i < b->count; i++)
         if (is_around(b, i, address))
             return b->near = i;
-    size_t low = 0, high = b->count; /* first one that begins behind */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (b->addresses[middle] <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    /* first one that begins behind */
+    size_t low = BISECT(i, b->count, b->addresses[i] <= address);
     if (low == 0 || !is_around(b, low - 1, address))
         return SIZE_MAX;
     return b->near = low - 1;
@@ -66,14 +61,7 @@ static int compare_range(const void *a, const void *b)
 
 static bool is_within(const struct graph_range *ranges, size_t count, uint64_t address)
 {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (ranges[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = BISECT(i, count, ranges[i].start <= address);
     return low > 0 && address < ranges[low - 1].end;
 }
 

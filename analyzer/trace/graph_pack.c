@@ -2,6 +2,7 @@
 #include "trace/graph_pack.h"
 
 #include "trace/graph_build.h"
+#include "util/bisect.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,20 +64,17 @@ static int compare_switch(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order); /* and so by number */
 }
 
+static bool is_before_birth(const struct graph_switch *s, const struct live_node *n)
+{
+    return s->thread < n->thread || (s->thread == n->thread && s->number <= n->birth);
+}
+
 /* Whether its thread said, when it made the block, that this is on purpose. `switches` are by
  * thread and number. */
 static bool was_switched_on(const struct graph_switch *switches, size_t count,
                             const struct live_node *n)
 {
-    size_t low = 0, high = count; /* first one that is behind the block's birth */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct graph_switch *s = &switches[middle];
-        if (s->thread < n->thread || (s->thread == n->thread && s->number <= n->birth))
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = BISECT(i, count, is_before_birth(&switches[i], n));
     return low > 0 && switches[low - 1].thread == n->thread && switches[low - 1].on;
 }
 

@@ -2,6 +2,7 @@
 #include "trace/mapped.h"
 
 #include "trace/bytes.h"
+#include "util/bisect.h"
 
 #define PAGE_BYTES 4096u /* or a part of one: what lies behind is never looked at */
 #define BYTES_MAX (UINT64_C(1) << 57)
@@ -20,15 +21,7 @@ void mapped_release(struct mapped *m)
 /* Index of the first range that ends behind `address`. */
 static size_t first_behind(const struct mapped *m, uint64_t address)
 {
-    size_t low = 0, high = m->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->ranges[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return BISECT(i, m->count, m->ranges[i].end <= address);
 }
 
 /* Puts `count` ranges in the place of `gone` from index `at` on. */

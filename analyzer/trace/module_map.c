@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/module_map.h"
 
+#include "util/bisect.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -50,14 +51,7 @@ void module_map_release(struct module_map *m)
 
 static struct module_generation *generation_of(struct module_map *m, uint32_t number)
 {
-    size_t low = 0, high = m->generation_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->generations[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = BISECT(i, m->generation_count, m->generations[i].number < number);
     if (low < m->generation_count && m->generations[low].number == number)
         return &m->generations[low];
     if (m->entry_count > ENTRY_LIMIT) {
@@ -85,14 +79,8 @@ static struct module_generation *generation_of(struct module_map *m, uint32_t nu
 const struct trace_module *module_map_find(struct module_map *m, uint32_t generation, uint64_t pc)
 {
     const struct module_generation *g = generation_of(m, generation);
-    size_t low = 0, high = g->count; /* first that starts behind pc */
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->dict->modules[g->modules[middle]].start <= pc)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    /* first that starts behind pc */
+    size_t low = BISECT(i, g->count, m->dict->modules[g->modules[i]].start <= pc);
     if (low == 0)
         return NULL;
     const struct trace_module *module = &m->dict->modules[g->modules[low - 1]];
