@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: MIT
 """What `seep compare` predicts against programs that were really run with each allocator.
 
-compare.py BUILD [PROGRAM...]: records each program once, compares, then runs it with each allocator
-without the recorder, twice, and prints a table: predicted and real RSS at the peak and in the end,
-and how far the real runs lie apart. `final` is 0.2 s before the end: most of the programs rest there.
+compare.py BUILD [--write] [PROGRAM...]: records each program once, compares, then runs it with each
+allocator without the recorder, RUNS times (2), and prints a table: predicted and real RSS at the peak
+and in the end, and how far the real runs lie apart. `final` is 0.2 s before the end: most of the
+programs rest there. Then the same as rows of the README's table, which --write puts there.
+
+All of it takes some 15 minutes with COMPARE=--repeat=1 (options of seep compare); less than half of a
+core is used while churn, which mostly rests, takes its 25 seconds each time.
 """
 
+import concurrent.futures
 import json
 import os
 import shutil
@@ -18,7 +23,10 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 WORKLOADS = os.path.join(HERE, "..", "workloads")
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
+README = os.path.join(HERE, "..", "..", "README.md")
 BEFORE_END = 0.2  # seconds
+RUNS = int(os.environ.get("RUNS", "2"))
+APART = 2  # percent between real runs, from which on a row says so
 
 # name: (library, setting)
 CANDIDATES = {
@@ -114,15 +122,15 @@ class Bench:
         subprocess.run(["gcc", "-O2", "-fno-builtin", "-pthread",
                         os.path.join(WORKLOADS, "churn.c"), "-o", churn], check=True)
         return {
-            "redis": ([os.path.join(WORKLOADS, "run"), "redis"], [], {}),
+            "redis, recorded with jemalloc": ([os.path.join(WORKLOADS, "run"), "redis"], [], {}),
             "python": ([], python + ["60000", "0"], {}),
-            "python malloc": ([], python + ["40000", "0"], {"PYTHONMALLOC": "malloc"}),
-            "python 12 threads": ([], python + ["6000", "12"], {"PYTHONMALLOC": "malloc"}),
+            "python without its pools": ([], python + ["40000", "0"], {"PYTHONMALLOC": "malloc"}),
+            "python, 12 threads": ([], python + ["6000", "12"], {"PYTHONMALLOC": "malloc"}),
             "sqlite": ([], ["sh", "-c", 'exec "$0" "$@" <' + sql, "sqlite3", ":memory:"], {}),
-            "xz -9": ([], ["xz", "-9", "-k", "-c", self.input()], {}),
-            "git repack": ([], ["git", "-C", self.repository(), "pack-objects", "--all", "--threads=2",
+            "xz -9 of 1 MB": ([], ["xz", "-9", "-k", "-c", self.input()], {}),
+            "git repack, 2 threads, 1,440 blobs": ([], ["git", "-C", self.repository(), "pack-objects", "--all", "--threads=2",
                                 "--no-reuse-delta", "--stdout", "-q"], {}),
-            "churn": ([], [churn, "4", os.environ.get("CHURN_ROUNDS", "700"), "25000"], {}),
+            "churn, 4 threads, 25 s": ([], [churn, "4", os.environ.get("CHURN_ROUNDS", "700"), "25000"], {}),
         }
 
     def input(self):
@@ -157,15 +165,19 @@ class Bench:
         if done.returncode != 0:
             raise RuntimeError(f"{command}: {done.returncode}: {done.stderr[-500:]}")
 
-    def really(self, program, library, setting, runs=2):
-        results = []
-        for _ in range(runs):
-            out = self.path("sampled.json")
-            self.run(program, [sys.executable, os.path.realpath(__file__), "--sample", out,
-                               library or "-", setting or "-", "--"])
-            with open(out, encoding="ascii") as text:
-                results.append(json.load(text))
-        return results
+    def really(self, program, library, setting, number):
+        out = self.path(f"sampled-{number}.json")
+        self.run(program, [sys.executable, os.path.realpath(__file__), "--sample", out,
+                           library or "-", setting or "-", "--"])
+        with open(out, encoding="ascii") as text:
+            return json.load(text)
+
+    def really_all(self, program, keys, at_a_time):
+        """Of each key of CANDIDATES, RUNS times what was sampled."""
+        with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+            jobs = {key: [pool.submit(self.really, program, *CANDIDATES[key], f"{i}-{run}")
+                          for run in range(RUNS)] for i, key in enumerate(keys)}
+            return {key: [job.result() for job in jobs[key]] for key in keys}
 
     def predicted(self, program):
         trace = self.path("trace.seep")
@@ -187,47 +199,89 @@ def final_of(result, candidate):
     return candidate["rss"][before[-1] if before else 0]
 
 
+def key_of(candidate):
+    return next((k for k, (_, s) in CANDIDATES.items()
+                 if k.split()[0] == candidate["name"] and s == candidate["settings"]),
+                candidate["name"])
+
+
+class Row:
+    """What is predicted and real of one program."""
+
+    def __init__(self, name):
+        self.name, self.cells, self.misses = name, {}, []
+
+    def add(self, key, candidate, result, real):
+        shown, offs, apart = [], [], 0
+        for what, told in (("peak", candidate["peak_rss_bytes"]),
+                           ("final", final_of(result, candidate))):
+            values = [r[what] for r in real]
+            mean = sum(values) / len(values)
+            off, spread = 100 * (told / mean - 1), 100 * (max(values) - min(values)) / mean
+            self.misses.append((abs(off), max(abs(off) - spread, 0)))
+            shown.append(f"{told / 2**20:8.1f} /{mean / 2**20:8.1f} ({off:+5.1f} %; {spread:4.1f} %)")
+            offs.append(f"{off:+.1f}")
+            apart = max(apart, spread)
+        self.cells[key] = " / ".join(offs) + (f" ({apart:.0f})" if apart >= APART else "")
+        print(f"{self.name[:18]:18} {key + (' *' if candidate['recorded'] else ''):25} "
+              f"{shown[0]:>34} {shown[1]:>34}", flush=True)
+
+    def markdown(self):
+        return f"| {self.name} | " + " | ".join(self.cells.get(key, "") for key in CANDIDATES) + " |"
+
+
+def measure(bench, name, program):
+    row, result = Row(name), bench.predicted(program)
+    candidates = {key_of(c): c for c in result["candidates"]}
+    # programs that mostly rest do not disturb each other
+    real = bench.really_all(program, candidates, 3 if name.startswith("churn") else 1)
+    for key, candidate in candidates.items():
+        row.add(key, candidate, result, real[key])
+    check = result["self_check"]
+    print(f"{'':18} self-check {check['peak_miss_percent']:+.1f} %, "
+          f"{check['final_miss_percent']:+.1f} %; "
+          + ", ".join(f"{c['name']} {c['calls_per_second'] / 1e6:.1f} M/s"
+                      for c in result["candidates"] if not c["settings"]), flush=True)
+    return row
+
+
+def write(rows):
+    """Puts rows in the place of those of the same name in the README."""
+    with open(README, encoding="utf-8") as text:
+        lines = text.read().split("\n")
+    for row in rows:
+        at = [i for i, line in enumerate(lines) if line.startswith(f"| {row.name} |")]
+        if len(at) == 1:
+            lines[at[0]] = row.markdown()
+        else:
+            print(f"README.md has {len(at)} rows named {row.name}")
+    with open(README, "w", encoding="utf-8") as text:
+        text.write("\n".join(lines))
+
+
 def main():
     if sys.argv[1] == "--sample":
         at = sys.argv.index("--")
         out, library, setting = sys.argv[2:5]
         sys.exit(sample(out, library.strip("-"), "" if setting == "-" else setting,
                         sys.argv[at + 1:]))
-    build, wanted = sys.argv[1], sys.argv[2:]
-    tmp = tempfile.mkdtemp(prefix="seep-bench-compare-")
-    misses = []
+    build, wanted = sys.argv[1], [a for a in sys.argv[2:] if a != "--write"]
+    tmp, rows = tempfile.mkdtemp(prefix="seep-bench-compare-"), []
     try:
         bench = Bench(build, tmp)
         print("RSS in MiB: predicted / real (difference; how far the real runs lie apart)")
         print(f"{'program':18} {'allocator':25} {'peak':>34} {'final':>34}")
         for name, program in bench.programs().items():
-            if wanted and name not in wanted:
-                continue
-            result = bench.predicted(program)
-            check = result["self_check"]
-            for candidate in result["candidates"]:
-                key = next((k for k, (_, s) in CANDIDATES.items()
-                            if k.split()[0] == candidate["name"] and s == candidate["settings"]),
-                           candidate["name"])
-                library, setting = CANDIDATES[key]
-                real = bench.really(program, library, setting)
-                cells = []
-                for what, told in (("peak", candidate["peak_rss_bytes"]),
-                                   ("final", final_of(result, candidate))):
-                    values = [r[what] for r in real]
-                    mean = sum(values) / len(values)
-                    off, spread = 100 * (told / mean - 1), 100 * (max(values) - min(values)) / mean
-                    misses.append(abs(off))
-                    cells.append(f"{told / 2**20:8.1f} /{mean / 2**20:8.1f} ({off:+5.1f} %; {spread:4.1f} %)")
-                print(f"{name:18} {key + (' *' if candidate['recorded'] else ''):25} "
-                      f"{cells[0]:>34} {cells[1]:>34}", flush=True)
-            print(f"{'':18} self-check {check['peak_miss_percent']:+.1f} %, "
-                  f"{check['final_miss_percent']:+.1f} %; "
-                  + ", ".join(f"{c['name']} {c['calls_per_second'] / 1e6:.1f} M/s"
-                              for c in result["candidates"] if not c["settings"]), flush=True)
-        misses.sort()
+            if not wanted or any(name.startswith(w) for w in wanted):
+                rows.append(measure(bench, name, program))
+        print("\n".join(row.markdown() for row in rows))
+        misses = [m for row in rows for m in row.misses]
         if misses:
-            print(f"median difference {misses[len(misses) // 2]:.1f} %, worst {misses[-1]:.1f} %")
+            print(f"median difference {sorted(m for m, _ in misses)[len(misses) // 2]:.1f} %, "
+                  f"worst {max(m for m, _ in misses):.1f} %, beyond how far real runs lie apart "
+                  f"{max(m for _, m in misses):.1f} %")
+        if "--write" in sys.argv:
+            write(rows)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
 

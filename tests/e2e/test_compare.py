@@ -254,6 +254,17 @@ class Refusals(Compare):
         scale = re.search(r"--scale=(\d+)", done.stderr)[1]
         self.assertGreaterEqual(int(scale), 16)
 
+    def test_a_heap_that_limits_do_not_allow(self):
+        script = "root 1\nnode 2 1 0x401000\n" + "".join(
+            f"alloc b{i} {1000 + i} 1 2 {0x100000000000 + (i << 24)} {1 << 23} {1 << 23} malloc\n"
+            for i in range(40))
+        trace = self.make_trace(script)
+        limited = ["prlimit", f"--as={400 << 20}", support.SEEP, "compare", "--with=glibc",
+                   "--repeat=1", trace]
+        done = support.run(limited, check=2)
+        self.assertIn("needs about 464 MiB, and 400 MiB are available; --scale=2 ", done.stderr)
+        support.run(limited + ["--scale=2"], check=0)
+
     def test_a_library_that_the_trace_names(self):
         # in no directory of the system: run only where the user names it, too
         library = self.path("liborder.so")

@@ -107,7 +107,7 @@ function columns(result) {
           h("span.name", { title: name(c) }, `${c.name} ${c.version}`, c.settings ? ` ${c.settings}` : ""),
           c.recorded ? h("span.where", {}, "recorded with it") : null) },
         { ...memory("Peak", "peak_rss_bytes"), first: true },
-        { name: "±", value: (c) => c.error_percent, show: (c) => `${c.error_percent.toFixed(1)} %`,
+        { name: "±", value: (c) => c.error_percent, show: (c) => c.runs > 1 ? `${c.error_percent.toFixed(1)} %` : "–",
           title: "half of what lies between the replays that are farthest apart" },
         memory("End", "final_rss_bytes"), memory("Mean", "mean_rss_bytes"),
         { name: "Free", value: (c) => c.resident_free_bytes, show: (c) => bytes(c.resident_free_bytes),
