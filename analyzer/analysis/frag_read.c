@@ -24,6 +24,7 @@ struct pass {
     uint64_t memory[SEEP_MEMORY_COUNT]; /* of the last MEMORY record */
     bool has_memory;
     bool moving;             /* the last picture is not known to be over yet */
+    uint64_t gone_through;   /* blocks, for details */
     struct frag_blame blame; /* of the last picture with details */
     uint64_t blame_ns;       /* its time; UINT64_MAX: there was none */
     uint64_t shown_waste;
@@ -128,10 +129,17 @@ static void see(void *arg, const struct frag_piece *piece)
     }
 }
 
-static void end_span(struct pass *p, uint64_t now_ns)
+/* Takes a picture's details. What sites waste changes evenly from one to the next: half of the time
+ * between is each one's. */
+static void take_details(struct pass *p, const struct trace_event *ev)
 {
-    if (p->blame_ns != UINT64_MAX)
-        frag_blame_span(&p->blame, now_ns - p->blame_ns);
+    uint64_t now_ns = ev->time_ns;
+    uint64_t before_ns = p->blame_ns < now_ns ? (now_ns - p->blame_ns) / 2 : 0;
+    frag_blame_span(&p->blame, before_ns);
+    frag_blame_clear(&p->blame);
+    p->gone_through += trace_reader_slot_count(p->reader);
+    frag_blame_take(&p->blame, &p->world, &ev->beside, p->reader, p->options->filter, now_ns);
+    frag_blame_span(&p->blame, before_ns);
     p->blame_ns = now_ns;
 }
 
@@ -158,10 +166,17 @@ static void keep(struct pass *p, size_t instant, struct frag_map *map,
         frag_what_if(&r->what_if, &p->pages, p->reader, p->options->what_if);
 }
 
+/* Whether the next picture may have details: an equal share of the blocks for each. */
+static bool affordable(const struct pass *p)
+{
+    uint64_t share = FRAG_DETAIL_BLOCKS / FRAG_INSTANTS;
+    return p->gone_through + trace_reader_slot_count(p->reader) <= share * (p->r->count + 1);
+}
+
 static void take_picture(struct pass *p, const struct trace_event *ev)
 {
     struct frag_read *r = p->r;
-    enum choice choice = p->choices[p->picture];
+    enum choice choice = affordable(p) ? DETAIL : p->choices[p->picture];
     struct frag_rows *rows = &r->instants[r->count];
     struct frag_map map = {0};
     struct frag_mappings mappings = {0};
@@ -176,10 +191,7 @@ static void take_picture(struct pass *p, const struct trace_event *ev)
         r->count++;
         p->moving = true;
         if (choice == DETAIL) {
-            end_span(p, ev->time_ns);
-            frag_blame_clear(&p->blame);
-            frag_blame_take(&p->blame, &p->world, &ev->beside, p->reader, p->options->filter,
-                            ev->time_ns);
+            take_details(p, ev);
             keep(p, r->count - 1, &map, &mappings);
         }
     }
@@ -301,7 +313,7 @@ enum seep_err frag_read(struct frag_read *r, struct trace_reader *reader,
     enum seep_err code = read_events(&p, err);
     r->end_ns = trace_reader_summary(reader)->duration_ns;
     if (!code && r->end_ns > p.blame_ns)
-        end_span(&p, r->end_ns);
+        frag_blame_span(&p.blame, r->end_ns - p.blame_ns);
     if (!code)
         frag_blame_take_spans(&r->blame, &p.blame);
     frag_blame_release(&p.blame);

@@ -12,11 +12,13 @@
 #include "model/filter.h"
 #include "util/err.h"
 
-/* So many pictures rows are made of, if there are as many; and of them those that blame is worked
- * out for: evenly spaced in time, with the first, the last and the one of the highest RSS among
- * them. */
+/* So many pictures rows are made of, if there are as many; and of them those at least that blame is
+ * worked out for: evenly spaced in time, with the first, the last and the one of the highest RSS
+ * among them. Blame costs time by blocks: it is worked out for others as well until so many blocks
+ * have been gone through, spread over the pictures; of small heaps for all. */
 #define FRAG_INSTANTS 200
 #define FRAG_DETAILS 8
+#define FRAG_DETAIL_BLOCKS 8000000
 
 struct frag_read_options {
     struct filter *filter;   /* bound, or NULL: window, and which blocks are blamed */

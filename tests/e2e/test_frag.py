@@ -111,6 +111,15 @@ class Planted(Frag):
         self.assertAlmostEqual(first[part], truth["bytes"], delta=truth["bytes"] * 0.05)
         return trace, result
 
+    def same_over_time(self, result):
+        """What sites waste over time is what the rows say of it, where no site pins anything."""
+        rows = [(i["time_ns"], i["slack_bytes"] + i["hole_bytes"]) for i in result["instants"]]
+        rows.append((result["end_ns"], rows[-1][1]))
+        waste = sum((end - start) * (before + after) / 2
+                    for (start, before), (end, after) in zip(rows, rows[1:])) / 1e9
+        told = sum(site["byte_seconds"] for site in result["blame"])
+        self.assertAlmostEqual(told, waste, delta=0.02 * waste)
+
     def test_checkerboard(self):
         self.planted("checkerboard", "hole_bytes")
 
@@ -120,6 +129,7 @@ class Planted(Frag):
         self.assertAlmostEqual(first["sole_pinner_bytes"], first["hole_bytes"],
                                delta=first["hole_bytes"] * 0.6)
         self.assertEqual(result["verdict"]["kind"], "fragmentation")
+        self.same_over_time(self.frag(trace, "--top=all"))
         # 5,000 blocks of 56 bytes fill 69 pages; they lie in nearly 5,000
         pool = self.frag(trace, "--at=look", "--pool=planted", "--no-replay")["what_if"]
         self.assertEqual(pool["blocks"], 5000)
