@@ -488,8 +488,10 @@ enum seep_err frag_analyse(struct result **out, struct trace_reader *reader,
                      .symbols = symbols,
                      .allocator = trace_reader_facts(reader)->allocator};
     if (dict->process_count)
-        return err_set(err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
-                       "this trace is of several processes; seep frag looks at the pages of one");
+        return err_set(
+            err, SEEP_ERR_USAGE, ERR_NO_OFFSET,
+            "this trace was made of those of several processes and does not tell their pages; "
+            "give seep frag the trace that was recorded of one of them");
     enum seep_err code = bind(options, dict, symbols, err);
     if (code)
         return code;
