@@ -205,7 +205,7 @@ static void add_metrics(struct result *tree, const struct frag *f)
     const struct frag_read *read = &f->read;
     const struct frag_rows *now = &read->instants[read->shown];
     struct frag_metrics m;
-    frag_metrics(&m, read->instants, read->count, read->shown, read->peak_requested);
+    frag_metrics(&m, read->instants, read->cleanup, read->shown, read->peak_requested);
     struct result *o = result_object(tree, "metrics");
     result_percent(o, "page_occupancy_percent", m.page_occupancy);
     result_percent(o, "huge_page_occupancy_percent", m.huge_page_occupancy);
@@ -456,11 +456,14 @@ static enum seep_err make_tree(struct frag *f, struct result *tree, struct err *
     add_sizes(tree, f);
     add_map(tree, &read->map);
     enum seep_err code = add_what_if(tree, f, err);
-    if (found)
-        frag_verdict_add(tree, read->instants, read->count, read->shown, f->allocator,
-                         f->blame.count ? &f->blame.all[0].site : NULL);
-    else
+    if (found) {
+        const struct frag_case of = {.allocator = f->allocator,
+                                     .threads = f->dict->thread_count,
+                                     .worst = f->blame.count ? &f->blame.all[0].site : NULL};
+        frag_verdict_add(tree, read->instants, read->cleanup, read->shown, &of);
+    } else {
         result_null(tree, "verdict");
+    }
     return code;
 }
 

@@ -11,6 +11,17 @@
 
 enum choice { LEFT_OUT, ROWS, DETAIL };
 
+/* What is found of a picture that may be the one to be shown. All owned; zeroed: of none. */
+struct found {
+    bool any;
+    size_t instant;
+    uint64_t waste;
+    struct frag_blame blame;
+    struct frag_map map;
+    struct frag_mappings mappings;
+    struct frag_what_if what_if;
+};
+
 struct pass {
     struct frag_read *r;
     const struct frag_read_options *options;
@@ -27,8 +38,11 @@ struct pass {
     uint64_t gone_through;   /* blocks, for details */
     struct frag_blame blame; /* of the last picture with details */
     uint64_t blame_ns;       /* its time; UINT64_MAX: there was none */
-    uint64_t shown_waste;
-    size_t wanted; /* picture that is to be shown; SIZE_MAX: that with the most waste */
+    struct found best, falling;
+    uint64_t live_bytes; /* at the last picture */
+    uint64_t fall_bytes; /* before they began to fall; 0: they do not */
+    size_t fall_instant; /* with which they did */
+    size_t wanted;       /* picture that is to be shown; SIZE_MAX: that with the most waste */
 };
 
 /* ------------------------------------------------------------------ which pictures */
@@ -143,27 +157,73 @@ static void take_details(struct pass *p, const struct trace_event *ev)
     p->blame_ns = now_ns;
 }
 
+static void found_release(struct found *f)
+{
+    frag_blame_release(&f->blame);
+    frag_map_release(&f->map);
+    frag_mappings_release(&f->mappings);
+    *f = (struct found){0};
+}
+
+static void take_better(struct found *best, struct found *other)
+{
+    if (other->any && (!best->any || other->waste > best->waste)) {
+        found_release(best);
+        *best = *other;
+        *other = (struct found){0};
+    }
+    found_release(other);
+}
+
+/* Programs that clean up before they end leave an empty heap, with more waste than ever and of no
+ * interest: pictures from which on live bytes only fall stand apart until it is known whether they
+ * do so to the end. */
+static void follow_live(struct pass *p, uint64_t live_bytes)
+{
+    if (live_bytes >= p->live_bytes) {
+        take_better(&p->best, &p->falling);
+        p->fall_bytes = 0;
+    } else if (!p->fall_bytes) {
+        p->fall_bytes = p->live_bytes;
+        p->fall_instant = p->r->count - 1;
+    }
+    p->live_bytes = live_bytes;
+}
+
+static void choose_shown(struct pass *p)
+{
+    struct frag_read *r = p->r;
+    r->cleanup = r->count;
+    if (!p->best.any || p->live_bytes >= p->fall_bytes / 2)
+        take_better(&p->best, &p->falling);
+    else if (p->fall_bytes)
+        r->cleanup = p->fall_instant;
+    found_release(&p->falling);
+    if (!p->best.any)
+        return;
+    r->shown = p->best.instant;
+    r->blame = p->best.blame;
+    r->map = p->best.map;
+    r->mappings = p->best.mappings;
+    r->what_if = p->best.what_if;
+}
+
 /* Keeps what was found of this picture, as far as it is worth more than what was kept. */
 static void keep(struct pass *p, size_t instant, struct frag_map *map,
                  struct frag_mappings *mappings)
 {
-    struct frag_read *r = p->r;
-    uint64_t waste = frag_rows_waste(&r->instants[instant]);
-    bool better = p->wanted == SIZE_MAX ? r->shown == SIZE_MAX || waste > p->shown_waste
-                                        : p->picture == p->wanted;
-    if (!better)
+    uint64_t waste = frag_rows_waste(&p->r->instants[instant]);
+    struct found *f = p->fall_bytes && p->wanted == SIZE_MAX ? &p->falling : &p->best;
+    if (p->wanted == SIZE_MAX ? f->any && waste <= f->waste : p->picture != p->wanted)
         return;
-    r->shown = instant;
-    p->shown_waste = waste;
-    frag_map_release(&r->map);
-    r->map = *map;
+    found_release(f);
+    *f = (struct found){
+        .any = true, .instant = instant, .waste = waste, .map = *map, .mappings = *mappings};
     *map = (struct frag_map){0};
-    frag_mappings_release(&r->mappings);
-    r->mappings = *mappings;
     *mappings = (struct frag_mappings){0};
-    frag_blame_copy(&r->blame, &p->blame);
+    frag_blame_copy(&f->blame, &p->blame);
     if (p->options->what_if)
-        frag_what_if(&r->what_if, &p->pages, p->reader, p->options->what_if);
+        frag_what_if(&f->what_if, &p->pages, p->reader, p->options->what_if);
 }
 
 /* Whether the next picture may have details: an equal share of the blocks for each. */
@@ -190,6 +250,7 @@ static void take_picture(struct pass *p, const struct trace_event *ev)
         frag_mappings_end(&mappings, &p->map);
         r->count++;
         p->moving = true;
+        follow_live(p, rows->live_requested);
         if (choice == DETAIL) {
             take_details(p, ev);
             keep(p, r->count - 1, &map, &mappings);
@@ -314,8 +375,13 @@ enum seep_err frag_read(struct frag_read *r, struct trace_reader *reader,
     r->end_ns = trace_reader_summary(reader)->duration_ns;
     if (!code && r->end_ns > p.blame_ns)
         frag_blame_span(&p.blame, r->end_ns - p.blame_ns);
-    if (!code)
+    if (!code) {
+        choose_shown(&p);
         frag_blame_take_spans(&r->blame, &p.blame);
+    } else {
+        found_release(&p.best);
+        found_release(&p.falling);
+    }
     frag_blame_release(&p.blame);
     pages_release(&p.pages);
     memory_map_release(&p.map);

@@ -32,6 +32,7 @@ struct frag_read_options {
 struct frag_read {
     struct frag_rows *instants; /* owned, like all below */
     size_t count;
+    size_t cleanup;          /* of them, from which on it cleaned up before its end; else count */
     size_t shown;            /* of them, that of the following; SIZE_MAX: there is none */
     struct frag_blame blame; /* of the shown one, but for byte_ns */
     struct frag_map map;

@@ -53,10 +53,11 @@ static void advise_fragmented(struct result *list, const struct frag_rows *r,
                 "together");
 }
 
-static void advise_retained(struct result *list, const char *allocator,
-                            const struct frag_site *worst)
+static void advise_retained(struct result *list, const struct frag_rows *r,
+                            const struct frag_case *of)
 {
-    if (worst && worst->pinned > worst->hole)
+    const char *allocator = of->allocator;
+    if (of->worst && of->worst->pinned >= (double)frag_rows_free(r) / 10)
         result_text(list, NULL,
                     "free, or allocate early, the blocks of the first call site: they lie on top "
                     "of the heap, and what is free below cannot be given back before them");
@@ -64,9 +65,8 @@ static void advise_retained(struct result *list, const char *allocator,
         result_text(list, NULL,
                     "call malloc_trim(0) after the peak: it gives back free pages in the middle, "
                     "too");
-        result_text(list, NULL,
-                    "MALLOC_ARENA_MAX=2 keeps threads from having a heap each; "
-                    "MALLOC_TRIM_THRESHOLD_ sets when the top is given back");
+        if (of->threads > 1)
+            result_text(list, NULL, "MALLOC_ARENA_MAX=2 keeps threads from having a heap each");
     } else if (strcmp(allocator, "jemalloc") == 0) {
         result_text(list, NULL,
                     "MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0 (or background_thread:true) "
@@ -82,21 +82,40 @@ static void advise_retained(struct result *list, const char *allocator,
     }
 }
 
-void frag_verdict_add(struct result *tree, const struct frag_rows *instants, size_t count,
-                      size_t shown, const char *allocator, const struct frag_site *worst)
+/* What most of it is. */
+static void advise_not_heap(struct result *list, const struct frag_rows *r)
 {
+    uint64_t half = frag_rows_non_heap(r) / 2;
+    if (r->files > half)
+        result_text(
+            list, NULL,
+            "most of it is code, data and mapped files: the program and its libraries, which "
+            "other processes share, and files that it maps itself (/proc/PID/smaps names "
+            "them)");
+    else if (r->mappings > half)
+        result_text(
+            list, NULL,
+            "most of it is in mappings of the program's own: see the places that made them, "
+            "above");
+    else if (r->stacks > half)
+        result_text(list, NULL,
+                    "most of it is stacks: fewer threads, or less on each one's stack, take less");
+    else
+        result_text(list, NULL, "see the parts of the row \"not heap\", above");
+}
+
+void frag_verdict_add(struct result *tree, const struct frag_rows *instants, size_t count,
+                      size_t shown, const struct frag_case *of)
+{
+    const struct frag_rows *now = &instants[shown];
     enum frag_verdict verdict = frag_verdict(instants, count, shown);
     struct result *o = result_object(tree, "verdict");
     result_text(o, "kind", frag_verdict_names[verdict]);
     struct result *list = result_array(o, "advice");
     switch (verdict) {
-    case FRAG_NOT_HEAP:
-        result_text(list, NULL,
-                    "look at the rows below non-heap: mapped files, stacks, the program's own "
-                    "mappings");
-        break;
-    case FRAG_FRAGMENTED: advise_fragmented(list, &instants[shown], worst); break;
-    case FRAG_RETAINED: advise_retained(list, allocator, worst); break;
+    case FRAG_NOT_HEAP: advise_not_heap(list, now); break;
+    case FRAG_FRAGMENTED: advise_fragmented(list, now, of->worst); break;
+    case FRAG_RETAINED: advise_retained(list, now, of); break;
     case FRAG_GROWTH:
         result_text(list, NULL, "the program asks for more and more: see seep growth, seep leaks");
         break;

@@ -26,9 +26,15 @@ extern const char *const frag_verdict_names[];
 
 enum frag_verdict frag_verdict(const struct frag_rows *instants, size_t count, size_t shown);
 
-/* Adds `verdict` to the tree, with advice for the allocator. `worst` is the site with the most
- * waste, or NULL. */
+/* What advice rests on beside the rows. */
+struct frag_case {
+    const char *allocator;
+    size_t threads;                /* that there ever were */
+    const struct frag_site *worst; /* the site with the most waste, or NULL */
+};
+
+/* Adds `verdict` to the tree, with advice. */
 void frag_verdict_add(struct result *tree, const struct frag_rows *instants, size_t count,
-                      size_t shown, const char *allocator, const struct frag_site *worst);
+                      size_t shown, const struct frag_case *of);
 
 #endif

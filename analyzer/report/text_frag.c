@@ -13,9 +13,10 @@
 #include <string.h>
 
 #define INDENT 4
-#define BYTES 9      /* columns of a size */
-#define INSTANTS 16  /* lines of the waterfall over time */
-#define MAP_LINES 12 /* of cells */
+#define BYTES 9       /* columns of a size */
+#define INSTANTS 16   /* lines of the waterfall over time */
+#define MAP_LINES 12  /* of cells */
+#define LEAST_PART 50 /* of the waste: a smaller one is not worth a sentence */
 
 static const struct result *field(const struct result *object, const char *name)
 {
@@ -69,12 +70,17 @@ static const char *verdict_words(const char *kind)
     return "";
 }
 
+static uint64_t waste_of(const struct result *now)
+{
+    return text_number(now, "slack_bytes") + text_number(now, "hole_bytes") +
+           text_number(now, "free_resident_bytes");
+}
+
 static void print_verdict(struct text *t, const struct result *r, const struct result *now)
 {
     struct strbuf words = {0};
     uint64_t rss = text_number(now, "rss_bytes");
-    uint64_t waste = text_number(now, "slack_bytes") + text_number(now, "hole_bytes") +
-                     text_number(now, "free_resident_bytes");
+    uint64_t waste = waste_of(now);
     strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF,
                 verdict_words(text_text(field(r, "verdict"), "kind")));
     strbuf_addf(&words,
@@ -93,38 +99,41 @@ static void print_verdict(struct text *t, const struct result *r, const struct r
 }
 
 /* How it comes that the first site holds so much. */
-static void add_reasons(struct strbuf *words, const struct result *site)
+static void add_reasons(struct strbuf *words, const struct result *site, uint64_t blocks)
 {
-    uint64_t blocks = text_number(site, "blocks"), hole = text_number(site, "hole_bytes");
+    uint64_t hole = text_number(site, "hole_bytes");
     uint64_t slack = text_number(site, "slack_bytes");
     uint64_t pinned = text_number(site, "pinned_bytes");
     if (pinned > hole + slack) {
         strbuf_addf(words,
-                    "; they lie at the top of a heap, and the free pages below, %s, cannot "
-                    "be given back before them",
-                    human_bytes(pinned).text);
+                    "; %s at the top of a heap, and the free pages below, %s, cannot be given back "
+                    "before %s",
+                    blocks == 1 ? "it lies" : "they lie", human_bytes(pinned).text,
+                    blocks == 1 ? "it" : "them");
         return;
     }
     if (slack > hole) {
         strbuf_adds(words, "; it is slack in blocks that are larger than what was asked for");
         return;
     }
-    strbuf_addf(words, "; their pages are %s full",
+    strbuf_addf(words, "; %s pages are %s full", blocks == 1 ? "its" : "their",
                 human_percent(text_real(site, "page_fill_percent")).text);
-    if (blocks && text_has(site, "age_ns"))
-        strbuf_addf(words, "; what lay beside them had lived %s, these %s",
+    if (text_number(site, "blocks") && text_has(site, "age_ns"))
+        strbuf_addf(words, "; what lay beside %s had lived %s, %s %s", blocks == 1 ? "it" : "them",
                     human_ns(text_number(site, "neighbour_ns")).text,
-                    human_ns(text_number(site, "age_ns")).text);
+                    blocks == 1 ? "this one" : "these", human_ns(text_number(site, "age_ns")).text);
 }
 
-static void print_culprit(struct text *t, const struct result *r)
+static void print_culprit(struct text *t, const struct result *r, const struct result *now)
 {
     const struct result *site = result_at(field(r, "blame"), 0);
-    if (!site)
+    if (!site || text_number(site, "waste_bytes") < waste_of(now) / LEAST_PART)
         return;
     struct strbuf words = {0};
-    uint64_t keepers = text_number(site, "blocks"), live = text_number(site, "live_blocks");
-    uint64_t blocks = keepers ? keepers : live;
+    /* those that keep holes, where it is holes */
+    bool slack = text_number(site, "slack_bytes") > text_number(site, "hole_bytes");
+    uint64_t keepers = slack ? 0 : text_number(site, "blocks");
+    uint64_t blocks = keepers ? keepers : text_number(site, "live_blocks");
     strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " of it are the doing of ",
                 human_bytes(text_number(site, "waste_bytes")).text);
     text_plural(&words, blocks, "block", "blocks");
@@ -133,7 +142,7 @@ static void print_culprit(struct text *t, const struct result *r)
                             (blocks ? blocks : 1))
                     .text);
     text_site_name(&words, site);
-    add_reasons(&words, site);
+    add_reasons(&words, site, blocks);
     strbuf_adds(&words, ".");
     text_paragraph(t, words.text, 0, 0);
     strbuf_release(&words);
@@ -532,7 +541,7 @@ void text_frag(struct text *t, const struct result *r, const struct result *comp
     bool leaver_first = left > text_number(result_at(field(r, "blame"), 0), "waste_bytes");
     if (leaver_first)
         print_leaver(t, r);
-    print_culprit(t, r);
+    print_culprit(t, r, now);
     if (!leaver_first)
         print_leaver(t, r);
     print_what_if(t, r);

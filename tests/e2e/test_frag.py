@@ -100,6 +100,59 @@ class Pictures(Frag):
         self.assertEqual(len(few["instants"]), min(few["pictures"], 200))
 
 
+CLEANUP = r"""
+#include "seep/seep.h"
+#include <stdlib.h>
+#include <string.h>
+static void *blocks[20000];
+int main(int argc, char **argv)
+{
+    (void)argv;
+    for (int i = 0; i < 20000; i++)
+        blocks[i] = memset(malloc(1000), 1, 1000);
+    void *top = malloc(1000); /* so that nothing is given back */
+    seep_memory();
+    for (int kept = 20000; kept > 100; kept /= 2) {
+        for (int i = kept / 2; i < kept; i++) {
+            free(blocks[i]);
+            blocks[i] = NULL;
+        }
+        seep_memory();
+    }
+    if (argc > 1) {
+        blocks[0] = malloc(1000); /* it goes on, though one was lost */
+        seep_memory();
+    }
+    free(top);
+    return 0;
+}
+"""
+
+
+class Cleanup(Frag):
+    """What a program frees before it ends is of no interest; what it frees and goes on is."""
+
+    def shown(self, *arguments):
+        program = self.path("cleanup")
+        with open(program + ".c", "w", encoding="ascii") as source:
+            source.write(CLEANUP)
+        support.run(["gcc", "-g", "-fno-builtin", "-I", os.path.join(support.ROOT, "include"),
+                     program + ".c", "-o", program], check=0)
+        result = self.frag(self.record([program, *arguments])[1])
+        live = [i["live_bytes"] for i in result["instants"]]
+        return result["verdict"]["kind"], result["shown"] - live.index(max(live))
+
+    def test_up_to_the_end(self):
+        kind, behind_peak = self.shown()
+        self.assertIn(kind, ("in-use", "growth"))
+        self.assertLessEqual(behind_peak, 0)
+
+    def test_before_it_goes_on(self):
+        kind, behind_peak = self.shown("on")
+        self.assertEqual(kind, "retention")
+        self.assertGreater(behind_peak, 5)
+
+
 class Planted(Frag):
     """The planted site comes first, with its bytes within 5 % of what the program counts."""
 
