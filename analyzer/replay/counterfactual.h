@@ -23,15 +23,17 @@ struct counterfactual_options {
 
 /* Replays the trace, from its start, and adds to `parent` the object `replay`:
  *
- *   allocator, version, settings  texts: what it was replayed with, the recording allocator
+ *   allocator, version, settings  texts: of the recording allocator, which it was replayed with
  *   calls           [count] of a replay as it is
- *   speed_percent   [count]: how fast time ran; above 100 where it plays no part, or would take
- * long runs            [count] of both sorts rss_bytes, peak_rss_bytes   [bytes], as recorded, less
- * the recorder's own, at the moment and at most saved_bytes, peak_saved_bytes   integers: how much
- * less of these it would be error_bytes     [bytes]: half of the distance between equal replays
- * farthest apart self_check      null: cannot be told, or object {peak_miss_percent,
- * final_miss_percent (reals, of the RSS: how far the replay as it is is off what was recorded),
- * sound: bool}
+ *   speed_percent   [count]: how fast time ran; above 100 where it plays no part, or would be long
+ *   runs            [count] of both sorts
+ *   rss_bytes, peak_rss_bytes
+ *                   [bytes] as recorded, less the recorder's own, at the moment and at most
+ *   saved_bytes, peak_saved_bytes
+ *                   integers: how much less of these it would be
+ *   error_bytes     [bytes]: half of the distance between equal replays farthest apart
+ *   self_check      null: cannot be told, or object {peak_miss_percent, final_miss_percent (reals,
+ *                   of the RSS: how far the replay as it is is off the recording), sound: bool}
  *
  * Errors: as compare_analyse(); USAGE also where the recording allocator is not on this machine.
  * Nothing is added then. */
