@@ -6,8 +6,9 @@ First a program of twelve threads that says at twenty instants, while all of the
 memory is made of (tests/e2e/programs/frag_truth.c): for each row the largest difference, in percent of
 RSS. Then the same of real programs, by a library that keeps books of their blocks and stops them at
 instants evenly spaced over their calls (frag_witness.c); what it takes itself is left out of RSS. And
-what is left unexplained of the pictures that seep run took while they ran undisturbed. Last, what
-seep frag takes to read a large recording. Nothing here passes or fails.
+what is left unexplained of the pictures that seep run took while they ran undisturbed. Then what it says
+would be saved without some blocks, or by a pool, beside programs that do so. Last, what it takes to read a
+large recording. Nothing here passes or fails.
 """
 
 import argparse
@@ -199,6 +200,34 @@ def print_programs(bench, names):
                       f"{left[-1]:9.2f}", flush=True)
 
 
+def print_saved(bench):
+    program = os.path.join(bench.tmp, "frag_planted")
+    subprocess.run(["gcc", "-O1", "-g", "-pthread", "-I", os.path.join(ROOT, "include"),
+                    os.path.join(ROOT, "tests", "e2e", "programs", "frag_planted.c"), "-o", program],
+                   check=True)
+    print("\nless RSS without the planted blocks, and with a pool for them: a program that leaves them out, or "
+          "has\none, beside what seep frag says of it as it is, MiB, and how far off that is, % of RSS")
+    print(f"{'':32}{'really':>9}{'replayed':>10}{'by pages':>10}{'off, %':>8}")
+    for name in ("glibc", *allocators.ALLOCATORS):
+        for kind in ("pins", "checkerboard", "trough", "arena", "realloc", "misfit"):
+            rss = {}
+            for how in ("plain", "without", "pool"):
+                out = subprocess.run([*bench.preload(name), program, kind, how], check=True,
+                                     capture_output=True, text=True).stdout
+                rss[how] = json.loads(out)["rss"] / (1 << 20)
+            bench.run(bench.preload(name), [program, kind])
+            site = "^planted_again$" if kind == "realloc" else "^planted$"
+            for how in ("without", "pool"):
+                out = subprocess.run([bench.seep, "frag", "--format=json", "--at=look",
+                                      f"--{how}={site}", bench.trace],
+                                     capture_output=True, text=True, check=True).stdout
+                told = json.loads(out)["result"]["what_if"]
+                truth, pages = rss["plain"] - rss[how], told["saved_bytes"] / (1 << 20)
+                replayed = told["replay"]["saved_bytes"] / (1 << 20)
+                print(f"{name:10}{kind:14}{how:8}{truth:9.2f}{replayed:10.2f}{pages:10.2f}"
+                      f"{100 * (replayed - truth) / rss['plain']:8.1f}", flush=True)
+
+
 def print_cost(bench):
     program = os.path.join(bench.tmp, "frag_many")
     subprocess.run(["gcc", "-O1", "-g", "-I", os.path.join(ROOT, "include"),
@@ -229,6 +258,7 @@ def main():
         print_rows(bench, args.threads, args.instants, args.blocks)
         print_witnessed(bench, args.workloads, args.instants)
         print_programs(bench, args.workloads)
+        print_saved(bench)
         print_cost(bench)
 
 
