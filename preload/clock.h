@@ -5,6 +5,7 @@
 #ifndef REC_CLOCK_H
 #define REC_CLOCK_H
 
+#include "hidden.h"
 #include "seep/trace_format.h"
 #include "sys.h"
 
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
-extern bool rec_clock_is_tsc;
+extern bool rec_clock_is_tsc REC_HIDDEN;
 extern bool rec_clock_is_off; /* stamps are not wanted: 0, without a system call */
 /* glibc's word that the process never had a second thread; NULL before glibc 2.32. */
 extern char __libc_single_threaded __attribute__((weak));

@@ -4,6 +4,7 @@
 #ifndef REC_EVENT_H
 #define REC_EVENT_H
 
+#include "hidden.h"
 #include "recorder.h"
 #include "rows.h"
 #include "thread.h"
@@ -25,7 +26,7 @@ struct rec_event {
 };
 
 /* The kind of row that has no stack: SEEP_ROW_FREE, or none if the stacks of frees are recorded. */
-extern enum seep_row rec_event_stackless;
+extern enum seep_row rec_event_stackless REC_HIDDEN;
 void rec_event_init(void);
 
 /* There is a mark on the lane. True: whoever set it never came back, and it is the caller's now. */

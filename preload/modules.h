@@ -6,6 +6,8 @@
 #ifndef REC_MODULES_H
 #define REC_MODULES_H
 
+#include "hidden.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,7 +45,7 @@ extern void (*rec_modules_met)(uintptr_t address);
  * it is not known. */
 const char *rec_modules_name(uintptr_t pc);
 
-extern _Atomic uint32_t rec_modules_now;
+extern _Atomic uint32_t rec_modules_now REC_HIDDEN;
 
 /* The generation: counts unloads, from 1. */
 static inline uint32_t rec_modules_generation(void)
@@ -52,7 +54,7 @@ static inline uint32_t rec_modules_generation(void)
 }
 
 /* Where the dynamic loader's code lies. */
-extern uintptr_t rec_modules_loader_low, rec_modules_loader_high;
+extern uintptr_t rec_modules_loader_low REC_HIDDEN, rec_modules_loader_high REC_HIDDEN;
 
 /* True if `pc` lies in the dynamic loader: then rec_modules_check() is due. */
 static inline bool rec_modules_is_loader(uintptr_t pc)

@@ -74,13 +74,14 @@ void rec_quick_made(enum seep_call call, void *p, size_t bytes, size_t alignment
         .alignment = alignment,
     };
     at = hook_serve_outer(&call, &block, at);
-    __builtin_prefetch(rec_stack_memo_at(&t->memo, &at)); /* reading the clock takes as long */
+    rec_stack_memo_fetch(&t->memo, &at, t->memo_served); /* reading the clock takes as long */
     uint64_t stamp = rec_clock_stamp();
     begin(t, at.sp);
     if (__builtin_expect(rec_modules_is_loader(at.pc), 0))
         rec_modules_check(t);
     const struct rec_stack_memo_entry *known = rec_stack_memo_find(&t->memo, &at, &t->bounds);
     uint32_t stack;
+    t->memo_served = known != NULL;
     if (known) {
         rec_verify_walk(t, at, known->hash, known->cut, known->guessed);
         rec_event_missing(known->cut, known->guessed);

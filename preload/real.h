@@ -8,6 +8,8 @@
 #ifndef REC_REAL_H
 #define REC_REAL_H
 
+#include "hidden.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +41,7 @@ struct rec_real {
     bool chunks; /* blocks are glibc's: their chunk's size stands before them */
 };
 
-extern struct rec_real rec_real;
+extern struct rec_real rec_real REC_HIDDEN;
 extern void *rec_real_syscall;
 /* by itself: it is called from assembly */ /* malloc is NULL until resolved */
 
@@ -51,7 +53,7 @@ bool rec_real_resolve(void);
 void rec_real_forked(void);
 
 #define REC_EARLY_BYTES (1u << 20)
-extern uint8_t rec_early[REC_EARLY_BYTES];
+extern uint8_t rec_early[REC_EARLY_BYTES] REC_HIDDEN;
 /* To be called by our constructor, which runs behind those of the program's libraries. A
  * sanitizer's runtime dies of calls to its malloc while it sets itself up: until now they were
  * served early. */

@@ -8,6 +8,7 @@
 #ifndef REC_RECORDER_H
 #define REC_RECORDER_H
 
+#include "hidden.h"
 #include "seep/trace_format.h"
 
 #include <stdbool.h>
@@ -18,7 +19,7 @@ struct rec_thread;
 #define REC_ALIVE 0x5345455052554e21u /* any value but 0, which is what a wiped page reads */
 #define REC_STOPPED 1u                /* the same process, which records no more */
 
-extern volatile uint64_t *rec_alive; /* never NULL: points to a zero before the start */
+extern volatile uint64_t *rec_alive REC_HIDDEN; /* never NULL: points to a zero before the start */
 
 /* The state of the calling thread where that is not at hand: starts the recorder if need be, and
  * the thread. NULL: off, or no memory; the caller's event was counted as lost. */

@@ -56,23 +56,31 @@ static inline uint8_t *row_put_short(uint8_t *p, uint64_t v)
     if (__builtin_expect(v >= 1u << 14, 0))
         return seep_put_varint(p, v);
     unsigned more = v >= 1u << 7;
-    uint16_t bytes = (uint16_t)((v & 0x7f) | more << 7 | v >> 7 << 8);
+    /* adding the bits from 7 on moves them up by one */
+    uint16_t bytes = (uint16_t)(((unsigned)v + ((unsigned)v & 0x3f80)) | more << 7);
     __builtin_memcpy(p, &bytes, sizeof bytes);
     return p + 1 + more;
 }
+
+/* By the highest bit of a number: how many bytes its varint has, and the high bit of all but the
+ * last of them. */
+#define SEVEN(entry) entry, entry, entry, entry, entry, entry, entry
+static const uint32_t row_of_length[28] = {SEVEN(1), SEVEN(0x82), SEVEN(0x8083), SEVEN(0x808084)};
+#undef SEVEN
 
 /* A varint of any length up to four bytes. Stores four. */
 static inline uint8_t *row_put_varying(uint8_t *p, uint64_t v)
 {
     if (__builtin_expect(v >= 1u << 28, 0))
         return seep_put_varint(p, v);
-    static const uint32_t more[] = {0, 0x80, 0x8080, 0x808080};
-    unsigned top = 31 - (unsigned)__builtin_clz((unsigned)v | 1);
-    unsigned last = top * 37 >> 8; /* top / 7 */
-    uint32_t bytes = (uint32_t)((v & 0x3fff) | (v & 0xfffc000) << 2);
-    bytes = (bytes & 0x7f007f) | (bytes & 0x3f803f80) << 1 | more[last];
+    uint32_t bytes = (uint32_t)v;
+    uint32_t length = row_of_length[31 - (unsigned)__builtin_clz(bytes | 1)];
+    /* adding them moves the bits from 14 on up by two, and then each upper half by one */
+    bytes += (bytes & 0xfffc000) * 3;
+    bytes += bytes & 0x3f803f80;
+    bytes |= length & 0x808080;
     __builtin_memcpy(p, &bytes, sizeof bytes);
-    return p + 1 + last;
+    return p + (length & 7);
 }
 
 static inline uint8_t *row_put_stamp(struct rec_thread *t, uint8_t *p, uint64_t stamp)

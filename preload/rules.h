@@ -19,6 +19,7 @@
 #define REC_RULES_H
 
 #include "eh_frame.h"
+#include "hidden.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,8 +41,8 @@ struct rule_table {
     uint64_t mask;
 };
 
-extern struct rule_table *_Atomic rec_rules_current;
-extern struct eh_rule *rec_rules_wide;
+extern struct rule_table *_Atomic rec_rules_current REC_HIDDEN;
+extern struct eh_rule *rec_rules_wide REC_HIDDEN;
 
 bool rec_rules_init(void);
 

@@ -12,11 +12,12 @@
  *
  * Of the words' values a hash is kept rather than the values: they would take five times the
  * memory, and as many cache lines. Each word goes into it by a bijection, so that stacks which
- * differ in one word always differ in it; others, by chance, once in 2^64 comparisons: stacks.c
- * takes the same for granted of whole stacks. */
+ * differ in one word always differ in it; others, by chance, about once in 2^60 comparisons:
+ * stacks.c takes the like for granted of whole stacks. */
 #ifndef REC_STACK_MEMO_H
 #define REC_STACK_MEMO_H
 
+#include "hidden.h"
 #include "last_walk.h"
 #include "modules.h"
 #include "stacks.h"
@@ -24,7 +25,6 @@
 #define STACK_MEMO_BITS 8
 #define STACK_MEMO_ENTRIES (1u << STACK_MEMO_BITS)
 #define STACK_MEMO_WORDS 96
-#define STACK_MEMO_LANES 4 /* hashes that are made side by side, for each waits for itself */
 
 enum stack_memo_state {
     STACK_MEMO_MET,   /* pc, sp and hash hold */
@@ -40,7 +40,7 @@ struct rec_stack_memo_entry {
     uint32_t id;
     uint32_t generation;
     uint16_t guessed;
-    uint8_t words; /* a multiple of STACK_MEMO_LANES: the first one fills up */
+    uint8_t words;
     uint8_t state; /* enum stack_memo_state */
     bool fp_live, cut;
 } __attribute__((aligned(64)));
@@ -61,25 +61,43 @@ static inline unsigned stack_memo_place(const struct rec_context *at)
     return hash >> (64 - STACK_MEMO_BITS);
 }
 
-static inline struct rec_stack_memo_entry *rec_stack_memo_at(struct rec_stack_memo *memo,
-                                                             const struct rec_context *at)
+/* Lets come what rec_stack_memo_find() will look at: the entry, and if `words`, for it is likely to
+ * be known, of its words those that most stacks have. Always inline: to gcc a function that only
+ * fetches has no effect, and a call of it is left out. */
+static inline __attribute__((always_inline)) void
+rec_stack_memo_fetch(const struct rec_stack_memo *memo, const struct rec_context *at, bool words)
 {
-    return &memo->entries[stack_memo_place(at)];
+    unsigned place = stack_memo_place(at);
+    const char *entry = (const char *)&memo->entries[place];
+    const char *to = (const char *)memo->words[place].place;
+    /* the entry thrice rather than a branch that is hard to foresee */
+    ptrdiff_t apart = (to - entry) & -(ptrdiff_t)words;
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + apart);
+    __builtin_prefetch(entry + apart + (64 & -(ptrdiff_t)words));
 }
 
-/* All of the words lie between sp and reach, so that they may be read in any order. */
+/* Odd numbers without a pattern, one for each word. */
+extern const uint64_t rec_stack_memo_keys[STACK_MEMO_WORDS] REC_HIDDEN;
+
+/* All of the words lie between sp and reach, so that they may be read in any order. No product
+ * waits for another one. */
 static inline uint64_t stack_memo_hash_words(uintptr_t stack_pointer, const uint16_t *place,
                                              unsigned words)
 {
     const uint64_t *sp = (const uint64_t *)stack_pointer;
-    uint64_t a = 1, b = 2, c = 3, d = 4;
-    for (const uint16_t *end = place + words; place < end; place += STACK_MEMO_LANES) {
-        a = rec_stacks_mix(a, sp[place[0]]);
-        b = rec_stacks_mix(b, sp[place[1]]);
-        c = rec_stacks_mix(c, sp[place[2]]);
-        d = rec_stacks_mix(d, sp[place[3]]);
+    const uint64_t *key = rec_stack_memo_keys;
+    const uint64_t *end = key + words;
+    uint64_t a = 0, b = 0;
+    for (; end - key >= 4; key += 4, place += 4) {
+        a += sp[place[0]] * key[0];
+        b += sp[place[1]] * key[1];
+        a += sp[place[2]] * key[2];
+        b += sp[place[3]] * key[3];
     }
-    return a + (b << 16 | b >> 48) + (c << 32 | c >> 32) + (d << 48 | d >> 16);
+    for (; key < end; key++, place++)
+        a += sp[*place] * *key;
+    return a + b;
 }
 
 /* The entry that tells the stack at `at`: its id, cut and guessed. NULL: not known. `bounds` as for

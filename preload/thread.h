@@ -43,6 +43,7 @@ struct rec_thread {
     uint64_t clock_last; /* stamp at which this thread last renewed the control page's clock pair */
     uint64_t clock_wait; /* ticks until it does so again */
     struct rec_stack_bounds bounds;
+    bool memo_served; /* the last block's stack was in `memo` */
     /* up to here: what each event looks at */
 
     uint64_t last_pc;
