@@ -37,20 +37,22 @@ if job == 0:
 
 def states():
     found = ""
-    for name in os.listdir("/proc"):
+    for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/stat") as line:
+            with open(f"/proc/{name}/stat", errors="replace") as line:
                 fields = line.read().rpartition(") ")[2].split()
-        except (OSError, NotADirectoryError):
+        except OSError:
             continue
-        if name.isdigit() and int(fields[2]) == job:
+        if int(fields[2]) == job:
             found += fields[0]
     return found
 
 while True:
     _, status = os.waitpid(job, os.WUNTRACED)
     if os.WIFSTOPPED(status):
-        time.sleep(0.1)
+        deadline = time.monotonic() + 60
+        while set(states()) != {"T"} and time.monotonic() < deadline:
+            time.sleep(0.01)
         print(f"[stopped by {os.WSTOPSIG(status)}, states {states()}]", flush=True)
         os.tcsetpgrp(0, job)
         os.killpg(job, signal.SIGCONT)
@@ -71,8 +73,8 @@ class Run(support.TestCase):
         results = []
         for command in (list(args), self.seep(*args)):
             results.append(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                          timeout=60, env=support.environment(), check=False,
-                                          **more))
+                                          timeout=support.TIMEOUT, env=support.environment(),
+                                          check=False, **more))
         return results
 
     def assert_same(self, args, **more):
@@ -124,7 +126,7 @@ class Streams(Run):
     def test_process_group_session_and_parentage(self):
         code = "import os; print(os.getpgrp(), os.getsid(0), os.getppid())"
         process = subprocess.Popen(self.seep(PYTHON, "-c", code), stdout=subprocess.PIPE)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=support.TIMEOUT)
         self.assertEqual(out.split(), [b"%d" % os.getpgrp(), b"%d" % os.getsid(0),
                                        b"%d" % process.pid])
 
@@ -168,7 +170,7 @@ class Statuses(Run):
     def test_children_reaped_elsewhere(self):
         """With SIGCHLD ignored, the kernel would throw the program's status away."""
         done = subprocess.run(
-            self.seep("sh", "-c", "exit 9"), timeout=60, check=False,
+            self.seep("sh", "-c", "exit 9"), timeout=support.TIMEOUT, check=False,
             preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
         self.assertEqual(done.returncode, 9)
 
@@ -176,6 +178,8 @@ class Statuses(Run):
 class Signals(Run):
     """What is sent to seep's process."""
 
+    # COUNTER SECONDS SIGNAL...: notes signals until as many have come as it is told, and for a while
+    # after that, in which none may come again.
     COUNTER = r"""
 import os, signal, sys, time
 seen = []
@@ -185,9 +189,10 @@ wanted = [int(a) for a in sys.argv[2:]]
 for number in wanted:
     signal.signal(number, note)
 print("ready", flush=True)
-deadline = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < deadline and len(seen) < 50:
+deadline = time.monotonic() + 120
+while time.monotonic() < deadline and len(seen) < len(wanted):
     time.sleep(0.02)
+time.sleep(float(sys.argv[1]))
 print(sorted(seen), flush=True)
 """
 
@@ -204,18 +209,18 @@ print(sorted(seen), flush=True)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
             process = self.start("sh", "-c", "echo ready; while :; do sleep 0.05; done")
             process.send_signal(number)
-            self.assertEqual(process.wait(30), -number)
+            self.assertEqual(process.wait(support.TIMEOUT), -number)
 
     def test_each_signal_arrives_once(self):
         numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1,
                    signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH, signal.SIGRTMIN + 3,
                    signal.SIGCONT]
-        process = self.start(PYTHON, "-c", self.COUNTER, "1.5", *map(str, map(int, numbers)))
+        process = self.start(PYTHON, "-c", self.COUNTER, "0.5", *map(str, map(int, numbers)))
         for number in numbers:
             process.send_signal(number)
         told = json.loads(process.stdout.readline())
         self.assertEqual(told, sorted(map(int, numbers)))
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(support.TIMEOUT), 0)
 
     def test_queued_values_are_kept(self):
         source = self.write("queue.c", r"""
@@ -259,17 +264,17 @@ print(sorted(seen), flush=True)
     def test_alarm_set_before(self):
         """`timeout` of old: an alarm survives execve(), but not the fork in between."""
         code = "import os, signal, sys; signal.alarm(1); os.execv(sys.argv[1], sys.argv[1:])"
-        begin = time.monotonic()
         done = support.run([PYTHON, "-c", code, *self.seep("sleep", "20")])
         self.assertEqual(done.returncode, -signal.SIGALRM)
-        self.assertLess(time.monotonic() - begin, 15)
 
     def test_stopping_the_program_does_not_hang_without_a_terminal(self):
         """Continued by its own pid, the program goes on, and so do we."""
         code = ("import os, signal, time\n"
                 "child = os.fork()\n"
                 "if child == 0:\n"
-                "    time.sleep(0.3)\n"
+                "    while open(f'/proc/{os.getppid()}/stat').read().rpartition(') ')[2][0] != 'T':\n"
+                "        time.sleep(0.01)\n"
+                "    time.sleep(0.2)\n"
                 "    os.kill(os.getppid(), signal.SIGCONT)\n"
                 "    os._exit(0)\n"
                 "os.kill(os.getpid(), signal.SIGSTOP)\n"
@@ -301,7 +306,7 @@ class Terminal(Run):
 
     def expect(self, pattern):
         """Reads until the pattern has come; what stood before it is dropped."""
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while True:
             found = re.search(pattern, self.said)
             if found:
@@ -337,7 +342,7 @@ class Terminal(Run):
         self.expect(r"\[killed by 2\]")
 
     def test_ctrl_c_is_seen_once_and_may_be_survived(self):
-        self.start(*self.seep(PYTHON, "-c", Signals.COUNTER, "1.5", "2", "3"))
+        self.start(*self.seep(PYTHON, "-c", Signals.COUNTER, "0.5", "2", "3"))
         self.expect("ready")
         self.type("\x03")
         time.sleep(0.3)
@@ -364,7 +369,7 @@ class Terminal(Run):
         self.expect(r"\[exited with 6\]")
 
     def test_a_changed_window_size_is_told_once(self):
-        self.start(*self.seep(PYTHON, "-c", Signals.COUNTER, "1", str(int(signal.SIGWINCH))))
+        self.start(*self.seep(PYTHON, "-c", Signals.COUNTER, "0.5", str(int(signal.SIGWINCH))))
         self.expect("ready")
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
         self.expect(r"\[28\]")
@@ -383,13 +388,14 @@ class Outputs(Run):
 
     def test_patterns(self):
         os.mkdir(self.path("d"))
+        begin = int(time.time())
         done = self.run_here("-o", "d/%e-%p-%h-%t-%%.seep", "sh", "-c", "echo $$")
         name, = os.listdir(self.path("d"))
         found = re.fullmatch(r"sh-(\d+)-(.+)-(\d+)-%\.seep", name)
         self.assertIsNotNone(found, name)
         self.assertEqual(found[1], done.stdout.strip())
         self.assertEqual(found[2], os.uname().nodename)
-        self.assertLess(abs(int(found[3]) - time.time()), 60)
+        self.assertTrue(begin <= int(found[3]) <= time.time(), found[3])
         self.assertIn(f"d/{name}", done.stderr)
         self.run_here("-o", "%z", "true", check=125)
 
@@ -534,25 +540,40 @@ class Processes(Run):
         self.run_here("sh", "-c", "kill -9 $$", check=-9)
         self.assertEqual(self.info("x.seep")["exit"]["signal"], 9)
 
-    # opens nothing of ours, and lives on
-    DAEMON = ["sh", "-c", "ls >/dev/null; perl -e 'select(undef,undef,undef,1.5)' </dev/null "
-              ">/dev/null 2>&1 & exit 0"]
+    @staticmethod
+    def daemon(perl):
+        """A program that ends, and leaves behind one that opens nothing of ours and lives on."""
+        return ["sh", "-c", f"ls >/dev/null; perl -e '{perl}' </dev/null >/dev/null 2>&1 & exit 0"]
 
     def test_orphans_are_not_waited_for(self):
-        begin = time.monotonic()
-        done = self.run_here(*self.DAEMON)
-        self.assertLess(time.monotonic() - begin, 1.4)
+        done = self.run_here(*self.daemon('for (1 .. 6000) { last if -e "end"; '
+                                          'select(undef, undef, undef, 0.02) }'))
         self.assertIn("still running", done.stderr)
         command = re.search(r"ha(?:s|ve) ended: (.*)", done.stderr)[1]
-        time.sleep(2.5)
+        spool, = [n for n in os.listdir(self.tmp) if n.endswith(".perl.spool")]
+        self.write("end", "")
+        self.wait_for_the_end(int(spool.split(".")[1]))
         support.run(["sh", "-c", command], cwd=self.tmp, check=0)
         self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
         self.assertTrue([n for n in self.traces() if n.endswith("perl.seep")])
 
+    def wait_for_the_end(self, pid):
+        """Of a process that is not ours, and may stay a zombie."""
+        deadline = time.monotonic() + support.TIMEOUT
+        state = "R"
+        while state not in "ZX":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as line:
+                    state = line.read().rpartition(") ")[2][0]
+            except (FileNotFoundError, ProcessLookupError):
+                state = "X"
+
     def test_orphans_can_be_waited_for(self):
-        begin = time.monotonic()
-        done = self.run_here("--wait", *self.DAEMON)
-        self.assertGreater(time.monotonic() - begin, 1.4)
+        done = self.run_here("--wait", *self.daemon('select(undef, undef, undef, 1); '
+                                                    'open(F, ">", "ended")'))
+        self.assertTrue(os.path.exists(self.path("ended")))
         self.assertNotIn("still running", done.stderr)
         self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
         self.assertTrue([n for n in self.traces() if n.endswith("perl.seep")])
@@ -582,17 +603,22 @@ class Processes(Run):
     def test_orphans_get_the_parent_they_would_have(self):
         code = ("import os, time\n"
                 "if os.fork() == 0:\n"
+                "    middle = os.getpid()\n"
                 "    if os.fork() == 0:\n"
-                "        time.sleep(0.3)\n"
-                "        open('parent', 'w').write(str(os.getppid()))\n"
+                "        while os.getppid() == middle: time.sleep(0.01)\n"
+                "        with open('new', 'w') as new: new.write(str(os.getppid()))\n"
+                "        os.rename('new', 'parent')\n"
                 "    os._exit(0)\n"
                 "os.wait()\n"
-                "time.sleep(0.8)\n")
+                "for _ in range(12000):\n"
+                "    if os.path.exists('parent'): break\n"
+                "    time.sleep(0.01)\n")
         parents = []
         for command in ([PYTHON, "-c", code], self.seep(PYTHON, "-c", code)):
             support.run(command, cwd=self.tmp, check=0)
             with open(self.path("parent"), encoding="utf-8") as text:
                 parents.append(text.read())
+            os.unlink(self.path("parent"))
         self.assertEqual(parents[0], parents[1])
 
 
@@ -606,6 +632,24 @@ class Packing(Run):
         self.interrupt(12000000)
 
     def interrupt(self, blocks, *options):
+        """A machine may be done with packing before the signal comes: then with more to pack."""
+        for _ in range(4):
+            said = self.interrupted_run(blocks, *options)
+            if "interrupted" in said:
+                break
+            os.unlink(self.path("x.seep"))
+            blocks *= 2
+        self.assertIn("interrupted", said)
+        self.assertFalse(os.path.exists(self.path("x.seep")))
+        command = re.search(r"to go on with the trace: (.*)", said)[1]
+        support.run(["sh", "-c", command], cwd=self.tmp, check=0)
+        info = support.report("info", self.path("x.seep"))["result"]
+        self.assertEqual(info["frees"], blocks)
+        self.assertEqual(info["exit"]["status"], 8)
+        self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
+
+    def interrupted_run(self, blocks, *options):
+        """What `seep run` says when a signal comes once its program has ended."""
         source = self.write("many.c", r"""
             #include <stdlib.h>
             int main(void)
@@ -627,39 +671,38 @@ class Packing(Run):
             time.sleep(0.02)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=support.TIMEOUT)
         self.assertEqual(process.returncode, 8)  # the program's own
-        self.assertIn("interrupted", said)
-        self.assertFalse(os.path.exists(self.path("x.seep")))
-        command = re.search(r"to go on with the trace: (.*)", said)[1]
-        support.run(["sh", "-c", command], cwd=self.tmp, check=0)
-        info = support.report("info", self.path("x.seep"))["result"]
-        self.assertEqual(info["frees"], blocks)
-        self.assertEqual(info["exit"]["status"], 8)
-        self.assertEqual([n for n in os.listdir(self.tmp) if n.endswith(".spool")], [])
+        return said
 
 
 class Memory(Run):
     """The picture of the process's memory, taken from outside."""
 
+    # grows by 4 MiB after each look that is taken at it, however busy the machine; to be told where
+    # looks are noted down
     GROW = r"""
-import time
+import glob, os, sys, time
+def noted():
+    return sum(os.path.getsize(name) for name in glob.glob(sys.argv[1] + '/*.spool/snapshots'))
 blocks = []
 for i in range(16):
     blocks.append(b'x' * (4 << 20))
-    time.sleep(0.05)
-time.sleep(0.3)
+    before, deadline = noted(), time.monotonic() + 10
+    while noted() == before and time.monotonic() < deadline:
+        time.sleep(0.01)
 with open('/proc/self/status') as status:
     print([int(line.split()[1]) * 1024 for line in status if line.startswith('VmHWM')][0])
 """
 
     def test_growth_is_seen(self):
-        recording = self.record([PYTHON, "-c", self.GROW])
+        recording = self.record([PYTHON, "-c", self.GROW, self.tmp])
         peak = int(recording.stdout)
         records = recording.dump()
         memory = [r for r in records if r["op"] == "memory"]
         self.assertGreater(len(memory), 10)
-        self.assertLess(len(memory), 60)
+        # some at the start, and where memory grows; then one in 100 ms at most
+        self.assertLess(len(memory), 60 + recording.info["duration_ns"] / 1e8)
         rss = [r["rss_bytes"] for r in memory]
         self.assertGreater(max(rss) - min(rss), 50 << 20)
         for step in (16, 32, 48):  # MiB: seen on the way, not only at both ends
