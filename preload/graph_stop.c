@@ -21,8 +21,9 @@
 #define STOP_SIGNAL 33 /* SIGSETXID of nptl */
 #define ROUNDS_MAX 20  /* of listing, while threads start threads */
 #define WAIT_STEP_NS 200000
-#define PATIENCE_NS 20000000       /* then a thread that does not run is given up, */
-#define PATIENCE_MAX_NS 1000000000 /* and then any */
+/* Since the last answer; then a thread that does not run is given up, */
+#define PATIENCE_NS 20000000
+#define PATIENCE_MAX_NS 1000000000 /* and then any: one of many may wait long for a processor */
 #define LEAVE_STEPS_MAX 5000       /* a second */
 
 __asm__(".pushsection .text\n"
@@ -355,7 +356,7 @@ static uint32_t count_answers(const struct rec_graph_plan *plan)
 
 static void wait_for_answers(struct rec_graph_plan *plan)
 {
-    uint64_t start = rec_clock_ns(CLOCK_MONOTONIC), last = start;
+    uint64_t last = rec_clock_ns(CLOCK_MONOTONIC);
     uint32_t have = 0;
     for (;;) {
         unsigned seen = atomic_load(&answers);
@@ -371,7 +372,7 @@ static void wait_for_answers(struct rec_graph_plan *plan)
             for (uint32_t i = 1; i < plan->thread_count; i++)
                 if (plan->threads[i].tid && !atomic_load(&plan->threads[i].answered))
                     any |= may_answer(&plan->threads[i]);
-            if (!any || now - start > PATIENCE_MAX_NS)
+            if (!any || now - last > PATIENCE_MAX_NS)
                 return;
         }
         struct timespec step = {.tv_nsec = WAIT_STEP_NS};
