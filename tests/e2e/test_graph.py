@@ -9,6 +9,7 @@ import signal
 from graph_file import GraphFile
 from hazards import Fix, TestCase, hazard
 import support
+from test_workloads import make_repository
 
 STOP = "preload/graph_stop.c"
 GRAPH = "preload/graph.c"
@@ -552,7 +553,9 @@ class RealPrograms(Graphs):
                   "select sum(a) from t;")
 
     def test_git(self):
-        self.same("git", "-C", support.ROOT, "log", "--oneline", "-20")
+        support.need("git", "git")
+        make_repository(self.path("repository"))
+        self.same("git", "-C", self.path("repository"), "log", "--oneline", "-20")
 
     def test_bash(self):
         self.same("bash", "-c", "for i in 1 2 3; do (echo $i | cat); done; exit 5", status=5)

@@ -28,6 +28,7 @@ static void *volatile mapped, *volatile heap, *volatile interior;
 static char *volatile registered, *volatile given_back, *volatile stack_in_a_block;
 static volatile uint64_t hidden;
 static pthread_barrier_t ready;
+static volatile int in_register;
 static pthread_key_t key;
 static char alternate[1 << 16];
 
@@ -64,11 +65,12 @@ static void *keeps_in_a_register(void *unused)
                      "    mov $0x5a5a5a5a5a5a5a5a, %%rax\n"
                      "    xor %%rax, %%r12\n"
                      "    xor %%eax, %%eax\n"
+                     "    movl $1, %1\n"
                      "1:  pause\n"
                      "    jmp 1b\n"
                      :
-                     : "r"(turned)
-                     : "r12", "rax");
+                     : "r"(turned), "m"(in_register)
+                     : "r12", "rax", "memory");
     return NULL;
 }
 
@@ -187,7 +189,9 @@ int main(int argc, char **argv)
     start(is_in_a_handler, NULL, 0);
     start(has_a_stack_in_a_block, stack_in_a_block, 1 << 16);
     pthread_barrier_wait(&ready);
-    usleep(50000); /* they are where they stay */
+    while (!in_register)
+        usleep(1000);
+    usleep(50000); /* the others are where they stay, too */
     printf("last 0\n");
     exit((int)((uintptr_t)here & 1) + (keep == NULL));
 }

@@ -42,7 +42,7 @@ static void failed(const char *call)
     printf("%s: %s\n", call, strerror(errno));
 }
 
-#define SECONDS 0.7
+#define SECONDS 3 /* longer than the snapshots take on a busy machine */
 
 static void *sleeps(void *unused)
 {
@@ -97,7 +97,7 @@ static void *selects(void *unused)
     fd_set set;
     FD_ZERO(&set);
     FD_SET(never, &set);
-    struct timeval t = {.tv_usec = (long)(SECONDS * 1e6)};
+    struct timeval t = {.tv_sec = SECONDS};
     if (select(never + 1, &set, NULL, NULL, &t))
         failed("select");
     return NULL;
@@ -141,7 +141,7 @@ static void *receives(void *unused)
     (void)unused;
     int pair[2];
     char c;
-    struct timeval t = {.tv_usec = (long)(SECONDS * 1e6)};
+    struct timeval t = {.tv_sec = SECONDS};
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) ||
         setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t))
         failed("socketpair");

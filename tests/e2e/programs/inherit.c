@@ -19,6 +19,7 @@
 
 static struct table {
     volatile int moving;
+    volatile unsigned long turns;
     void *volatile block[SLOTS];
     volatile size_t size[SLOTS];
 } tables[THREADS];
@@ -43,8 +44,17 @@ static void *busy(void *arg)
             free(old);
         }
         t->moving = 0;
+        t->turns++;
     }
     return NULL;
+}
+
+/* Until each thread has changed its table often. */
+static void let_them_work(void)
+{
+    for (int t = 0; t < THREADS; t++)
+        for (unsigned long begin = tables[t].turns; tables[t].turns < begin + 1000;)
+            usleep(1000);
 }
 
 static void child(int generations)
@@ -87,7 +97,7 @@ int main(void)
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, busy, &tables[i]);
     for (int i = 0; i < 5; i++) {
-        usleep(20000);
+        let_them_work();
         pid_t pid = fork();
         if (pid == 0)
             child(i == 1 ? 2 : 1);
