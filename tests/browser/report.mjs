@@ -10,12 +10,14 @@ import { join } from "node:path";
 
 const settings = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const { chromium } = createRequire(join(settings.modules, "/"))("playwright-core");
-const browser = await chromium.launch({ executablePath: settings.browser,
+const PATIENCE_MS = 120000; // a busy machine may take long to draw a page
+const browser = await chromium.launch({ executablePath: settings.browser, timeout: PATIENCE_MS,
                                         args: ["--no-sandbox", "--disable-gpu"] });
 
 // Opens a page; what it complains of, or asks the network for, is an error.
 async function open(name, hash = "", options = {}) {
     const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage(), trouble = page.trouble = [];
     page.on("console", (message) => trouble.push(`console: ${message.text()}`));
     page.on("pageerror", (error) => trouble.push(`error: ${error.stack}`));
@@ -37,7 +39,7 @@ async function open(name, hash = "", options = {}) {
 // Waits until the function, run in the page, is true. (Playwright's own waiting takes eval(), which
 // the page's policy forbids.)
 async function until(page, condition, argument) {
-    for (let left = 400; !await page.evaluate(condition, argument); left--) {
+    for (let left = PATIENCE_MS / 25; !await page.evaluate(condition, argument); left--) {
         assert.ok(left, `waited in vain for ${condition}: ${page.trouble.join("; ")}`);
         await new Promise((resolve) => setTimeout(resolve, 25));
     }

@@ -33,6 +33,9 @@ EVERYTHING = ("--top=all", "--depth=all", "--show-builtin")
 
 TIMEOUT = 500  # seconds; below meson's, so that a hang is reported with its command
 
+# Of what tests draw by lot: the same every day. Others look elsewhere.
+SEED = int(os.environ.get("SEEP_TEST_SEED", "1"))
+
 
 def run(args, check=None, **options):
     """Runs a command and captures its output as text. With `check`, any other exit status fails."""
@@ -50,9 +53,11 @@ def run(args, check=None, **options):
 
 
 def environment(**changes):
-    """The environment without anything that steers the recorder or malloc, plus `changes`."""
+    """The environment without anything that steers the recorder, malloc, git (within a hook) or how
+    wide and in which language programs write, plus `changes`."""
     env = {k: v for k, v in os.environ.items()
-           if not k.startswith(("SEEP_", "MALLOC_", "GLIBC_TUNABLES", "LD_"))}
+           if not k.startswith(("SEEP_", "MALLOC_", "GLIBC_TUNABLES", "LD_", "GIT_", "LC_"))
+           and k not in ("COLUMNS", "LINES", "LANGUAGE", "BASH_ENV", "ENV")}
     env["LC_ALL"] = "C.UTF-8"
     # A run that finds a script compiled allocates otherwise than the one that compiled it; gdb keeps
     # its own so.

@@ -89,7 +89,7 @@ class Processes(TestCase):
             self.assert_complete(done)
             children = done.children()
             self.assertEqual(len(children), int(FORKS))
-            for path in random.sample(children, 20):
+            for path in random.Random(support.SEED).sample(children, 20):
                 self.assertGreater(self.child(path).info["inherited_blocks"], 40)
 
     @hazard(6, Fix("preload/fork.c", "real = __fork;", "return -1;", fails="refused [1-9]"))
@@ -117,7 +117,7 @@ class Processes(TestCase):
         self.assertEqual(done.blocks()[0][44], 0)
         children = done.children()
         self.assertEqual(len(children), 40)
-        for path in random.sample(children, 5):
+        for path in random.Random(support.SEED).sample(children, 5):
             child = support.Recording(path, subprocess.CompletedProcess([], 0))
             self.assertEqual(child.info["lost_events"], 0)
             made = child.blocks()[0]
