@@ -48,8 +48,9 @@ def fetch(npm, folder, work):
     os.makedirs(work, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(folder, name), work)
-    run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0",
-         "--loglevel=error"], cwd=work, timeout=LIMIT_S)
+    run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=2",
+         "--fetch-retry-mintimeout=1000", "--fetch-retry-factor=2", "--loglevel=error"], cwd=work,
+        timeout=LIMIT_S)
     with open(mine, "w", encoding="utf-8") as out:
         out.write(lock)
 
