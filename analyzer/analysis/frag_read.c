@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/frag_read.h"
 
+#include "analysis/frag_cleanup.h"
 #include "trace/beside_read.h"
 #include "util/mem.h"
 
@@ -42,7 +43,8 @@ struct pass {
     uint64_t live_bytes; /* at the last picture */
     uint64_t fall_bytes; /* before they began to fall; 0: they do not */
     size_t fall_instant; /* with which they did */
-    size_t wanted;       /* picture that is to be shown; SIZE_MAX: that with the most waste */
+    struct frag_cleanup cleanup;
+    size_t wanted; /* picture that is to be shown; SIZE_MAX: that with the most waste */
 };
 
 /* ------------------------------------------------------------------ which pictures */
@@ -177,10 +179,10 @@ static void take_better(struct found *best, struct found *other)
 
 /* Programs that clean up before they end leave an empty heap, with more waste than ever and of no
  * interest: pictures from which on live bytes only fall stand apart until it is known whether they
- * do so to the end. */
+ * were of that. */
 static void follow_live(struct pass *p, uint64_t live_bytes)
 {
-    if (live_bytes >= p->live_bytes) {
+    if (live_bytes > p->live_bytes || (live_bytes == p->live_bytes && !p->fall_bytes)) {
         take_better(&p->best, &p->falling);
         p->fall_bytes = 0;
     } else if (!p->fall_bytes) {
@@ -194,10 +196,10 @@ static void choose_shown(struct pass *p)
 {
     struct frag_read *r = p->r;
     r->cleanup = r->count;
-    if (!p->best.any || p->live_bytes >= p->fall_bytes / 2)
-        take_better(&p->best, &p->falling);
-    else if (p->fall_bytes)
+    if (p->best.any && frag_cleanup_is(&p->cleanup, p->fall_bytes, p->live_bytes, r->end_ns))
         r->cleanup = p->fall_instant;
+    else
+        take_better(&p->best, &p->falling);
     found_release(&p->falling);
     if (!p->best.any)
         return;
@@ -305,6 +307,7 @@ static void enter_all(struct pass *p)
 static void take_event(struct pass *p, const struct trace_event *ev)
 {
     pages_apply(&p->pages, ev);
+    frag_cleanup_note(&p->cleanup, p->pages.requested_bytes, ev->time_ns);
     if (p->pages.requested_bytes > p->r->peak_requested)
         p->r->peak_requested = p->pages.requested_bytes;
     if (!p->moving)

@@ -104,6 +104,7 @@ CLEANUP = r"""
 #include "seep/seep.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 static void *blocks[20000];
 int main(int argc, char **argv)
 {
@@ -112,17 +113,16 @@ int main(int argc, char **argv)
         blocks[i] = memset(malloc(1000), 1, 1000);
     void *top = malloc(1000); /* so that nothing is given back */
     seep_memory();
-    for (int kept = 20000; kept > 100; kept /= 2) {
-        for (int i = kept / 2; i < kept; i++) {
-            free(blocks[i]);
-            blocks[i] = NULL;
-        }
+    for (int i = 0; i < 20000; i++) {
+        free(blocks[i]);
+        if (i % 2500 != 2499)
+            continue;
+        if (argc == 1)
+            usleep(30000); /* as if it had more to do */
         seep_memory();
     }
-    if (argc > 1) {
-        blocks[0] = malloc(1000); /* it goes on, though one was lost */
-        seep_memory();
-    }
+    if (argc > 1)
+        sleep(1); /* it goes on */
     free(top);
     return 0;
 }

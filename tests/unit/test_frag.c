@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "analysis/frag_cleanup.h"
 #include "analysis/frag_rows.h"
 #include "seep/memory_snapshot.h"
 
@@ -331,13 +332,48 @@ static void held_far_away(void **state)
     pages_release(&pages);
 }
 
+#define HIGH 1000000u
+
+/* Live bytes go from HIGH to `low` between the two times, in steps, and stay there to `end_ns`. */
+static bool falls(uint64_t low, uint64_t from_ns, uint64_t to_ns, uint64_t end_ns)
+{
+    struct frag_cleanup c = {0};
+    const unsigned steps = 1000;
+    frag_cleanup_note(&c, HIGH, 1);
+    for (unsigned i = 0; i <= steps; i++)
+        frag_cleanup_note(&c, HIGH - (HIGH - low) / steps * i,
+                          from_ns + (to_ns - from_ns) / steps * i);
+    return frag_cleanup_is(&c, HIGH, low, end_ns);
+}
+
+static void cleaning_up(void **state)
+{
+    (void)state;
+    assert_true(falls(0, 5000000, 6000000, 6000000));
+    assert_true(falls(400000, 5000000, 6000000, 6300000));
+    assert_false(falls(600000, 5000000, 6000000, 6000000)); /* it has more than half of it still */
+    assert_true(falls(0, 5000000, 5001000, 5200000));  /* at a stroke, and nearly at once gone */
+    assert_false(falls(0, 5000000, 5001000, 8000000)); /* at a stroke, and it goes on */
+    assert_false(falls(100000, 1000000, 2000000, 4000000));
+}
+
+/* Each level begins where the one before ends. */
+static void levels(void **state)
+{
+    (void)state;
+    for (uint64_t bytes = 1, step; bytes < UINT64_MAX / 2; bytes += step) {
+        step = bytes / 100 + 1;
+        unsigned level = frag_level(bytes), next = frag_level(bytes + step);
+        assert_true(next < FRAG_LEVELS && (next == level || next == level + 1));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_that_cannot_be),
-        cmocka_unit_test(held_far_away),
-        cmocka_unit_test(rows_of_random_heaps),
-        cmocka_unit_test(owners_of_ranges),
+        cmocka_unit_test(blocks_that_cannot_be), cmocka_unit_test(cleaning_up),
+        cmocka_unit_test(held_far_away),         cmocka_unit_test(levels),
+        cmocka_unit_test(rows_of_random_heaps),  cmocka_unit_test(owners_of_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
