@@ -364,8 +364,9 @@ static void print_over_time(struct text *t, const struct result *r)
 
 /* ------------------------------------------------------------------ tables */
 
-static void print_site(struct text *t, const struct result *site, bool by_stack)
+static void print_site(struct text *t, const struct result *sites, size_t at, bool by_stack)
 {
+    const struct result *site = result_at(sites, at);
     struct strbuf words = {0};
     text_right(t, LOOK_STRONG, human_bytes(text_number(site, "waste_bytes")).text, BYTES);
     text_right(t, LOOK_PLAIN, human_bytes(text_number(site, "hole_bytes")).text, BYTES + 1);
@@ -376,6 +377,8 @@ static void print_site(struct text *t, const struct result *site, bool by_stack)
     text_add(t, LOOK_PLAIN, "\n");
     text_pad(t, INDENT);
     text_site_line(t, site, INDENT, by_stack);
+    if (by_stack)
+        text_site_difference(t, sites, at, INDENT);
     double outlives = text_real(site, "outlives");
     if (outlives >= 10) {
         strbuf_addf(&words,
@@ -406,7 +409,7 @@ static void print_blame(struct text *t, const struct result *r)
              "\n    waste     holes      sole     slack    pinned     "
              "blocks  by call site\n");
     for (size_t i = 0; i < result_length(sites); i++)
-        print_site(t, result_at(sites, i), by_stack);
+        print_site(t, sites, i, by_stack);
     print_hidden(t, field(r, "hidden"));
 }
 
@@ -422,6 +425,8 @@ static void print_left(struct text *t, const struct result *r)
         text_right(t, LOOK_PLAIN, human_bytes(text_number(site, "left_bytes")).text, BYTES);
         text_add(t, LOOK_PLAIN, "  ");
         text_site_line(t, site, BYTES + 2, by_stack);
+        if (by_stack)
+            text_site_difference(t, sites, i, BYTES + 2);
     }
     print_hidden(t, field(r, "hidden_left"));
 }

@@ -108,3 +108,74 @@ void text_site_line(struct text *t, const struct result *site, size_t column, bo
     strbuf_release(&place);
     strbuf_release(&others);
 }
+
+static bool same_text(const struct result *a, const struct result *b, const char *name)
+{
+    return strcmp(text_text(a, name), text_text(b, name)) == 0;
+}
+
+static bool same_code(const struct result *a, const struct result *b)
+{
+    return same_text(a, b, "function") && same_text(a, b, "file") &&
+           text_number(a, "line") == text_number(b, "line");
+}
+
+/* What text_site_line() can show of either: the own frame in full, of callers their functions. */
+static bool looks_same(const struct result *a, const struct result *b)
+{
+    size_t own_a = 0, own_b = 0;
+    const struct result *frames_a = result_get(a, "frames"), *frames_b = result_get(b, "frames");
+    const struct result *own = own_frame(a, &own_a), *other = own_frame(b, &own_b);
+    if (!same_text(a, b, "name") || !own || !other || !same_code(own, other))
+        return false;
+    for (size_t i = 1; i <= CALLERS; i++) {
+        const struct result *x = result_at(frames_a, own_a + i);
+        const struct result *y = result_at(frames_b, own_b + i);
+        if (!x && !y)
+            break;
+        if (!x || !y || !same_text(x, y, "function"))
+            return false;
+    }
+    return true;
+}
+
+/* The first frame of `site` that differs from its fellow's, or NULL. *inner: the site's own frame
+ * called it. */
+static const struct result *differing(const struct result *site, const struct result *other,
+                                      bool *inner)
+{
+    size_t own = 0;
+    own_frame(site, &own);
+    const struct result *mine = result_get(site, "frames"), *theirs = result_get(other, "frames");
+    for (size_t i = 0; i < result_length(mine); i++) {
+        const struct result *fellow = i < result_length(theirs) ? result_at(theirs, i) : NULL;
+        if (!fellow || !same_code(result_at(mine, i), fellow)) {
+            *inner = i < own;
+            return result_at(mine, i);
+        }
+    }
+    return NULL;
+}
+
+void text_site_difference(struct text *t, const struct result *sites, size_t at, size_t indent)
+{
+    const struct result *site = result_at(sites, at), *frame = NULL;
+    bool inner = false;
+    for (size_t away = 1; !frame && away < result_length(sites); away++)
+        for (int side = 0; !frame && side < 2; side++) {
+            size_t i = side ? at + away : at - away; /* wraps around below the first */
+            if (i < result_length(sites) && looks_same(site, result_at(sites, i)))
+                frame = differing(site, result_at(sites, i), &inner);
+        }
+    if (!frame)
+        return;
+    struct strbuf words = {0};
+    strbuf_adds(&words, inner ? "… → " : "… ← ");
+    text_frame_function(&words, text_text(frame, "function"), NAME, true);
+    strbuf_adds(&words, "  ");
+    add_base_place(&words, frame);
+    text_pad(t, indent);
+    text_add(t, LOOK_DIM, words.text);
+    text_add(t, LOOK_DIM, "\n");
+    strbuf_release(&words);
+}

@@ -17,4 +17,8 @@ void text_site_count(struct strbuf *words, const char *by, uint64_t count);
  * the width on a terminal; without callers unless `callers`. */
 void text_site_line(struct text *t, const struct result *site, size_t column, bool callers);
 
+/* Where item `at` of a list of sites is in a line that looks the same as another's: a line more,
+ * which names the first frame in which it differs from the nearest of those. */
+void text_site_difference(struct text *t, const struct result *sites, size_t at, size_t indent);
+
 #endif

@@ -88,6 +88,39 @@ class Rows(Frag):
         self.held("mimalloc")
 
 
+TWINS = r"""
+#include "seep/seep.h"
+#include <stdlib.h>
+#include <string.h>
+static void *kept[2][2000];
+__attribute__((noinline)) static void *make(void) { return memset(malloc(600), 1, 600); }
+int main(void)
+{
+    for (int i = 0; i < 2000; i++) {
+        kept[0][i] = make();
+        kept[1][i] = make();
+    }
+    seep_memory();
+    return kept[0][7] == kept[1][7];
+}
+"""
+
+
+class Words(Frag):
+    def test_tells_sites_apart_that_look_the_same(self):
+        source = self.path("twins.c")
+        with open(source, "w", encoding="ascii") as out:
+            out.write(TWINS)
+        program = self.path("twins")
+        support.run(["gcc", "-g", "-fno-builtin", "-I", os.path.join(support.ROOT, "include"),
+                     source, "-o", program], check=0)
+        out = support.run([support.SEEP, "frag", self.record([program])[1]], check=0,
+                          env=support.environment(COLUMNS="100")).stdout
+        self.assertEqual(out.count("make  twins.c:6  ← main\n"), 2, out)
+        for line in (10, 11):
+            self.assertIn(f"    … ← main  twins.c:{line}\n", out)
+
+
 class Pictures(Frag):
     def test_looks_at_two_hundred_of_many(self):
         _, trace = self.record([self.compile("frag_pictures")])
