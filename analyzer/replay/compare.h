@@ -35,8 +35,9 @@ struct compare_options {
  *                  or null
  *   self_check     null where the recording allocator could not be replayed (why: self_missing), or
  *                  object: name, peak_miss_percent and final_miss_percent (reals, of the RSS: how
- *                  far its replay is off what was recorded; null: cannot be told), peak_miss_bytes
- *                  and final_miss_bytes (reals, signed), sound: bool: both at most 5 %, or 256 KiB
+ *                  far its heap is off the recorded one, at the highest RSS and the last moment at
+ *                  which pages were looked at; null: cannot be told), peak_miss_bytes and
+ *                  final_miss_bytes (reals, signed), sound: bool: both at most 5 %, or 256 KiB
  *   self_missing   text or null
  *   replay         object: speed_percent, scale, free_running, calls, failed_recorded (left out),
  *                  unknown_frees (left out), stray_calls, here_cpus

@@ -56,15 +56,6 @@ static bool peaks_meet(const struct recorded *r, size_t peak)
     return peak == SIZE_MAX || (double)r->instants[peak].heap_bytes >= 0.9 * (double)most;
 }
 
-/* The last time that it is known. */
-static double other_in_end(const struct recorded *r)
-{
-    double other = -1;
-    for (size_t i = r->count; i > 0 && other < 0; i--)
-        other = other_at(r, i - 1);
-    return other;
-}
-
 void predict_init(struct predict *p, const struct recorded *recorded, const struct measured *self,
                   unsigned scale)
 {
@@ -74,8 +65,7 @@ void predict_init(struct predict *p, const struct recorded *recorded, const stru
                           .scale = scale,
                           .peak = peak,
                           .peaks_meet = peaks_meet(recorded, peak),
-                          .other_bytes = peak == SIZE_MAX ? -1 : other_at(recorded, peak),
-                          .other_end_bytes = other_in_end(recorded)};
+                          .other_bytes = peak == SIZE_MAX ? -1 : other_at(recorded, peak)};
 }
 
 double predict_recorded_peak(const struct predict *p)
@@ -92,35 +82,36 @@ double predict_recorded_at(const struct predict *p, size_t instant)
                : 0;
 }
 
-/* The same at any instant, as of the last picture before it, or the first. */
-static double other_around(const struct predict *p, size_t instant)
-{
-    const struct recorded *r = p->recorded;
-    double other = -1;
-    for (size_t i = instant + 1; i > 0 && other < 0; i--)
-        other = other_at(r, i - 1);
-    for (size_t i = instant + 1; i < r->count && other < 0; i++)
-        other = other_at(r, i);
-    return other;
-}
-
 /* What a replay has of the heap. */
 static double heap_of(const struct measured *m, double rss)
 {
     return fmax(rss - measure_base(m), 0);
 }
 
-/* By how much the replay of the recording allocator is too high. `recorded` and `other` without, or
- * both with, the recorder's own. */
-static double miss(const struct predict *p, double recorded, double other, double self)
+/* The last picture of the heap up to an instant, or else the first; SIZE_MAX: there is none. */
+static size_t picture_around(const struct recorded *r, size_t instant)
 {
-    return heap_of(p->self, self) * p->scale + other - recorded;
+    for (size_t i = instant < r->count ? instant + 1 : 0; i > 0; i--)
+        if (r->instants[i - 1].heap_bytes)
+            return i - 1;
+    for (size_t i = instant; i < r->count; i++)
+        if (r->instants[i].heap_bytes)
+            return i;
+    return SIZE_MAX;
 }
 
-/* `recorded`: of the real program, and `other` what of it is outside the heap (< 0: not known),
- * both less the recorder's own; `own`, `self`: of the replays. */
+/* By how much the replay of the recording allocator has more of the heap at a picture than was
+ * recorded there: pictures, not peaks, for what is outside the heap is known of them alone. */
+static double miss_at(const struct predict *p, size_t picture)
+{
+    return heap_of(p->self, measure_sample(p->self, picture)) * p->scale -
+           (double)p->recorded->instants[picture].heap_bytes;
+}
+
+/* `recorded`: of the real program, less the recorder's own; `own`, `self`: of the replays;
+ * `picture`: near the moment that they are of. */
 static double predicted(const struct predict *p, const struct measured *m, double recorded,
-                        double other, double own, double self)
+                        double own, double self, size_t picture)
 {
     if (!p->self || recorded <= 0)
         return heap_of(m, own) * p->scale +
@@ -131,8 +122,8 @@ static double predicted(const struct predict *p, const struct measured *m, doubl
      * heap that is smaller no more is taken off than its part. */
     double mine = heap_of(m, own), its = heap_of(p->self, self);
     bool same = candidate_is(&m->candidate, &p->self->candidate); /* of another program, maybe */
-    if (!same && other >= 0 && its > 0 && mine < its)
-        told += miss(p, recorded, other, self) * (1 - mine / its);
+    if (!same && picture != SIZE_MAX && mine < its)
+        told += miss_at(p, picture) * (1 - mine / its);
     return fmax(told, 0);
 }
 
@@ -152,18 +143,15 @@ double predict_peak(const struct predict *p, const struct measured *m)
 {
     if (!p->peaks_meet)
         return peak_of_instants(p, m);
-    return predicted(p, m, predict_recorded_peak(p),
-                     p->other_bytes - (double)p->recorded->recorder_bytes, measure_peak(m),
-                     p->self ? measure_peak(p->self) : 0);
+    return predicted(p, m, predict_recorded_peak(p), measure_peak(m),
+                     p->self ? measure_peak(p->self) : 0, p->peak);
 }
 
 double predict_at(const struct predict *p, const struct measured *m, size_t instant)
 {
-    double other = -1;
-    if (p->self && p->other_bytes >= 0 && instant < p->recorded->count)
-        other = other_around(p, instant) - (double)p->recorded->instants[instant].recorder_bytes;
-    return predicted(p, m, predict_recorded_at(p, instant), other, measure_sample(m, instant),
-                     p->self ? measure_sample(p->self, instant) : 0);
+    return predicted(p, m, predict_recorded_at(p, instant), measure_sample(m, instant),
+                     p->self ? measure_sample(p->self, instant) : 0,
+                     p->self ? picture_around(p->recorded, instant) : SIZE_MAX);
 }
 
 double predict_mean(const struct predict *p, const struct measured *m)
@@ -202,13 +190,9 @@ size_t predict_trough(const struct predict *p)
 
 bool predict_self_miss(const struct predict *p, double *peak_bytes, double *final_bytes)
 {
-    const struct recorded *r = p->recorded;
-    size_t last = predict_last(p);
-    if (!p->self || p->other_bytes < 0 || predict_recorded_peak(p) <= 0 || last == SIZE_MAX)
+    if (!p->self || p->peak == SIZE_MAX || predict_recorded_peak(p) <= 0)
         return false;
-    double own = p->peaks_meet ? measure_peak(p->self) : measure_sample(p->self, p->peak);
-    double was = p->peaks_meet ? (double)r->peak_rss_bytes : rss_at(r, p->peak);
-    *peak_bytes = miss(p, was, p->other_bytes, own);
-    *final_bytes = miss(p, rss_at(r, last), p->other_end_bytes, measure_sample(p->self, last));
+    *peak_bytes = miss_at(p, p->peak);
+    *final_bytes = miss_at(p, picture_around(p->recorded, p->recorded->count - 1));
     return true;
 }

@@ -19,9 +19,8 @@ struct predict {
     unsigned scale;
     size_t peak; /* instant with the highest RSS at which the heap was looked at; SIZE_MAX: none */
     bool peaks_meet; /* the heap was largest there, too */
-    /* resident outside the heap, where that is largest, and in the end; the recorder's own
-       included; < 0: not known */
-    double other_bytes, other_end_bytes;
+    double
+        other_bytes; /* resident outside the heap there, the recorder's own too; < 0: not known */
 };
 
 void predict_init(struct predict *p, const struct recorded *recorded, const struct measured *self,
@@ -43,8 +42,8 @@ double predict_mean(const struct predict *p, const struct measured *m);
 size_t predict_last(const struct predict *p);
 size_t predict_trough(const struct predict *p);
 
-/* How far the replay of the recording allocator is from what was recorded, in bytes, of the peak
- * and of the last instant. False where it cannot be told. */
+/* How far the heap of the recording allocator's replay is from the recorded one, in bytes, at the
+ * highest RSS and the last moment at which pages were looked at. False where it cannot be told. */
 bool predict_self_miss(const struct predict *p, double *peak_bytes, double *final_bytes);
 
 #endif
