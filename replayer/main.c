@@ -89,22 +89,26 @@ typedef int mallctl_function(const char *, void *, size_t *, void *, size_t);
 typedef const char *tc_version_function(int *, int *, const char **);
 typedef int mi_version_function(void);
 
-static void tell_version(char *out, size_t room)
+/* `library` has the malloc: others that are loaded may be asked by the same names. */
+static void tell_version(char *out, size_t room, const char *library)
 {
+    void *from = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
     union {
         void *address;
         mallctl_function *mallctl;
         tc_version_function *tc_version;
         mi_version_function *mi_version;
     } f;
-    if ((f.address = dlsym(RTLD_DEFAULT, "mi_version"))) {
+    if (!from)
+        return;
+    if ((f.address = dlsym(from, "mi_version"))) {
         int version = f.mi_version(); /* 209: 2.0.9; from 2.1 on 2.1.7 is 217 */
         snprintf(out, room, "%d.%d.%d", version / 100, version / 10 % 10, version % 10);
-    } else if ((f.address = dlsym(RTLD_DEFAULT, "tc_version"))) {
+    } else if ((f.address = dlsym(from, "tc_version"))) {
         int major, minor;
         const char *patch;
         snprintf(out, room, "%s", f.tc_version(&major, &minor, &patch));
-    } else if ((f.address = dlsym(RTLD_DEFAULT, "mallctl"))) {
+    } else if ((f.address = dlsym(from, "mallctl"))) {
         const char *version = NULL;
         size_t bytes = sizeof(version);
         if (f.mallctl("version", (void *)&version, &bytes, NULL, 0) == 0 && version)
@@ -120,7 +124,7 @@ static void tell_allocator(void)
     void *address = dlsym(RTLD_DEFAULT, "malloc");
     if (address && dladdr(address, &info) && info.dli_fname)
         snprintf(replay.outcome->library, sizeof replay.outcome->library, "%s", info.dli_fname);
-    tell_version(replay.outcome->version, sizeof replay.outcome->version);
+    tell_version(replay.outcome->version, sizeof replay.outcome->version, replay.outcome->library);
 }
 
 int main(int argc, char **argv)

@@ -175,6 +175,33 @@ enum seep_err candidate_recorded(struct candidate *c, const struct trace_facts *
     return code;
 }
 
+static bool is_preloaded(const struct trace_facts *facts, const char *path)
+{
+    for (char **v = facts->environment; v && *v; v++)
+        if (strncmp(*v, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0 &&
+            strstr(*v, strrchr(path, '/')))
+            return true;
+    return false;
+}
+
+const char *const candidate_shared[CANDIDATE_SHARED] = {"libstdc++.so.6", "libm.so.6",
+                                                        "libgcc_s.so.1"};
+
+char *candidate_beside(const struct trace_facts *facts, unsigned shared)
+{
+    const char *path = facts->allocator_path;
+    bool other = facts->allocator[0] && strcmp(facts->allocator, "glibc") != 0;
+    struct strbuf b = {0};
+    if (other && (!strchr(path, '/') || is_preloaded(facts, path)))
+        return mem_strdup(""); /* the program may have them because of it alone */
+    if (other && is_of_the_system(path) && !strpbrk(path, " :"))
+        strbuf_addf(&b, ":%s", path);
+    for (size_t i = 0; i < CANDIDATE_SHARED; i++)
+        if (shared & 1u << i)
+            strbuf_addf(&b, ":%s", candidate_shared[i]);
+    return b.text ? strbuf_detach(&b) : mem_strdup("");
+}
+
 bool candidate_is(const struct candidate *a, const struct candidate *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->settings, b->settings) == 0;
@@ -251,19 +278,20 @@ static const char *put_settings(struct environment *e, const char *settings, str
     return conf->text ? conf->text : "";
 }
 
-char **candidate_environment(const struct candidate *c, unsigned cpus, unsigned here_cpus,
-                             unsigned speed_percent)
+char **candidate_environment(const struct candidate *c, const char *beside, unsigned cpus,
+                             unsigned here_cpus, unsigned speed_percent)
 {
     struct environment e = {0};
     struct strbuf b = {0}, conf = {0};
     for (char **v = environ; *v; v++)
         if (!steers(*v))
             put(&e, mem_strdup(*v));
-    if (c->library) {
-        strbuf_addf(&b, "LD_PRELOAD=%s", c->library);
+    if (c->library || beside[0]) {
+        strbuf_addf(&b, "LD_PRELOAD=%s%s", c->library ? c->library : "libc.so.6", beside);
         put(&e, strbuf_detach(&b));
-    } else if (cpus != here_cpus && !strstr(c->settings, "ARENA_MAX") &&
-               !strstr(c->settings, "arena_max")) {
+    }
+    if (!c->library && cpus != here_cpus && !strstr(c->settings, "ARENA_MAX") &&
+        !strstr(c->settings, "arena_max")) {
         strbuf_addf(&b, "MALLOC_ARENA_MAX=%u", cpus * 8); /* glibc's own rule, 64 bit */
         put(&e, strbuf_detach(&b));
     }

@@ -46,12 +46,23 @@ bool candidate_is(const struct candidate *a, const struct candidate *b);
 
 void candidate_release(struct candidate *c);
 
+/* File names, or how they begin, of libraries that allocators bring with them. */
+#define CANDIDATE_SHARED 3
+extern const char *const candidate_shared[CANDIDATE_SHARED];
+
+/* Libraries to be loaded in all replays, as a tail of LD_PRELOAD (":libm.so.6", or ""), owned by
+ * the caller: what candidates bring with them that the program has anyway (`shared`: a bit each).
+ * Else a replay with them has that, and the one with the recorded allocator has not, as if it were
+ * the candidate's; and an allocator that a program is linked with stays loaded where another takes
+ * its place. Together 2 MiB of redis' 48. */
+char *candidate_beside(const struct trace_facts *facts, unsigned shared);
+
 /* The environment for it, NULL-ended, owned by the caller, free() of each and the whole: this
- * process's, without what steers allocators, and with what the candidate needs: the library, as
- * many arenas as on the recording machine's `cpus` where `here_cpus` differ, delays divided by the
- * replay's speed, the settings. */
-char **candidate_environment(const struct candidate *c, unsigned cpus, unsigned here_cpus,
-                             unsigned speed_percent);
+ * process's, without what steers allocators, and with what the candidate needs: the library and
+ * those of candidate_beside(), as many arenas as on the recording machine's `cpus` where
+ * `here_cpus` differ, delays divided by the replay's speed, the settings. */
+char **candidate_environment(const struct candidate *c, const char *beside, unsigned cpus,
+                             unsigned here_cpus, unsigned speed_percent);
 void candidate_environment_free(char **environment);
 
 #endif

@@ -48,7 +48,8 @@ static void become(const struct child_request *r, int outcome, char **environmen
 static bool start(pid_t *pid, const struct child_request *r, int outcome,
                   const struct candidate *candidate)
 {
-    char **environment = candidate_environment(candidate, r->cpus, r->here_cpus, r->speed_percent);
+    char **environment = candidate_environment(candidate, r->beside ? r->beside : "", r->cpus,
+                                               r->here_cpus, r->speed_percent);
     *pid = fork();
     if (*pid == 0)
         become(r, outcome, environment);

@@ -13,6 +13,7 @@ struct child_request {
     const char *program; /* path of seep-replay */
     const struct script *script;
     enum seep_replay_mode mode;
+    const char *beside;       /* candidate_beside(); NULL: none */
     unsigned cpus, here_cpus; /* of the recording machine, and of this one */
     unsigned speed_percent;
     bool free_running;

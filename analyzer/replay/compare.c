@@ -12,6 +12,7 @@
 struct run {
     const struct compare_options *options;
     const struct trace_facts *facts;
+    char *beside; /* candidate_beside(); owned */
     struct recorded recorded;
     struct large large;
     struct script script;
@@ -28,6 +29,7 @@ static enum seep_err measure_all(struct run *r, struct err *err)
     const struct measure_options options = {
         .request = {.program = o->program,
                     .script = &r->script,
+                    .beside = r->beside,
                     .cpus = r->facts->cpus ? r->facts->cpus : room_cpus(),
                     .here_cpus = room_cpus(),
                     .speed_percent = o->speed_percent},
@@ -90,6 +92,7 @@ enum seep_err compare_analyse(struct result **out, struct trace_reader *reader,
     if (!code)
         code = script_write(&r.script, reader, &r.recorded, &r.large, r.scale, NULL,
                             options->progress, options->arg, err);
+    r.beside = candidate_beside(r.facts, r.recorded.shared);
     if (!code)
         code = measure_all(&r, err);
     if (!code)
@@ -97,6 +100,7 @@ enum seep_err compare_analyse(struct result **out, struct trace_reader *reader,
     for (size_t i = 0; i < r.count; i++)
         measure_release(&r.measured[i]);
     free(r.measured);
+    free(r.beside);
     script_release(&r.script);
     recorded_release(&r.recorded);
     large_release(&r.large);

@@ -2,6 +2,7 @@
 #include "replay/recorded.h"
 
 #include "model/memory_map.h"
+#include "replay/candidate.h"
 #include "replay/heap_pages.h"
 #include "replay/size_askers.h"
 #include "replay/unwind_tables.h"
@@ -63,6 +64,20 @@ static uint64_t max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* The bit of a library that allocators bring with them; 0: it is none. */
+static unsigned shared_bit(const struct beside_mapping *m)
+{
+    const char *end = (const char *)m->name.bytes + m->name.length;
+    const char *slash = memrchr(m->name.bytes, '/', m->name.length);
+    for (unsigned i = 0; slash && i < CANDIDATE_SHARED; i++) {
+        size_t length = strlen(candidate_shared[i]);
+        if ((size_t)(end - slash - 1) >= length &&
+            memcmp(slash + 1, candidate_shared[i], length) == 0)
+            return 1u << i;
+    }
+    return 0;
+}
+
 /* Resident bytes of the recorder's own: where it said that its memory lies, in its spool's files,
  * and of the tables that it reads. */
 static uint64_t recorder_resident(struct reading *r, const struct trace_beside *beside)
@@ -77,6 +92,7 @@ static uint64_t recorder_resident(struct reading *r, const struct trace_beside *
     while (beside_pages_mapping(&pages, &m)) {
         const struct seep_mapping named = {.name = m.name.bytes, .name_length = m.name.length};
         bool in_spool = seep_mapping_in_spool(&named);
+        r->out->shared |= shared_bit(&m);
         while (beside_pages_run(&pages, &start, &end, &kind)) {
             if (kind != SEEP_PAGE_RESIDENT && kind != SEEP_PAGE_FILE)
                 continue;

@@ -29,6 +29,7 @@ struct recorded {
     uint64_t end_ns;      /* of the last event */
     uint64_t moved_bytes; /* all that reallocations and allocations asked for */
     uint64_t calls;
+    unsigned shared;        /* which of candidate_shared were mapped, a bit each */
     const char *size_asker; /* size_askers.h: the reader's; NULL: none */
     uint64_t slowed_ns;     /* what recording took for each call, at the least */
     uint32_t slot_count;    /* most blocks there are room for */

@@ -165,6 +165,25 @@ class Replays(Compare):
                                / whole["candidates"][0]["peak_rss_bytes"], 1, delta=0.01)
 
 
+    def test_what_the_program_has_loaded_anyway(self):
+        # a program linked with jemalloc keeps it where another serves it: its replays all load it
+        library = allocators.allocator("jemalloc")
+        source = self.write("keeps.c", """
+            #include <stdlib.h>
+            int main(void) { return malloc(4000000) == NULL; }""")
+        flags = ("-Wl,--no-as-needed", library)
+        own = {}
+        for name, flag in (("plain", ()), ("linked", flags)):
+            trace = self.record([self.build(source, name, flag)]).trace
+            result = compare(trace, "--with=glibc,mimalloc", "--repeat=1")
+            own[name] = {c["name"]: c["own_bytes"] for c in result["candidates"]}
+            self.assertEqual(list(own[name]), ["glibc", "mimalloc"] if name == "plain"
+                             else ["jemalloc", "glibc", "mimalloc"])
+            versions = [c["version"].split(".")[0] for c in result["candidates"][-2:]]
+            self.assertEqual(versions, ["2", "2"])  # each its own
+        for other in ("glibc", "mimalloc"):
+            self.assertGreater(own["linked"][other], own["plain"][other] + (256 << 10))
+
     def test_a_program_that_asks_how_large_its_blocks_are(self):
         # one fills what it gets; one asks, but only in a library that has no part in the heap
         library = self.path("libidle.so")
