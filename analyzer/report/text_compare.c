@@ -149,6 +149,21 @@ static void print_curve(struct text *t, const struct result *rss, double top, si
     free(values);
 }
 
+/* Which columns there is room for: the last ones of this list go first. Returns what they take. */
+static size_t fit(bool shown[COLUMNS], const size_t width[COLUMNS], size_t room)
+{
+    static const enum column by_weight[] = {NAME, PEAK, END,  CPU,  BAND,  RATE,
+                                            P99,  P50,  FREE, MEAN, FREE99};
+    size_t taken = 0;
+    for (size_t i = 0; i < COLUMNS; i++) {
+        enum column c = by_weight[i];
+        size_t more = width[c] + (i ? 2 : 0);
+        shown[c] = taken + more <= room || c <= PEAK || c == END;
+        taken += shown[c] ? more : 0;
+    }
+    return taken;
+}
+
 static void print_table(struct text *t, const struct result *r)
 {
     const struct result *list = field(r, "candidates"), *recorded = field(r, "recorded");
@@ -168,26 +183,28 @@ static void print_table(struct text *t, const struct result *r)
         for (size_t i = 0; i <= count; i++)
             width[c] = wider(width[c], cells[i].text[c]);
     }
-    size_t taken = 2; /* what is left of the line is the curve's, where that is enough for one */
-    for (int c = 0; c < COLUMNS; c++)
-        taken += width[c] + 2;
+    bool shown[COLUMNS];
+    size_t taken = 2 + fit(shown, width, t->style.cut ? t->style.width : SIZE_MAX);
+    /* what is left of the line is the curve's, where that is enough for one */
     size_t spark = t->style.width > taken + SPARK_MIN ? t->style.width - taken : 0;
     spark = spark > SPARK ? SPARK : spark;
     strbuf_addc(t->out, '\n');
     text_left(t, LOOK_DIM, heads[NAME], width[NAME]);
-    for (int c = PEAK; c < COLUMNS; c++) {
-        text_pad(t, 2);
-        text_right(t, LOOK_DIM, heads[c], width[c]);
-    }
+    for (int c = PEAK; c < COLUMNS; c++)
+        if (shown[c]) {
+            text_pad(t, 2);
+            text_right(t, LOOK_DIM, heads[c], width[c]);
+        }
     strbuf_addc(t->out, '\n');
     for (size_t n = 0; n <= count; n++) {
         size_t i = n == 0 ? count : n - 1; /* the recorded one first */
         text_left(t, LOOK_PLAIN, cells[i].text[NAME], width[NAME]);
-        for (int c = PEAK; c < COLUMNS; c++) {
-            text_pad(t, 2);
-            text_right(t, c == PEAK || c == END ? LOOK_STRONG : LOOK_PLAIN, cells[i].text[c],
-                       width[c]);
-        }
+        for (int c = PEAK; c < COLUMNS; c++)
+            if (shown[c]) {
+                text_pad(t, 2);
+                text_right(t, c == PEAK || c == END ? LOOK_STRONG : LOOK_PLAIN, cells[i].text[c],
+                           width[c]);
+            }
         print_curve(t, i == count ? field(r, "rss") : field(result_at(list, i), "rss"), top, spark);
         strbuf_addc(t->out, '\n');
     }

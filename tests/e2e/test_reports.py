@@ -268,6 +268,11 @@ class Terminal(Made):
             text = self.show("leaks", "--color=never", trace, columns=columns)
             widest = max(text.splitlines(), key=len)
             self.assertLessEqual(len(widest), columns, widest)
+            table = self.show("compare", "--with=glibc", "--repeat=1", "--color=never", trace,
+                              columns=columns)
+            widest = max(table.splitlines(), key=len)
+            self.assertLessEqual(len(widest), columns, widest)
+            self.assertEqual("free P99" in table, columns == 140)
         self.assertIn("long-name" * 20, self.seep("leaks", trace).stdout)
 
     def test_full_names(self):
