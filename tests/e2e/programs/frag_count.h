@@ -6,6 +6,8 @@
 #ifndef FRAG_COUNT_H
 #define FRAG_COUNT_H
 
+#include "frag_jemalloc.h"
+
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdbool.h>
@@ -155,15 +157,17 @@ static void say(const struct truth *t)
         "{\"held\":%lu,\"slack\":%lu,\"untouched\":%lu,\"holes\":%lu,\"usable\":%lu,"
         "\"requested\":%lu,\"blocks\":%lu,\"rss\":%lu,\"anonymous\":%lu,\"file\":%lu,"
         "\"glibc\":{\"arena\":%zu,\"mapped\":%zu,\"used\":%zu,\"free\":%zu},"
-        "\"jemalloc\":{\"allocated\":%lu,\"active\":%lu,\"metadata\":%lu,\"resident\":%lu},"
+        "\"jemalloc\":{\"allocated\":%lu,\"active\":%lu,\"metadata\":%lu,\"resident\":%lu,"
+        "\"own\":%lu},"
         "\"tcmalloc\":{\"allocated\":%lu,\"heap\":%lu,\"unmapped\":%lu,\"metadata\":%lu}}\n",
         t->held, t->slack, t->untouched, t->holes, t->usable, t->requested, t->blocks,
         status_bytes(text, "VmRSS:"), status_bytes(text, "RssAnon:"),
         status_bytes(text, "RssFile:") + status_bytes(text, "RssShmem:"), glibc.arena, glibc.hblkhd,
         glibc.uordblks, glibc.fordblks, jemalloc_figure("stats.allocated"),
         jemalloc_figure("stats.active"), jemalloc_figure("stats.metadata"),
-        jemalloc_figure("stats.resident"), tcmalloc_figure("generic.current_allocated_bytes"),
-        tcmalloc_figure("generic.heap_size"), tcmalloc_figure("tcmalloc.pageheap_unmapped_bytes"),
+        jemalloc_figure("stats.resident"), jemalloc_own_resident(pagemap),
+        tcmalloc_figure("generic.current_allocated_bytes"), tcmalloc_figure("generic.heap_size"),
+        tcmalloc_figure("tcmalloc.pageheap_unmapped_bytes"),
         tcmalloc_stat("Bytes in malloc metadata"));
     if (write(told, line, (size_t)length) != length)
         abort();
