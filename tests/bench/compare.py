@@ -192,11 +192,9 @@ class Bench:
 
 
 def final_of(result, candidate):
-    """The predicted RSS at the last moment that is so long before the end."""
-    until = result["recorded"]["duration_ns"]
-    until = max(until, result["times"][-1]) - BEFORE_END * 1e9
-    before = [i for i, at in enumerate(result["times"]) if at <= until]
-    return candidate["rss"][before[-1] if before else 0]
+    """The predicted RSS at the moment nearest to that before the end: on a busy machine there are few."""
+    until = max(result["recorded"]["duration_ns"], result["times"][-1]) - BEFORE_END * 1e9
+    return min(zip(result["times"], candidate["rss"]), key=lambda at: abs(at[0] - until))[1]
 
 
 def key_of(candidate):
