@@ -389,6 +389,16 @@ static void add_map(struct result *tree, const struct frag_map *m)
     }
 }
 
+/* Whether there was such a call site at all: its blocks may be gone by the picture, and have shaped
+ * the heap. */
+static bool asks_of_any(const struct frag *f)
+{
+    for (uint32_t stack = 1; stack <= f->dict->stack_count; stack++)
+        if (filter_stack(f->options->what_if, stack))
+            return true;
+    return false;
+}
+
 static enum seep_err add_what_if(struct result *tree, const struct frag *f, struct err *err)
 {
     const struct frag_what_if *w = &f->read.what_if;
@@ -412,7 +422,7 @@ static enum seep_err add_what_if(struct result *tree, const struct frag *f, stru
     result_count(o, "alone_pages", w->alone);
     result_count(o, "pool_pages", w->pool_pages);
     result_integer(o, "saved_bytes", saved);
-    if (f->options->replay && w->blocks)
+    if (f->options->replay && asks_of_any(f))
         return f->options->replay(f->options->replay_arg, o,
                                   f->read.instants[f->read.shown].time_ns, err);
     result_null(o, "replay");

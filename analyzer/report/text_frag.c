@@ -213,9 +213,10 @@ static void print_what_if(struct text *t, const struct result *r)
         return;
     if (!text_number(w, "blocks")) {
         text_paragraph(t,
-                       "No block of a call site that matches was live then: nothing can be said of "
-                       "what would be without them.",
+                       "No block of a call site that matches was live then: the pages as they lay "
+                       "say nothing of what would be.",
                        0, 0);
+        print_replay(t, w);
         return;
     }
     struct strbuf words = {0};

@@ -304,6 +304,15 @@ class Replayed(Frag):
     def test_misfit(self):
         self.saves("misfit", "jemalloc")
 
+    def test_without_what_was_gone_by_then(self):
+        _, trace = self.record([self.compile("frag_planted"), "pins"])
+        result = self.frag(trace, "--at=look", "--without=^other$")
+        told = result["what_if"]
+        self.assertEqual((told["blocks"], told["saved_bytes"]), (0, 0))
+        # the others would lie one behind the other, 64 bytes each
+        left = result["instants"][result["shown"]]["hole_bytes"] - 5000 * 64
+        self.assertAlmostEqual(told["replay"]["saved_bytes"], left, delta=0.03 * left)
+
     def test_says_it_in_words(self):
         _, trace = self.record([self.compile("frag_planted"), "pins"])
         out = support.run([support.SEEP, "frag", "--at=look", "--pool=^planted$", trace], check=0,
