@@ -17,23 +17,34 @@ struct rec_lock {
     atomic_uint state;
 };
 
-/* Returns the signal mask to hand back to rec_unlock(). */
-static inline uint64_t rec_lock(struct rec_lock *l)
+/* With signals blocked already. */
+static inline void rec_lock_take(struct rec_lock *l)
 {
-    uint64_t mask = sys_signals_block();
     unsigned seen = 0;
     if (!atomic_compare_exchange_strong_explicit(&l->state, &seen, 1, memory_order_acquire,
                                                  memory_order_relaxed)) {
         while (atomic_exchange_explicit(&l->state, 2, memory_order_acquire) != 0)
             sys_call(SYS_futex, &l->state, FUTEX_WAIT_PRIVATE, 2, 0);
     }
+}
+
+static inline void rec_lock_give(struct rec_lock *l)
+{
+    if (atomic_exchange_explicit(&l->state, 0, memory_order_release) == 2)
+        sys_call(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1);
+}
+
+/* Returns the signal mask to hand back to rec_unlock(). */
+static inline uint64_t rec_lock(struct rec_lock *l)
+{
+    uint64_t mask = sys_signals_block();
+    rec_lock_take(l);
     return mask;
 }
 
 static inline void rec_unlock(struct rec_lock *l, uint64_t mask)
 {
-    if (atomic_exchange_explicit(&l->state, 0, memory_order_release) == 2)
-        sys_call(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1);
+    rec_lock_give(l);
     sys_signals_restore(mask);
 }
 

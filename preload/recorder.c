@@ -13,6 +13,7 @@
 #include "modules.h"
 #include "nested.h"
 #include "options.h"
+#include "private_stack.h"
 #include "real.h"
 #include "sandbox.h"
 #include "seep/trace_format.h"
@@ -323,6 +324,29 @@ static bool start(bool forked)
     return ok;
 }
 
+struct starting {
+    bool forked, ok;
+};
+
+static void start_as_said(void *what)
+{
+    struct starting *starting = what;
+    starting->ok = start(starting->forked);
+}
+
+/* A forked child starts at its first event, wherever that is; an image on its main stack. */
+static bool start_on_some_stack(bool forked)
+{
+    struct starting starting = {.forked = forked};
+    if (forked) {
+        rec_private_stack_reset();
+        rec_private_stack_run(start_as_said, &starting);
+    } else {
+        start_as_said(&starting);
+    }
+    return starting.ok;
+}
+
 /* The state after what is to be started was started. */
 static int start_if_due(void)
 {
@@ -333,7 +357,7 @@ static int start_if_due(void)
     /* Its own thread's handlers must not find the start half way: they would have to do without. */
     uint64_t mask = sys_signals_block();
     if (atomic_compare_exchange_strong(&state, &now, STATE_STARTING))
-        now = start(forked) ? STATE_RUNNING : STATE_OFF;
+        now = start_on_some_stack(forked) ? STATE_RUNNING : STATE_OFF;
     sys_signals_restore(mask);
     return now;
 }

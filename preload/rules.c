@@ -4,6 +4,7 @@
 #include "cold.h"
 #include "elf_image.h"
 #include "modules.h"
+#include "private_stack.h"
 #include "sys.h"
 #include "unwind.h"
 
@@ -222,7 +223,7 @@ static void remember(uint64_t word)
     atomic_store_explicit(place, word, memory_order_release);
 }
 
-__attribute__((noinline, cold)) uint64_t rec_rules_miss(uint64_t key)
+static uint64_t find_rule(uint64_t key)
 {
     struct rec_module module;
     if (!rec_modules_find((key & (RULE_EXACT - 1)) - !(key & RULE_EXACT), &module))
@@ -236,6 +237,19 @@ __attribute__((noinline, cold)) uint64_t rec_rules_miss(uint64_t key)
     uint64_t word = key << 16 | bits;
     remember(word);
     rec_cold_unlock(mask);
+    return word;
+}
+
+static void find_rule_of(void *key_to_word)
+{
+    uint64_t *word = key_to_word;
+    *word = find_rule(*word);
+}
+
+__attribute__((noinline, cold)) uint64_t rec_rules_miss(uint64_t key)
+{
+    uint64_t word = key;
+    rec_private_stack_run(find_rule_of, &word);
     return word;
 }
 

@@ -24,6 +24,7 @@
 #include "cold.h"
 #include "last_walk.h"
 #include "modules.h"
+#include "private_stack.h"
 #include "rows.h"
 #include "sys.h"
 
@@ -308,34 +309,55 @@ static bool define_path(struct rec_thread *t, uint32_t generation, uint32_t *id)
     return true;
 }
 
+/* A stack to be defined, in one of two forms. */
+struct unknown {
+    struct rec_thread *thread;
+    const struct rec_walk *walk;
+    const struct rec_last_walk *last;
+    uint32_t id; /* 0 where it cannot be */
+};
+
+static void define_walk(void *what)
+{
+    struct unknown *u = what;
+    uint64_t mask = rec_cold_lock();
+    uint32_t generation;
+    do {
+        generation = rec_modules_generation();
+        fill_path(u->walk, generation);
+    } while (!define_path(u->thread, generation, &u->id));
+    rec_cold_unlock(mask);
+}
+
+static void define_last(void *what)
+{
+    struct unknown *u = what;
+    uint64_t mask = rec_cold_lock();
+    if (u->last->generation == rec_modules_generation()) {
+        fill_path_from_last(u->last);
+        if (!define_path(u->thread, u->last->generation, &u->id))
+            u->id = 0;
+    }
+    rec_cold_unlock(mask);
+}
+
 static __attribute__((noinline, cold)) uint32_t define(struct rec_thread *t,
                                                        const struct rec_walk *walk)
 {
     if (rec_rows_lead_nowhere(t))
         return 0; /* others of this process would use an id whose definition is lost */
-    uint64_t mask = rec_cold_lock();
-    uint32_t id, generation;
-    do {
-        generation = rec_modules_generation();
-        fill_path(walk, generation);
-    } while (!define_path(t, generation, &id));
-    rec_cold_unlock(mask);
-    return id;
+    struct unknown unknown = {.thread = t, .walk = walk};
+    rec_private_stack_run(define_walk, &unknown);
+    return unknown.id;
 }
 
 uint32_t rec_stacks_define(struct rec_thread *t, const struct rec_last_walk *last)
 {
     if (rec_rows_lead_nowhere(t))
         return 0;
-    uint64_t mask = rec_cold_lock();
-    uint32_t id = 0;
-    if (last->generation == rec_modules_generation()) {
-        fill_path_from_last(last);
-        if (!define_path(t, last->generation, &id))
-            id = 0;
-    }
-    rec_cold_unlock(mask);
-    return id;
+    struct unknown unknown = {.thread = t, .last = last};
+    rec_private_stack_run(define_last, &unknown);
+    return unknown.id;
 }
 
 uint64_t rec_stacks_hash(const struct rec_walk *walk)

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "cold.h"
 #include "lock.h"
+#include "private_stack.h"
 #include "recorder.h"
 #include "seep/trace_codec.h"
 #include "spool.h"
@@ -50,13 +51,13 @@ static void write_name(struct rec_thread *t, enum seep_beside kind, uint32_t num
 
 /* Where its stack lies: the analyser finds the mapping around it, at the end of which the thread's
  * control block stands. */
-static void write_stack(struct rec_thread *t)
+static void write_stack(struct rec_thread *t, uintptr_t frame)
 {
     uint8_t payload[3 * SEEP_VARINT_MAX];
     uintptr_t pointer;
     __asm__("mov %%fs:0, %0" : "=r"(pointer));
     uint8_t *p = seep_put_varint(payload, t->number);
-    p = seep_put_varint(p, (uintptr_t)__builtin_frame_address(0));
+    p = seep_put_varint(p, frame);
     p = seep_put_varint(p, pointer);
     rec_row_beside(t, SEEP_BESIDE_THREAD_STACK, rec_clock_stamp(), payload, (size_t)(p - payload));
 }
@@ -104,6 +105,7 @@ void rec_thread_fork_inside(struct rec_thread *t)
     rec_spool_blank();
     rec_cold_reset();
     rec_lock_reset(&lock);
+    rec_private_stack_reset();
 }
 
 void rec_thread_fork_over(struct rec_thread *t)
@@ -181,10 +183,14 @@ static struct rec_thread *make(void)
     return t;
 }
 
-struct rec_thread *rec_thread_begin(void)
+struct beginning {
+    uintptr_t frame; /* on the thread's stack */
+    struct rec_thread *thread;
+};
+
+static void begin(void *what)
 {
-    /* Until the thread has its state: a handler's event would make a second one. */
-    uint64_t mask = sys_signals_block();
+    struct beginning *beginning = what;
     uint64_t locked = rec_lock(&lock);
     struct rec_thread *t = take_ended();
     bool taken_over = t != NULL;
@@ -210,14 +216,23 @@ struct rec_thread *rec_thread_begin(void)
         char name[NAME_BYTES] = "";
         sys_call(SYS_prctl, PR_GET_NAME, name);
         write_name(t, SEEP_BESIDE_THREAD_START, t->number, t->tid, name);
-        write_stack(t);
+        write_stack(t, beginning->frame);
         rec_thread_unmark(t);
         rec_thread_current = t;
-        if (have_key)
-            pthread_setspecific(key, t);
     }
+    beginning->thread = t;
+}
+
+struct rec_thread *rec_thread_begin(void)
+{
+    struct beginning beginning = {.frame = (uintptr_t)__builtin_frame_address(0)};
+    /* Until the thread has its state: a handler's event would make a second one. */
+    uint64_t mask = sys_signals_block();
+    rec_private_stack_run(begin, &beginning);
+    if (beginning.thread && have_key)
+        pthread_setspecific(key, beginning.thread); /* which may allocate, on the thread's stack */
     sys_signals_restore(mask);
-    return t;
+    return beginning.thread;
 }
 
 struct rec_thread *rec_thread_beside(struct rec_thread *t)

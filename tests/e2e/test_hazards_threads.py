@@ -124,6 +124,15 @@ class Threads(TestCase):
         self.assertLess(done.info["peak_rss_bytes"], 128 << 20)  # the kernel's word
         self.assert_complete(done)
 
+    @hazard(20, Fix("preload/private_stack.c", "if (rec_private_stack_here()) {", "if (1) {"))
+    def test_little_of_the_stack_is_taken(self):
+        done = self.record([self.program("little_stack")])
+        thread, child, later = map(int, done.stdout.split())
+        self.assertLessEqual(thread, 1024)
+        self.assertLessEqual(child, 1024)
+        self.assertLessEqual(later, 1024)
+        self.assert_complete(done)
+
     @hazard(8, Fix("preload/thread.c", "    if (t->busy)\n        rec_rows_restart(t);", "",
                     tries=12))
     def test_threads_cancelled_anywhere(self):
