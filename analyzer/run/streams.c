@@ -12,9 +12,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define START_SHARE 8 /* of the limit: from that size on a spool is followed */
+/* From that size on, and from an eighth of the limit at the latest, a spool is followed: what a
+ * program records in a tenth of a second at most. A shorter one should not pay for a thread; a
+ * longer one's trace is nearly ready when it ends. */
+#define START_BYTES (UINT64_C(4) << 20)
+#define START_SHARE 8
 #define LOOK_NS 50000000
-#define STEP_NS 20000000
+#define STEP_NS 2000000
 #define PROGRESS_STEPS 1000
 
 struct stream {
@@ -101,6 +105,12 @@ void streams_release(struct streams *s)
     *s = (struct streams){0};
 }
 
+static uint64_t start_bytes(const struct streams *s)
+{
+    uint64_t share = s->limit / START_SHARE;
+    return share < START_BYTES ? share : START_BYTES;
+}
+
 static uint64_t rows_bytes(const struct run_spool *spool)
 {
     struct strbuf path = {0};
@@ -122,7 +132,7 @@ uint64_t streams_tick(struct streams *s)
     for (size_t i = 0; i < s->count; i++) {
         const struct run_spool *spool = &s->spools->all[i];
         if (!s->all[i] && spool->known && !spool->foreign && !spool->hidden && !spool->replaced &&
-            rows_bytes(spool) > s->limit / START_SHARE)
+            rows_bytes(spool) > start_bytes(s))
             s->all[i] = start(s, spool);
     }
     return LOOK_NS;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Packs the processes of a run while they go on, each spool that has grown large in a thread of its
- * own (pack.h, `follow`): so no spool becomes larger than asked. What is small is left to
- * collect(), which costs a short program nothing while it runs. */
+ * own (pack.h, `follow`): so no spool becomes larger than asked, and little is left to be packed at
+ * a long program's end. What is small is left to collect(), which costs a short program nothing
+ * while it runs. */
 #ifndef RUN_STREAMS_H
 #define RUN_STREAMS_H
 

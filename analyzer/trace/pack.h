@@ -40,7 +40,8 @@ struct pack_options {
     uint32_t main_pid;
     const char *main_trace;
     /* follow only: whether the process's end may be taken for that of its spool; until then more
-     * may come to its snapshots. May be NULL: yes */
+     * may come to its snapshots. Once it may, the end is looked for without delay. May be NULL:
+     * yes, and there is no hurry */
     bool (*may_end)(void *arg);
     void *may_end_arg;
     /* The spools beside this one: its children among them are told what they have from it. May be

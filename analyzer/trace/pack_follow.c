@@ -24,7 +24,7 @@
 #define FLUSH_NS                                                                                   \
     UINT64_C(5000000000) /* whoever looks into the trace meanwhile sees no older one               \
                           */
-#define STEP_NS 20000000 /* between looks whether to go on */
+#define STEP_NS 5000000  /* between looks whether to go on, or whether all has ended */
 
 static uint64_t monotonic_ns(void)
 {
@@ -65,13 +65,19 @@ void follow_release(struct packer *p)
 
 /* ------------------------------------------------------------------ looks */
 
+/* Somebody waits for the trace of a process that has ended. */
+static bool is_awaited(const struct packer *p)
+{
+    return p->options->may_end != NULL && p->options->may_end(p->options->may_end_arg);
+}
+
 /* Sleeps until it is time for the next look. */
 static enum seep_err wait_for_look(struct packer *p, struct err *err)
 {
     for (;;) {
         if (!packer_go_on(p, 0))
             return packer_interrupted(err);
-        uint64_t now = monotonic_ns(), due = p->look_ns + LOOK_NS;
+        uint64_t now = monotonic_ns(), due = p->look_ns + (is_awaited(p) ? STEP_NS : LOOK_NS);
         if (now >= due)
             break;
         nanosleep(&(struct timespec){.tv_nsec = due - now < STEP_NS ? (long)(due - now) : STEP_NS},
