@@ -16,6 +16,7 @@ static void make_empty(struct address_map *m, unsigned bits)
 {
     m->bits = bits;
     m->entries = mem_alloc(sizeof *m->entries << bits);
+    mem_wish_huge(m->entries, sizeof *m->entries << bits);
     for (size_t i = 0; i < (size_t)1 << bits; i++)
         m->entries[i] = (struct address_entry){.slot = ADDRESS_MAP_NONE};
 }

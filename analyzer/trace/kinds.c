@@ -38,6 +38,8 @@ static void make_map(struct kinds *k, unsigned bits)
     free(k->map);
     k->map_bits = bits;
     k->map = mem_zalloc((size_t)1 << bits, sizeof *k->map);
+    mem_wish_huge(k->map, sizeof *k->map << bits);
+    mem_wish_huge(k->items, k->capacity * sizeof *k->items); /* has grown about as much */
     for (uint32_t number = 0; number < k->count; number++)
         *place_of(k, &k->items[number]) = number + 1;
 }

@@ -54,8 +54,12 @@ void live_copy(struct live *to, const struct live *from)
 void live_grow(struct live *l, size_t slots)
 {
     size_t capacity = l->capacity;
+    if (slots <= capacity)
+        return;
     MEM_GROW(l->slots, capacity, slots);
     MEM_GROW(l->links, l->capacity, slots);
+    mem_wish_huge(l->slots, capacity * sizeof *l->slots);
+    mem_wish_huge(l->links, capacity * sizeof *l->links);
 }
 
 /* The numbers that kinds get anew. */

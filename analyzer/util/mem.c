@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "util/mem.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_BYTES ((size_t)2 << 20)
+#define WISH_FROM_BYTES (4 * HUGE_BYTES) /* what is smaller may be used to a small part only */
 
 static void *checked(void *p, size_t bytes)
 {
@@ -33,6 +38,14 @@ void *mem_aligned(size_t alignment, size_t bytes)
 void *mem_resize(void *p, size_t count, size_t bytes)
 {
     return checked(reallocarray(p, count ? count : 1, bytes ? bytes : 1), count * bytes);
+}
+
+void mem_wish_huge(const void *p, size_t bytes)
+{
+    uintptr_t from = ((uintptr_t)p + HUGE_BYTES - 1) & -(uintptr_t)HUGE_BYTES;
+    uintptr_t to = ((uintptr_t)p + bytes) & -(uintptr_t)HUGE_BYTES;
+    if (bytes >= WISH_FROM_BYTES && from < to)
+        madvise((void *)from, to - from, MADV_HUGEPAGE); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 char *mem_strdup(const char *s)

@@ -16,6 +16,10 @@ char *mem_strndup(const char *s, size_t n) __attribute__((returns_nonnull));
 /* `bytes` is a multiple of the alignment, a power of two; aligned so where the allocator can. */
 void *mem_aligned(size_t alignment, size_t bytes) __attribute__((returns_nonnull));
 
+/* Asks for huge pages for memory that is visited all over, if it is large: addresses are then
+ * looked up, and pages faulted in, far less often. Only a wish. */
+void mem_wish_huge(const void *p, size_t bytes);
+
 /* Makes room for `need` elements in the array `*p` of capacity `*capacity`, doubling it. */
 #define MEM_GROW(p, capacity, need)                                                                \
     do {                                                                                           \
