@@ -33,6 +33,14 @@ void address_map_remove(struct address_map *m, struct address_entry *entry);
 
 #define ADDRESS_MAP_HASH(address, bits) ((address)*0x9e3779b97f4a7c15u >> (64 - (bits)))
 
+/* What stands where `address` is looked for first, if that is it: NULL says nothing. */
+static inline const struct address_entry *address_map_glance(const struct address_map *m,
+                                                             uint64_t address)
+{
+    const struct address_entry *e = &m->entries[ADDRESS_MAP_HASH(address, m->bits)];
+    return e->address == address && e->slot != ADDRESS_MAP_NONE ? e : NULL;
+}
+
 /* Fetches the cache line where `address` would be looked up soon. */
 static inline void address_map_prefetch(const struct address_map *m, uint64_t address)
 {

@@ -31,6 +31,8 @@ static int lesson(int64_t units)
 /* The multiple of the unit at or below. */
 static int64_t round_down(const struct event_clock *c, int64_t ticks)
 {
+    if (c->unit_ticks == EVENT_CLOCK_TICKS_PER_US)
+        return ticks & -EVENT_CLOCK_TICKS_PER_US; /* the usual one: without a division */
     int64_t rest = ticks % c->unit_ticks;
     return ticks - rest - (rest < 0 ? c->unit_ticks : 0);
 }

@@ -101,6 +101,19 @@ static uint32_t put_kind(struct event_coder *c, const struct event_context *x,
     return number;
 }
 
+/* The number of the kind, UINT32_MAX if it has none: the one that was guessed, perhaps, whose place
+ * only was wrong. */
+static uint32_t find_kind(struct kinds *kinds, const struct event_context *x,
+                          const struct kind *kind)
+{
+    for (unsigned code = 0; code < SEEP_KIND_NEAR; code++) {
+        uint32_t number = event_model_candidate(x, code);
+        if (number < kinds->count && kind_same(&kinds->items[number], kind))
+            return number;
+    }
+    return kinds_find(kinds, kind, false);
+}
+
 static unsigned put_slot(struct event_coder *c, uint32_t slot)
 {
     unsigned code = event_model_slot_code(c->model, c->live, slot);
@@ -181,7 +194,7 @@ static __attribute__((noinline)) uint32_t put_token(struct event_coder *c,
                                          type == TRACE_REALLOC ? l->slots[ev->slot].address : 0);
             put_address(c, place, ev->after.address);
         }
-        *kind = put_kind(c, &x, &k, kinds_find(&l->kinds, &k, false), place);
+        *kind = put_kind(c, &x, &k, find_kind(&l->kinds, &x, &k), place);
     }
     if (extra) {
         put_u8(c, SEEP_COLUMN_CALL, ev->call);
@@ -257,6 +270,18 @@ static void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
     }
 }
 
+/* Where the next event will be guessed at, if it is one of the same thread: in tables too large for
+ * the nearest cache, and some time before it comes. Always inlined, since gcc drops the call of a
+ * function that does nothing but fetch. */
+EVENT_INLINE void fetch_guesses(const struct event_coder *c)
+{
+    struct event_context x = event_model_context(c->model, c->history);
+    __builtin_prefetch(x.recent);
+    __builtin_prefetch(x.pair);
+    __builtin_prefetch(x.last);
+    __builtin_prefetch(x.near);
+}
+
 void event_coder_put(struct event_coder *c, struct trace_event *ev, uint32_t flight)
 {
     struct event_model *m = c->model;
@@ -295,6 +320,7 @@ void event_coder_put(struct event_coder *c, struct trace_event *ev, uint32_t fli
         event_clock_put(&c->clock, event_model_step(m, key), ev->time_ns);
     }
     event_history_add(c->history, key);
+    fetch_guesses(c);
     m->last_key = key;
     m->untouched = false;
     apply(c, ev, place, flight, kind);

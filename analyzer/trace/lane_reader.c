@@ -197,7 +197,7 @@ static void take_row(struct lane_reader *r, const struct row *row)
 }
 
 /* Decodes until the ring holds two windows, or the lane ends. */
-static void refill(struct lane_reader *r)
+void lane_reader_refill(struct lane_reader *r)
 {
     struct row row = {0};
     while (r->count + 2 <= LANE_RING) {
@@ -234,22 +234,6 @@ void lane_reader_renew(struct lane_reader *r)
 size_t lane_reader_done_pieces(const struct lane_reader *r)
 {
     return r->next_piece > 0 ? r->next_piece - 1 : 0;
-}
-
-struct place *lane_reader_head(struct lane_reader *r)
-{
-    if (r->count < LANE_WINDOW && !r->ended)
-        refill(r);
-    return r->count > 0 ? ring_at(r, 0) : NULL;
-}
-
-void lane_reader_pop(struct lane_reader *r)
-{
-    const struct place *place = ring_at(r, 0);
-    if (place->stamp > r->last_stamp)
-        r->last_stamp = place->stamp;
-    r->head = (r->head + 1) & (LANE_RING - 1);
-    r->count--;
 }
 
 /* ------------------------------------------------------------------ reading ahead */

@@ -66,10 +66,25 @@ void lane_reader_release(struct lane_reader *r);
 /* The spool was indexed again: the lane may have more. */
 void lane_reader_renew(struct lane_reader *r);
 
+void lane_reader_refill(struct lane_reader *r); /* private */
+
 /* The next place, or NULL at the lane's end. Valid until lane_reader_pop(); a BESIDE's payload is
  * then the caller's. */
-struct place *lane_reader_head(struct lane_reader *r);
-void lane_reader_pop(struct lane_reader *r);
+static inline struct place *lane_reader_head(struct lane_reader *r)
+{
+    if (r->count < LANE_WINDOW && !r->ended)
+        lane_reader_refill(r);
+    return r->count > 0 ? &r->ring[r->head] : NULL;
+}
+
+static inline void lane_reader_pop(struct lane_reader *r)
+{
+    const struct place *place = &r->ring[r->head];
+    if (place->stamp > r->last_stamp)
+        r->last_stamp = place->stamp;
+    r->head = (r->head + 1) & (LANE_RING - 1);
+    r->count--;
+}
 
 /* Reads the stack definitions of the next piece that has not been read for them yet, ahead of the
  * places. False: none is left. Each piece is read at most once this way. */

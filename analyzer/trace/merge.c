@@ -100,19 +100,24 @@ void merge_release(struct merge *m)
     *m = (struct merge){0};
 }
 
-bool merge_next(struct merge *m, struct place *out)
+const struct place *merge_head(struct merge *m)
 {
     if (m->heap_count == 0)
-        return false;
+        return NULL;
+    struct place *place = lane_reader_head(&m->lanes[m->heap[0].lane]);
+    if (place->stamp <= m->given_out)
+        place->late = true; /* came when later ones of other lanes were gone */
+    return place;
+}
+
+void merge_pop(struct merge *m)
+{
     uint32_t lane = m->heap[0].lane;
-    *out = *lane_reader_head(&m->lanes[lane]);
     lane_reader_pop(&m->lanes[lane]);
-    if (out->stamp <= m->given_out)
-        out->late = true; /* came when later ones of other lanes were gone */
     if (!entry_of(m, lane, &m->heap[0]))
         m->heap[0] = m->heap[--m->heap_count];
-    sift_down(m, 0);
-    return true;
+    if (m->heap_count > 1)
+        sift_down(m, 0);
 }
 
 bool merge_read_definitions(void *arg)

@@ -42,8 +42,10 @@ void merge_release(struct merge *m);
 /* The spool was indexed again: takes up what is new. */
 void merge_renew(struct merge *m);
 
-/* The next place into *out; a BESIDE's payload is the caller's then. False: there are no more. */
-bool merge_next(struct merge *m, struct place *out);
+/* The next place; NULL: there are no more. Valid until merge_pop(); a BESIDE's payload is the
+ * caller's then. */
+const struct place *merge_head(struct merge *m);
+void merge_pop(struct merge *m);
 
 /* Reads the stack definitions of one more piece of some lane, `arg` a struct merge. False: all of
  * them were read. */

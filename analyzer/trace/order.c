@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Places ahead of the one being written. */
+#define FETCH_FAR 24
+#define FETCH_NEAR 12
+
 static struct place *ahead_at(const struct order *o, uint32_t i)
 {
     return &o->ahead[(o->head + i) & (ORDER_AHEAD - 1)];
@@ -362,29 +366,44 @@ static enum seep_err take_place(struct order *o, const struct place *p, uint8_t 
     return SEEP_OK;
 }
 
+/* Fetches what the writer looks at where the blocks end that soon will: first the block, then, when
+ * that is there, what it refers to. */
+static void fetch_blocks(const struct order *o)
+{
+    const struct address_entry *entry;
+    if (o->count <= FETCH_FAR)
+        return;
+    const struct place *far = ahead_at(o, FETCH_FAR), *near = ahead_at(o, FETCH_NEAR);
+    if (place_leaves(far) && (entry = address_map_glance(&o->live, far->address)) != NULL)
+        trace_writer_fetch_block(o->writer, entry->slot);
+    if (place_leaves(near) && (entry = address_map_glance(&o->live, near->address)) != NULL)
+        trace_writer_fetch_beside(o->writer, entry->slot);
+}
+
 /* Takes the oldest place off the ring and writes it. */
 static enum seep_err take_oldest(struct order *o, struct err *err)
 {
-    struct place p = *ahead_at(o, 0);
+    const struct place *p = ahead_at(o, 0); /* stays as it is until the next one is pushed */
     o->head = (o->head + 1) & (ORDER_AHEAD - 1);
     o->count--;
-    o->stamp = p.stamp;
-    if (p.type == PLACE_NONE)
+    o->stamp = p->stamp;
+    fetch_blocks(o);
+    if (p->type == PLACE_NONE)
         return SEEP_OK;
     enum seep_err e = SEEP_OK;
-    if (o->beside->snapshot_ns <= p.time_ns)
-        e = beside_snapshots(o->beside, p.time_ns, err);
-    if (p.time_ns > o->beside->time_ns)
-        o->beside->time_ns = p.time_ns;
+    if (o->beside->snapshot_ns <= p->time_ns)
+        e = beside_snapshots(o->beside, p->time_ns, err);
+    if (p->time_ns > o->beside->time_ns)
+        o->beside->time_ns = p->time_ns;
     uint8_t flags = 0;
-    if (p.late) {
+    if (p->late) {
         flags = TRACE_REPAIRED;
         o->repaired++;
     }
     if (e == SEEP_OK)
-        e = take_place(o, &p, flags, err);
-    if (p.type == PLACE_BESIDE)
-        free(p.payload);
+        e = take_place(o, p, flags, err);
+    if (p->type == PLACE_BESIDE)
+        free(p->payload);
     return e;
 }
 

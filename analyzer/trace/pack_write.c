@@ -104,10 +104,11 @@ static enum seep_err write_inherited(struct packer *p, struct err *err)
 /* The places that are there. */
 static enum seep_err write_places(struct packer *p, struct err *err)
 {
-    struct place place;
+    const struct place *place;
     double total = (double)p->spool.rows_total + 1;
-    for (uint64_t places = 1; merge_next(&p->merge, &place); places++) {
-        enum seep_err e = order_push(&p->order, &place, err);
+    for (uint64_t places = 1; (place = merge_head(&p->merge)) != NULL; places++) {
+        enum seep_err e = order_push(&p->order, place, err);
+        merge_pop(&p->merge);
         if (e == SEEP_OK && places % PROGRESS_PLACES == 0) {
             if (!packer_go_on(p, (double)merge_bytes_read(&p->merge) / total))
                 return packer_interrupted(err);

@@ -96,7 +96,7 @@ static void take_mark(struct spool *s, uint32_t number, const struct seep_lane *
     l->marked_looks = lane->mark != 0 && lane->mark == l->mark ? l->marked_looks + 1 : 0;
     l->mark = lane->mark;
     bool gone = l->marked_looks >= MARK_LOOKS && holder_is_gone(s, lane);
-    /* A row that comes after all is counted as repaired: merge_next(). */
+    /* A row that comes after all is counted as repaired: merge_head(). */
     bool waited_enough = l->marked_looks >= MARK_LOOKS_LONG && s->pressed;
     if (l->mark == 0 || gone || waited_enough)
         l->bound = now;

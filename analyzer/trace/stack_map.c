@@ -10,6 +10,7 @@
 /* A stack has at most SEEP_FRAME_LIMIT frames, a cut root and perhaps a few more for a later
  * recorder; a longer chain is damage or a cycle. */
 #define CHAIN_LIMIT (4 * SEEP_FRAME_LIMIT)
+#define DENSE_IDS 2 /* per place for a definition, at most */
 
 static uint64_t mix(uint64_t v)
 {
@@ -27,6 +28,7 @@ void stack_map_init(struct stack_map *m)
 void stack_map_release(struct stack_map *m)
 {
     free(m->definitions);
+    free(m->resolved);
     free(m->nodes);
     free(m->content);
     bytes_release(&m->log);
@@ -57,11 +59,24 @@ static void grow_definitions(struct stack_map *m)
     size_t size = m->definition_size;
     m->definition_size = size * 2;
     m->definitions = mem_zalloc(m->definition_size, sizeof *m->definitions);
+    mem_wish_huge(m->definitions, m->definition_size * sizeof *m->definitions);
     for (size_t i = 0; i < size; i++) {
         if (old[i].id != 0)
             *find_definition(m, old[i].id) = old[i];
     }
     free(old);
+}
+
+/* Ids are dense but for a few, or in a damaged spool: those far above the number of definitions get
+ * no place among the resolved ones. */
+static void make_resolvable(struct stack_map *m, uint32_t id)
+{
+    if (id < m->resolved_count || id / DENSE_IDS > m->definition_count + m->definition_size)
+        return;
+    MEM_GROW(m->resolved, m->resolved_capacity, (size_t)id + 1);
+    memset(m->resolved + m->resolved_count, 0,
+           (m->resolved_capacity - m->resolved_count) * sizeof *m->resolved);
+    m->resolved_count = m->resolved_capacity;
 }
 
 void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc, uint8_t flags)
@@ -73,6 +88,7 @@ void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_
         return;
     *d = (struct stack_definition){
         .pc = pc, .id = id, .parent = parent, .trace = STACK_UNRESOLVED, .flags = flags};
+    make_resolvable(m, id);
     if (++m->definition_count * 2 > m->definition_size)
         grow_definitions(m);
     if (m->keep_log) {
@@ -126,6 +142,7 @@ uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8
         size_t size = m->node_size;
         m->node_size = size * 2;
         m->nodes = mem_zalloc(m->node_size, sizeof *m->nodes);
+        mem_wish_huge(m->nodes, m->node_size * sizeof *m->nodes);
         for (size_t i = 0; i < size; i++) {
             if (old[i].id != 0)
                 *find_node(m, old[i].parent, old[i].pc, old[i].flags) = old[i];
@@ -147,11 +164,6 @@ static bool is_defined(struct stack_map *m, uint32_t id)
         }
     }
     return true;
-}
-
-void stack_map_prefetch(const struct stack_map *m, uint32_t id)
-{
-    __builtin_prefetch(&m->definitions[home_of(m, id)]);
 }
 
 /* The same for a stack that no event has needed yet. */
@@ -181,11 +193,13 @@ static __attribute__((noinline)) uint32_t resolve_first(struct stack_map *m, uin
         struct stack_definition *d = find_definition(m, chain[--length]);
         /* a node met twice is part of a cycle, which `whole` excludes */
         trace = d->trace = whole ? stack_map_fold(m, trace, d->pc, d->flags) : 0;
+        if (d->id < m->resolved_count)
+            m->resolved[d->id] = trace;
     }
     return trace;
 }
 
-uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
+uint32_t stack_map_look_up(struct stack_map *m, uint32_t id)
 {
     if (id == 0)
         return 0;

@@ -27,6 +27,8 @@ struct stack_node_key {
 struct stack_map {
     struct stack_definition *definitions; /* owned; open addressing by id */
     size_t definition_count, definition_size;
+    uint32_t *resolved; /* owned; by recorder's id: the trace's, 0: look among the definitions */
+    size_t resolved_count, resolved_capacity;
     struct stack_node_key *nodes; /* owned; open addressing by content */
     size_t node_count, node_size;
     struct trace_stack_node *content; /* owned; of the nodes told, by the trace's id */
@@ -56,9 +58,20 @@ bool stack_map_define_logged(struct stack_map *m, const uint8_t *log, size_t byt
 uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags);
 
 /* Fetches what stack_map_resolve() will look at. */
-void stack_map_prefetch(const struct stack_map *m, uint32_t id);
+static inline void stack_map_prefetch(const struct stack_map *m, uint32_t id)
+{
+    if (id < m->resolved_count)
+        __builtin_prefetch(&m->resolved[id]);
+}
+
+uint32_t stack_map_look_up(struct stack_map *m, uint32_t id); /* private */
 
 /* The trace's id for the recorder's; 0 for 0 and where the id or an ancestor was never defined. */
-uint32_t stack_map_resolve(struct stack_map *m, uint32_t id);
+static inline uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
+{
+    if (id < m->resolved_count && m->resolved[id] != 0)
+        return m->resolved[id];
+    return stack_map_look_up(m, id);
+}
 
 #endif

@@ -498,6 +498,22 @@ uint64_t trace_writer_record_count(const struct trace_writer *w)
     return w->records;
 }
 
+void trace_writer_fetch_block(const struct trace_writer *w, uint32_t slot)
+{
+    __builtin_prefetch(&w->live.slots[slot]);
+    __builtin_prefetch(&w->live.links[slot]);
+}
+
+void trace_writer_fetch_beside(const struct trace_writer *w, uint32_t slot)
+{
+    if (!live_has(&w->live, slot))
+        return;
+    const struct live_links *links = &w->live.links[slot];
+    __builtin_prefetch(&w->live.kinds.items[w->live.slots[slot].kind]);
+    __builtin_prefetch(&w->live.links[links->older]);
+    __builtin_prefetch(&w->live.links[links->younger]);
+}
+
 uint32_t trace_writer_slot_count(const struct trace_writer *w)
 {
     return w->live.slot_count;

@@ -82,6 +82,11 @@ enum seep_err trace_writer_flush(struct trace_writer *w, struct err *err);
 uint64_t trace_writer_event_count(const struct trace_writer *w);
 uint64_t trace_writer_record_count(const struct trace_writer *w);
 
+/* Fetches into the cache what the end of the live block in `slot` will look at: the block, and,
+ * once that is there, what lies beside it. */
+void trace_writer_fetch_block(const struct trace_writer *w, uint32_t slot);
+void trace_writer_fetch_beside(const struct trace_writer *w, uint32_t slot);
+
 /* Slots used so far, and the live block in `slot`; NULL if none. */
 /* Live blocks: slot < trace_writer_slot_count(); NULL if there is none. Valid until the next call.
  */

@@ -41,18 +41,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct stack_map stacks;
     struct merge merge;
-    struct place place;
+    const struct place *place;
     uint64_t last = 0, places = 0;
     stack_map_init(&stacks);
     merge_init(&merge, &spool, NULL, &stacks);
     merge_renew(&merge);
-    while (merge_next(&merge, &place)) {
-        if (!place.late && place.stamp < last)
+    while ((place = merge_head(&merge)) != NULL) {
+        if (!place->late && place->stamp < last)
             abort();
-        last = place.stamp > last ? place.stamp : last;
+        last = place->stamp > last ? place->stamp : last;
         places++;
-        if (place.type == PLACE_BESIDE)
-            free(place.payload);
+        if (place->type == PLACE_BESIDE)
+            free(place->payload);
+        merge_pop(&merge);
     }
     if (places > 2 * (uint64_t)bytes) /* a row has at least two bytes, and at most two places */
         abort();
