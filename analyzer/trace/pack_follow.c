@@ -4,8 +4,11 @@
  * up to the look before, and gives the rows back to the file system once the trace holds them, so
  * that the spool stays small however long the process runs.
  *
- * One look behind: a child that was forked meanwhile has had that long to make its spool, and is
- * then told what it has from here (handout.h). */
+ * One look behind: a child that was forked meanwhile is told what it has from here (handout.h) when
+ * its fork is passed, so its spool has to be known then. The recorder counts a fork before it
+ * happens. Thus each fork that may be passed now is among those counted, and where there are more
+ * of them than children known, nothing is passed until the child has made its spool: for a while,
+ * since one that goes straight on to another program makes none, and while there is space. */
 #include "trace/pack_state.h"
 
 #include "util/mem.h"
@@ -21,10 +24,12 @@
 #include <unistd.h>
 
 #define LOOK_NS 100000000
-#define FLUSH_NS                                                                                   \
-    UINT64_C(5000000000) /* whoever looks into the trace meanwhile sees no older one               \
-                          */
-#define STEP_NS 5000000  /* between looks whether to go on, or whether all has ended */
+/* Whoever looks into the trace meanwhile sees no older one. */
+#define FLUSH_NS UINT64_C(5000000000)
+/* That long a child's spool is awaited. */
+#define AWAIT_NS UINT64_C(1000000000)
+/* Between looks whether to go on, or whether all has ended. */
+#define STEP_NS 5000000
 
 static uint64_t monotonic_ns(void)
 {
@@ -98,14 +103,40 @@ static void meet_children(struct packer *p)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t age = now.tv_sec * INT64_C(1000000000) + now.tv_nsec - changed;
-    if (changed == p->family_changed_ns && age > 2 * (int64_t)LOOK_NS)
+    /* and what a spool says of its process comes after the spool: while one is awaited, look */
+    if (changed == p->family_changed_ns && age > 2 * (int64_t)LOOK_NS && p->awaiting_ns == 0)
         return;
     p->family_changed_ns = changed;
     size_t known = p->family.count;
     family_add_siblings(&p->family, p->spool.path);
-    for (size_t i = known; i < p->family.count; i++)
-        if (family_next_child(&p->family, p->spool.path, i) == i)
-            handout_add(&p->handout, p->family.all[i].path, p->order.stamp);
+    for (size_t i = known; i < p->family.count; i++) {
+        if (family_next_child(&p->family, p->spool.path, i) != i)
+            continue;
+        p->children++;
+        handout_add(&p->handout, p->family.all[i].path, p->order.stamp);
+    }
+}
+
+static uint64_t held_bytes(const struct packer *p)
+{
+    return __atomic_load_n(&p->shared->rows_end, __ATOMIC_RELAXED) -
+           __atomic_load_n(&p->shared->rows_freed, __ATOMIC_RELAXED);
+}
+
+/* Whether a child of a fork that may be passed now is still to make its spool. */
+static bool is_child_awaited(struct packer *p)
+{
+    uint64_t forks = __atomic_load_n(&p->shared->forks, __ATOMIC_RELAXED);
+    bool missing = forks > p->children + p->childless_forks;
+    if (missing && p->awaiting_ns == 0)
+        p->awaiting_ns = p->look_ns;
+    if (missing && p->look_ns - p->awaiting_ns < AWAIT_NS &&
+        held_bytes(p) < p->options->spool_limit / 2)
+        return true;
+    if (missing)
+        p->childless_forks = forks - p->children;
+    p->awaiting_ns = 0;
+    return false;
 }
 
 /* What may be packed now is what the look before has found. */
@@ -114,7 +145,9 @@ static void step_back(struct packer *p)
     if (!p->spool.running)
         return;
     uint64_t found = p->spool.newest_stamp;
-    p->spool.newest_stamp = p->next_newest_stamp;
+    if (!is_child_awaited(p))
+        p->passed_stamp = p->next_newest_stamp;
+    p->spool.newest_stamp = p->passed_stamp;
     p->next_newest_stamp = found;
 }
 
@@ -185,9 +218,7 @@ static uint64_t freeable(const struct packer *p)
 /* The program is waiting for space, or about to. */
 static bool is_pressed(const struct packer *p)
 {
-    uint64_t end = __atomic_load_n(&p->shared->rows_end, __ATOMIC_RELAXED);
-    uint64_t freed = __atomic_load_n(&p->shared->rows_freed, __ATOMIC_RELAXED);
-    return end - freed > p->options->spool_limit;
+    return held_bytes(p) > p->options->spool_limit;
 }
 
 static void free_piece(struct packer *p, int rows, const struct spool_piece *piece)

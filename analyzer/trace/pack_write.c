@@ -197,8 +197,10 @@ static void join_parts(struct packer *p)
     p->order.fork_stamp = s->fork_stamp;
     handout_init(&p->handout, p->writer, &p->stacks, &p->beside, s, &p->inherited, &p->clock);
     const struct family *family = packer_family(p);
-    for (size_t i = 0; (i = family_next_child(family, s->path, i)) < family_count(family); i++)
+    for (size_t i = 0; (i = family_next_child(family, s->path, i)) < family_count(family); i++) {
+        p->children++;
         handout_add(&p->handout, family->all[i].path, 0);
+    }
     p->order.handout = &p->handout;
 }
 

@@ -37,6 +37,10 @@ struct packer {
     int64_t family_changed_ns;   /* when the directory had changed last */
     uint64_t look_ns, flush_ns;  /* monotonic, of the last look, and of the last flush */
     uint64_t next_newest_stamp;  /* what the last look found, to be passed by the next one */
+    uint64_t passed_stamp;       /* what was passed last */
+    uint64_t children;           /* whose spools were met */
+    uint64_t childless_forks;    /* whose children have made no spool, and are not waited for */
+    uint64_t awaiting_ns;        /* since when a child is awaited; 0: none is */
     size_t *freed_pieces;        /* owned; by lane: how many were given back */
     size_t freed_lanes, freed_capacity;
 };
