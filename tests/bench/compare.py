@@ -7,8 +7,8 @@ allocator without the recorder, RUNS times (2), and prints a table: predicted an
 and in the end, and how far the real runs lie apart. `final` is 0.2 s before the end: most of the
 programs rest there. Then the same as rows of the README's table, which --write puts there.
 
-All of it takes some 15 minutes with COMPARE=--repeat=1 (options of seep compare); less than half of a
-core is used while churn, which mostly rests, takes its 25 seconds each time.
+All of it takes 15 to 35 minutes with COMPARE=--repeat=1 (options of seep compare), as busy as the
+machine is.
 """
 
 import concurrent.futures
@@ -127,7 +127,9 @@ class Bench:
             "python without its pools": ([], python + ["40000", "0"], {"PYTHONMALLOC": "malloc"}),
             "python, 12 threads": ([], python + ["6000", "12"], {"PYTHONMALLOC": "malloc"}),
             "sqlite": ([], ["sh", "-c", 'exec "$0" "$@" <' + sql, "sqlite3", ":memory:"], {}),
-            "xz -9 of 1 MB": ([], ["xz", "-9", "-k", "-c", self.input()], {}),
+            # its input ends late, so that it rests with all that it has read
+            "xz -9 of 1 MB": (["sh", "-c", '{ cat "$0"; sleep 0.6; } | "$@"', self.input()],
+                              ["xz", "-9", "-c"], {}),
             "git repack, 2 threads, 1,440 blobs": ([], ["git", "-C", self.repository(), "pack-objects", "--all", "--threads=2",
                                 "--no-reuse-delta", "--stdout", "-q"], {}),
             "churn, 4 threads, 25 s": ([], [churn, "4", os.environ.get("CHURN_ROUNDS", "700"), "25000"], {}),
