@@ -92,7 +92,7 @@ class Program:
         def ask(*words, given=None):
             return subprocess.run([*client, *words], input=given, text=True, check=False,
                                   env=support.environment(), stdout=subprocess.PIPE,
-                                  stderr=subprocess.DEVNULL, timeout=60).stdout
+                                  stderr=subprocess.DEVNULL, timeout=support.TIMEOUT).stdout
         run = self.start([server, "--port", "0", "--unixsocket", self.path("redis"), "--save", "",
                           "--io-threads", "2", "--dir", self.tmp, "--logfile", "/dev/null"],
                          stdin=subprocess.DEVNULL)
@@ -150,17 +150,17 @@ class Program:
 
 
 def wait_until(holds):
-    for _ in range(600):
-        if holds():
-            return
+    deadline = time.monotonic() + support.TIMEOUT
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
         time.sleep(0.05)
-    raise AssertionError("waited in vain")
 
 
 def answer(path):
     """Bytes of the answer to one request; 0 where nobody answers."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+        connection.settimeout(support.TIMEOUT)
         try:
             connection.connect(path)
             connection.sendall(b"GET /page HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n")

@@ -14,7 +14,8 @@ void fixture_begin(struct pack_fixture *f)
 {
     memset(f, 0, sizeof *f);
     const char *base = getenv("TMPDIR");
-    snprintf(f->directory, sizeof f->directory, "%.40s/seep-test-XXXXXX", base ? base : "/tmp");
+    snprintf(f->directory, sizeof f->directory, "%s/seep-test-XXXXXX",
+             base && strlen(base) <= 40 ? base : "/tmp");
     assert_non_null(mkdtemp(f->directory));
     snprintf(f->spool, sizeof f->spool, "%s/a.spool", f->directory);
     snprintf(f->trace, sizeof f->trace, "%s/a.seep", f->directory);
