@@ -114,10 +114,15 @@ void merge_pop(struct merge *m)
 {
     uint32_t lane = m->heap[0].lane;
     lane_reader_pop(&m->lanes[lane]);
+    if (m->heap_count == 1) {
+        /* the only one that has more: nothing to compare it with */
+        const struct place *place = lane_reader_head(&m->lanes[lane]);
+        m->heap_count = place != NULL && place->stamp <= m->spool->newest_stamp;
+        return;
+    }
     if (!entry_of(m, lane, &m->heap[0]))
         m->heap[0] = m->heap[--m->heap_count];
-    if (m->heap_count > 1)
-        sift_down(m, 0);
+    sift_down(m, 0);
 }
 
 bool merge_read_definitions(void *arg)

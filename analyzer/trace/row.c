@@ -3,9 +3,12 @@
 
 #include "seep/trace_codec.h"
 
+/* Inlined by force: calls, and results handed over in memory, are a good part of decoding a row. */
+#define ROW_INLINE static inline __attribute__((always_inline))
+
 /* Deltas are added modulo 2^64: a hostile one yields a wild value, never undefined behaviour. */
 
-static bool get_delta(const uint8_t **p, const uint8_t *end, uint64_t base, uint64_t *out)
+ROW_INLINE bool get_delta(const uint8_t **p, const uint8_t *end, uint64_t base, uint64_t *out)
 {
     int64_t delta;
     if (!seep_get_svarint(p, end, &delta))
@@ -14,8 +17,8 @@ static bool get_delta(const uint8_t **p, const uint8_t *end, uint64_t base, uint
     return true;
 }
 
-static bool get_address(const uint8_t **p, const uint8_t *end, uint8_t head, uint64_t base,
-                        uint64_t *out)
+ROW_INLINE bool get_address(const uint8_t **p, const uint8_t *end, uint8_t head, uint64_t base,
+                            uint64_t *out)
 {
     int64_t delta;
     if (!seep_get_svarint(p, end, &delta))
@@ -24,7 +27,7 @@ static bool get_address(const uint8_t **p, const uint8_t *end, uint8_t head, uin
     return true;
 }
 
-static bool get_stack(const uint8_t **p, const uint8_t *end, uint32_t base, uint32_t *out)
+ROW_INLINE bool get_stack(const uint8_t **p, const uint8_t *end, uint32_t base, uint32_t *out)
 {
     uint64_t id;
     if (!get_delta(p, end, base, &id) || id > UINT32_MAX)
@@ -42,8 +45,8 @@ static bool get_id(const uint8_t **p, const uint8_t *end, uint32_t *out)
     return true;
 }
 
-static bool get_call(const uint8_t **p, const uint8_t *end, uint8_t head, uint8_t otherwise,
-                     uint8_t *out)
+ROW_INLINE bool get_call(const uint8_t **p, const uint8_t *end, uint8_t head, uint8_t otherwise,
+                         uint8_t *out)
 {
     *out = otherwise;
     if (!(head & SEEP_ROW_CALL))
@@ -55,8 +58,8 @@ static bool get_call(const uint8_t **p, const uint8_t *end, uint8_t head, uint8_
 }
 
 /* The part that ALLOC and REALLOC share behind the addresses. */
-static bool get_block(const uint8_t **p, const uint8_t *end, uint8_t head, uint8_t call,
-                      struct row_state *state, struct row *row)
+ROW_INLINE bool get_block(const uint8_t **p, const uint8_t *end, uint8_t head, uint8_t call,
+                          struct row_state *state, struct row *row)
 {
     if (!seep_get_varint(p, end, &row->size) || !get_stack(p, end, state->stack, &row->stack) ||
         !get_call(p, end, head, call, &row->call))
@@ -107,8 +110,8 @@ static bool decode_beside(const uint8_t **p, const uint8_t *end, struct row_stat
     return true;
 }
 
-static bool decode_body(const uint8_t **p, const uint8_t *end, uint8_t head, struct row_state *next,
-                        struct row *row)
+ROW_INLINE bool decode_body(const uint8_t **p, const uint8_t *end, uint8_t head,
+                            struct row_state *next, struct row *row)
 {
     switch (head & 0x0f) {
     case SEEP_ROW_ALLOC:
