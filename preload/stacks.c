@@ -41,9 +41,6 @@
 /* Nodes whose places are fetched ahead; most new stacks have fewer that are new. */
 #define FETCHED 12
 
-/* Tables from this size on are asked to lie in huge pages (2 MiB). */
-#define HUGE_MIN_BYTES (4ull << 20)
-
 struct entry {
     _Atomic uint64_t hash; /* 0: empty; stored after the id */
     _Atomic uint32_t id;
@@ -95,10 +92,7 @@ static struct table *make_table(struct map *m, unsigned bits)
         entries = sys_memory(sizeof *entries << bits);
     if (!entries)
         return NULL;
-    /* All pages of it will be touched, in no order, and each look-up would find one that the TLB
-     * does not know. Best effort. */
-    if (sizeof *entries << bits >= HUGE_MIN_BYTES)
-        sys_call(SYS_madvise, entries, sizeof *entries << bits, MADV_HUGEPAGE);
+    /* In small pages: a hook that waits for a huge one to be found and cleared waits 4 ms. */
     *t = (struct table){.entries = entries, .shift = 64 - bits, .mask = (1ull << bits) - 1};
     return t;
 }
