@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ static size_t outcome_bytes(const struct script *script)
 static void become(const struct child_request *r, int outcome, char **environment)
 {
     char script_text[16], outcome_text[16], mode[16], speed[16];
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would read what a replay finds out after seep */
     snprintf(script_text, sizeof script_text, "%d", SCRIPT_FD);
     snprintf(outcome_text, sizeof outcome_text, "%d", OUTCOME_FD);
     snprintf(mode, sizeof mode, "%d", (int)r->mode);

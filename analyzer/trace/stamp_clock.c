@@ -22,6 +22,11 @@ static bool rate_is_sane(double rate)
     return rate > 0.1 && rate < 100;
 }
 
+static double rate_between(const struct spool_clock_pair *a, const struct spool_clock_pair *b)
+{
+    return (double)(b->ns - a->ns) / (double)(b->stamp - a->stamp);
+}
+
 static uint64_t monotonic_ns(void)
 {
     struct timespec ts;
@@ -66,24 +71,39 @@ bool stamp_clock_read_pair(uint32_t clock, struct spool_clock_pair *out)
     return clock == SEEP_CLOCK_MONOTONIC;
 }
 
-/* ns per tick of this machine's counter, measured against the clock the recorder uses: the kernel
- * tells its own estimate to privileged readers only. Good to some 10 ppm. 0: there is none. */
-static double measure_rate(void)
+#if defined(__x86_64__)
+/* Whether a rate between two pairs is as good as is needed for times of up to so many ticks. Each
+ * pair may be off by some ten nanoseconds: so are times no longer than what is between the two. */
+static bool is_long_enough(const struct spool_clock_pair *a, const struct spool_clock_pair *b,
+                           uint64_t ticks)
 {
+    uint64_t ns = b->ns - a->ns;
+    return ns >= MEASURE_NS || (ns >= PAIR_SPAN_NS && b->stamp - a->stamp >= ticks);
+}
+#endif
+
+/* ns per tick of this machine's counter, for times of up to `ticks`, measured against the clock the
+ * recorder uses: the kernel tells its own estimate to privileged readers only. Good to some 10 ppm,
+ * or to what such times need. 0: there is none. */
+static double measure_rate(uint64_t ticks)
+{
+#if defined(__x86_64__)
     /* once: children that live for a moment come by the thousands. Two threads may both measure. */
     static _Atomic double rate;
-    if (rate != 0)
-        return rate;
-#if defined(__x86_64__)
-    struct spool_clock_pair a = prepared.stamp ? prepared : read_pair();
-    uint64_t since = monotonic_ns() - a.ns;
-    if (since < MEASURE_NS)
-        nanosleep(&(struct timespec){.tv_nsec = (long)(MEASURE_NS - since)}, NULL);
-    struct spool_clock_pair b = read_pair();
-    if (b.stamp > a.stamp && b.ns > a.ns)
-        rate = (double)(b.ns - a.ns) / (double)(b.stamp - a.stamp);
-#endif
+    struct spool_clock_pair a = prepared.stamp ? prepared : read_pair(), b = read_pair();
+    if (is_long_enough(&a, &b, ticks))
+        return rate_between(&a, &b);
+    if (rate == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = (long)(MEASURE_NS - (b.ns - a.ns))}, NULL);
+        b = read_pair();
+        if (b.stamp > a.stamp && b.ns > a.ns)
+            rate = rate_between(&a, &b);
+    }
     return rate;
+#else
+    (void)ticks;
+    return 0;
+#endif
 }
 
 static bool made_here(const struct spool *spool)
@@ -97,11 +117,6 @@ static int compare_pairs(const void *a, const void *b)
 {
     const struct spool_clock_pair *x = a, *y = b;
     return x->stamp < y->stamp ? -1 : x->stamp > y->stamp;
-}
-
-static double rate_between(const struct spool_clock_pair *a, const struct spool_clock_pair *b)
-{
-    return (double)(b->ns - a->ns) / (double)(b->stamp - a->stamp);
 }
 
 static bool is_later(const struct spool_clock_pair *p, const struct spool_clock_pair *than)
@@ -158,7 +173,9 @@ void stamp_clock_init(struct stamp_clock *c, const struct spool *spool, uint64_t
         c->rate = rate_between(first, last);
         return;
     }
-    c->rate = made_here(spool) ? measure_rate() : 0;
+    uint64_t end = control->last_stamp > newest_stamp ? control->last_stamp : newest_stamp;
+    uint64_t ticks = end > first->stamp ? end - first->stamp : 0;
+    c->rate = made_here(spool) ? measure_rate(ticks) : 0;
     c->basis = STAMP_CLOCK_MEASURED;
     if (rate_is_sane(c->rate))
         return;
