@@ -40,9 +40,9 @@ struct pass {
     struct frag_blame blame; /* of the last picture with details */
     uint64_t blame_ns;       /* its time; UINT64_MAX: there was none */
     struct found best, falling;
-    uint64_t live_bytes; /* at the last picture */
-    uint64_t fall_bytes; /* before they began to fall; 0: they do not */
-    size_t fall_instant; /* with which they did */
+    uint64_t live_bytes, live_blocks; /* at the last picture */
+    uint64_t fall_bytes, fall_blocks; /* before bytes began to fall; bytes 0: they do not */
+    size_t fall_instant;              /* with which they did */
     struct frag_cleanup cleanup;
     size_t wanted; /* picture that is to be shown; SIZE_MAX: that with the most waste */
 };
@@ -180,23 +180,29 @@ static void take_better(struct found *best, struct found *other)
 /* Programs that clean up before they end leave an empty heap, with more waste than ever and of no
  * interest: pictures from which on live bytes only fall stand apart until it is known whether they
  * were of that. */
-static void follow_live(struct pass *p, uint64_t live_bytes)
+static void follow_live(struct pass *p, const struct frag_rows *rows)
 {
+    uint64_t live_bytes = rows->live_requested;
     if (live_bytes > p->live_bytes || (live_bytes == p->live_bytes && !p->fall_bytes)) {
         take_better(&p->best, &p->falling);
         p->fall_bytes = 0;
     } else if (!p->fall_bytes) {
         p->fall_bytes = p->live_bytes;
+        p->fall_blocks = p->live_blocks;
         p->fall_instant = p->r->count - 1;
     }
     p->live_bytes = live_bytes;
+    p->live_blocks = rows->live_blocks;
 }
 
 static void choose_shown(struct pass *p)
 {
     struct frag_read *r = p->r;
     r->cleanup = r->count;
-    if (p->best.any && frag_cleanup_is(&p->cleanup, p->fall_bytes, p->live_bytes, r->end_ns))
+    /* Where most blocks stay, they are what keeps the pages: that is to be shown. */
+    bool few_stay = p->live_blocks < p->fall_blocks / 2;
+    if (p->best.any && few_stay &&
+        frag_cleanup_is(&p->cleanup, p->fall_bytes, p->live_bytes, r->end_ns))
         r->cleanup = p->fall_instant;
     else
         take_better(&p->best, &p->falling);
@@ -252,7 +258,7 @@ static void take_picture(struct pass *p, const struct trace_event *ev)
         frag_mappings_end(&mappings, &p->map);
         r->count++;
         p->moving = true;
-        follow_live(p, rows->live_requested);
+        follow_live(p, rows);
         if (choice == DETAIL) {
             take_details(p, ev);
             keep(p, r->count - 1, &map, &mappings);

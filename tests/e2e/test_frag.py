@@ -185,6 +185,12 @@ class Cleanup(Frag):
         self.assertEqual(kind, "retention")
         self.assertGreater(behind_peak, 5)
 
+    def test_blocks_that_stay(self):
+        """demo frees the pages of its receipts last, and ends; the receipts stay between them."""
+        result = self.frag(self.record([self.build("demo.c")])[1])
+        shown = result["instants"][result["shown"]]
+        self.assertGreater(shown["hole_bytes"], shown["rss_bytes"] / 2)
+
 
 class Planted(Frag):
     """The planted site comes first, with its bytes within 5 % of what the program counts."""
