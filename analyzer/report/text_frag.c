@@ -13,10 +13,11 @@
 #include <string.h>
 
 #define INDENT 4
-#define BYTES 9       /* columns of a size */
-#define INSTANTS 16   /* lines of the waterfall over time */
-#define MAP_LINES 12  /* of cells */
-#define LEAST_PART 50 /* of the waste: a smaller one is not worth a sentence */
+#define BYTES 9        /* columns of a size */
+#define INSTANTS 16    /* lines of the waterfall over time */
+#define MAP_LINES 12   /* of cells */
+#define LEAST_PART 50  /* of the waste: a smaller one is not worth a sentence */
+#define LEAST_WASTE 20 /* part of RSS: of less it is not worth saying whose doing it is */
 
 static const struct result *field(const struct result *object, const char *name)
 {
@@ -134,7 +135,7 @@ static void print_culprit(struct text *t, const struct result *r, const struct r
     bool slack = text_number(site, "slack_bytes") > text_number(site, "hole_bytes");
     uint64_t keepers = slack ? 0 : text_number(site, "blocks");
     uint64_t blocks = keepers ? keepers : text_number(site, "live_blocks");
-    strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " of it are the doing of ",
+    strbuf_addf(&words, TEXT_STRONG "%s" TEXT_OFF " of slack and holes are the doing of ",
                 human_bytes(text_number(site, "waste_bytes")).text);
     text_plural(&words, blocks, "block", "blocks");
     strbuf_addf(&words, " of %s from ",
@@ -530,6 +531,20 @@ static void print_advice(struct text *t, const struct result *r)
     }
 }
 
+/* Whose doing the waste is, the heavier first. The tables below name all, however little it is. */
+static void print_who(struct text *t, const struct result *r, const struct result *now)
+{
+    if (waste_of(now) < text_number(now, "rss_bytes") / LEAST_WASTE)
+        return;
+    uint64_t left = text_number(result_at(field(r, "left"), 0), "left_bytes");
+    bool leaver_first = left > text_number(result_at(field(r, "blame"), 0), "waste_bytes");
+    if (leaver_first)
+        print_leaver(t, r);
+    print_culprit(t, r, now);
+    if (!leaver_first)
+        print_leaver(t, r);
+}
+
 void text_frag(struct text *t, const struct result *r, const struct result *completeness)
 {
     text_completeness(t, completeness);
@@ -543,13 +558,7 @@ void text_frag(struct text *t, const struct result *r, const struct result *comp
     }
     const struct result *now = result_at(field(r, "instants"), (size_t)text_number(r, "shown"));
     print_verdict(t, r, now);
-    uint64_t left = text_number(result_at(field(r, "left"), 0), "left_bytes");
-    bool leaver_first = left > text_number(result_at(field(r, "blame"), 0), "waste_bytes");
-    if (leaver_first)
-        print_leaver(t, r);
-    print_culprit(t, r, now);
-    if (!leaver_first)
-        print_leaver(t, r);
+    print_who(t, r, now);
     print_what_if(t, r);
     print_waterfall(t, r, now);
     print_over_time(t, r);

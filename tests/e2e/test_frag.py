@@ -266,9 +266,18 @@ class Planted(Frag):
                           env=support.environment(COLUMNS="100")).stdout
         words = " ".join(out.split())
         self.assertRegex(words, r"^Fragmentation: of [\d.]+ MiB resident at .* were asked for")
-        self.assertRegex(words, r"MiB of it are the doing of [\d,]+ blocks of 5\d B from planted "
+        self.assertRegex(words, r"MiB of slack and holes are the doing of [\d,]+ blocks of 5\d B from planted "
                                 r"\(frag_planted\.c:\d+\); their pages are [\d.]+ % full")
         self.assertIn("unexplained", words)
+
+    def test_names_nobody_for_next_to_nothing(self):
+        source = self.write("full.c", '#include <seep/seep.h>\n#include <stdlib.h>\n#include <string.h>\n'
+                            "int main(void) { char *p = malloc(64 << 20); memset(p, 1, 64 << 20);\n"
+                            "    seep_memory(); return p[5] != 1; }\n")
+        trace = self.record([self.build(source)])[1]
+        out = support.run([support.SEEP, "frag", trace], check=0).stdout
+        self.assertNotIn("are the doing of", out)
+        self.assertNotIn("are what is left of", out)
 
 
 class Replayed(Frag):
