@@ -3,12 +3,16 @@
  * bench_calls: what single calls cost the program that makes them, besides their mean. Prints
  * "NAME VALUE" lines; run it with and without a recorder, and compare.
  *
- *   p50_ns, p99.9_ns    of a malloc or free, from a known stack
- *   first_us            a new thread's first malloc, median
- *   stack_warm, _first  bytes of stack below a malloc's caller that the call writes to: from a
- * known stack, and the most of a thread's first call and of new stacks rss_kib             resident
- * memory with no thread but the main one, idle_kib, busy_kib  what each of further threads adds,
- * that made one block, or many */
+ * p50_ns, p99.9_ns: of a malloc or free, from a known stack.
+ *
+ * first_us: a new thread's first malloc, median.
+ *
+ * stack_warm, stack_first: bytes of stack below a malloc's caller that the call writes to, from a
+ * known stack, and the most of a thread's first call and of new stacks.
+ *
+ * rss_kib, idle_kib, busy_kib: resident memory with no thread but the main one, and what each of
+ * further threads adds that made one block, or many. */
+#include "../e2e/programs/stack_of_malloc.h"
 #include "call_chain.h"
 
 #include <pthread.h>
@@ -22,8 +26,6 @@
 #define FIRSTS 200
 #define IDLE 64
 #define BUSY 8
-#define PAINTED (64u << 10)
-#define PAINT 0xa5
 
 static uint64_t now_ns(void)
 {
@@ -69,19 +71,11 @@ static void *first_call(void *arg)
 
 static size_t stack_used;
 
-/* What lies below the stack pointer is painted by an instruction, for a call would use it. */
 __attribute__((noinline)) static void measured_malloc(void)
 {
-    unsigned char *top;
-    __asm__ volatile("mov %%rsp, %0" : "=r"(top));
-    unsigned char *low = top - PAINTED, *to = low;
-    size_t count = PAINTED;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(PAINT) : "memory");
-    sink = malloc(100);
-    while (low < top && *(volatile unsigned char *)low == PAINT)
-        low++;
-    if ((size_t)(top - low) > stack_used)
-        stack_used = (size_t)(top - low);
+    size_t bytes = stack_of_malloc(&sink);
+    if (bytes > stack_used)
+        stack_used = bytes;
     free(sink);
 }
 

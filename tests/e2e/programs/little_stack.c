@@ -2,31 +2,22 @@
  * Looks at how much of its caller's stack an allocation takes that the recorder has most to do for:
  * a thread's first, from ever new stacks, and a forked child's first. Prints the most of each, and
  * what the same calls take later on, in bytes. */
+#include "stack_of_malloc.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAINTED (48u << 10)
-#define PAINT 0xa5
-
 static void *volatile block;
 static size_t most;
 
-/* What lies below the stack pointer is painted by an instruction, for a call would use it. */
 static __attribute__((noinline)) void allocate(void)
 {
-    unsigned char *top;
-    __asm__ volatile("mov %%rsp, %0" : "=r"(top));
-    unsigned char *low = top - PAINTED, *to = low;
-    size_t count = PAINTED;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(PAINT) : "memory");
-    block = malloc(100);
-    while (low < top && *(volatile unsigned char *)low == PAINT)
-        low++;
-    if ((size_t)(top - low) > most)
-        most = (size_t)(top - low);
+    size_t bytes = stack_of_malloc(&block);
+    if (bytes > most)
+        most = bytes;
     free(block);
 }
 
