@@ -20,7 +20,7 @@ struct frag_options {
     size_t sizes;           /* sizes shown; 0: all */
     unsigned depth;         /* frames shown of a stack, inline ones count; 0: all */
     struct filter *filter;  /* not yet bound, like the next two; NULL: none. Not owned */
-    struct filter *at;      /* its `to` is the moment to be shown; NULL: that of the most waste */
+    struct filter *at;      /* its `to` is the moment to be shown; NULL: frag_read.h's choice */
     struct filter *what_if; /* whose blocks the question is about */
     enum frag_question question;
     /* Adds to the answer `replay`, what replays say of it, or null, and `replay_missing`, a text:

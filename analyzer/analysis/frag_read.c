@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PROGRESS_EVENTS 65536
+#define LEAST_WASTE 20 /* part of RSS: of less it does not matter which picture has more */
 
 enum choice { LEFT_OUT, ROWS, DETAIL };
 
@@ -16,7 +17,7 @@ enum choice { LEFT_OUT, ROWS, DETAIL };
 struct found {
     bool any;
     size_t instant;
-    uint64_t waste;
+    uint64_t waste, rss; /* bytes */
     struct frag_blame blame;
     struct frag_map map;
     struct frag_mappings mappings;
@@ -40,11 +41,12 @@ struct pass {
     struct frag_blame blame; /* of the last picture with details */
     uint64_t blame_ns;       /* its time; UINT64_MAX: there was none */
     struct found best, falling;
+    struct found held;                /* of the last picture, until it is over */
     uint64_t live_bytes, live_blocks; /* at the last picture */
     uint64_t fall_bytes, fall_blocks; /* before bytes began to fall; bytes 0: they do not */
     size_t fall_instant;              /* with which they did */
     struct frag_cleanup cleanup;
-    size_t wanted; /* picture that is to be shown; SIZE_MAX: that with the most waste */
+    size_t wanted; /* picture that is to be shown; SIZE_MAX: the one most worth it */
 };
 
 /* ------------------------------------------------------------------ which pictures */
@@ -167,9 +169,24 @@ static void found_release(struct found *f)
     *f = (struct found){0};
 }
 
+/* The one with more waste; where none has any to speak of, the one with more resident: not the
+ * first bytes of a program that wastes nothing later. */
+static bool is_better(const struct found *a, const struct found *b)
+{
+    uint64_t a_waste = a->waste < a->rss / LEAST_WASTE ? 0 : a->waste;
+    uint64_t b_waste = b->waste < b->rss / LEAST_WASTE ? 0 : b->waste;
+    return !b->any || a_waste > b_waste || (a_waste == b_waste && a->rss > b->rss);
+}
+
+/* Where what is found belongs now. */
+static struct found *kept(struct pass *p)
+{
+    return p->fall_bytes && p->wanted == SIZE_MAX ? &p->falling : &p->best;
+}
+
 static void take_better(struct found *best, struct found *other)
 {
-    if (other->any && (!best->any || other->waste > best->waste)) {
+    if (other->any && is_better(other, best)) {
         found_release(best);
         *best = *other;
         *other = (struct found){0};
@@ -216,22 +233,36 @@ static void choose_shown(struct pass *p)
     r->what_if = p->best.what_if;
 }
 
-/* Keeps what was found of this picture, as far as it is worth more than what was kept. */
-static void keep(struct pass *p, size_t instant, struct frag_map *map,
+/* Holds what was found of this picture, as far as it is worth more than what was kept, until it is
+ * over. */
+static void hold(struct pass *p, size_t instant, struct frag_map *map,
                  struct frag_mappings *mappings)
 {
-    uint64_t waste = frag_rows_waste(&p->r->instants[instant]);
-    struct found *f = p->fall_bytes && p->wanted == SIZE_MAX ? &p->falling : &p->best;
-    if (p->wanted == SIZE_MAX ? f->any && waste <= f->waste : p->picture != p->wanted)
+    const struct frag_rows *rows = &p->r->instants[instant];
+    struct found this = {
+        .any = true, .instant = instant, .waste = frag_rows_waste(rows), .rss = rows->rss};
+    if (p->wanted == SIZE_MAX ? !is_better(&this, kept(p)) : p->picture != p->wanted)
         return;
-    found_release(f);
-    *f = (struct found){
-        .any = true, .instant = instant, .waste = waste, .map = *map, .mappings = *mappings};
+    p->held = this;
+    p->held.map = *map;
+    p->held.mappings = *mappings;
     *map = (struct frag_map){0};
     *mappings = (struct frag_mappings){0};
-    frag_blame_copy(&f->blame, &p->blame);
+    frag_blame_copy(&p->held.blame, &p->blame);
     if (p->options->what_if)
-        frag_what_if(&f->what_if, &p->pages, p->reader, p->options->what_if);
+        frag_what_if(&p->held.what_if, &p->pages, p->reader, p->options->what_if);
+}
+
+/* The last picture is over. Pages that blocks were made in meanwhile look free in it: as many bytes
+ * count for nothing. */
+static void end_picture(struct pass *p)
+{
+    p->moving = false;
+    if (!p->held.any)
+        return;
+    uint64_t moved = p->r->instants[p->held.instant].moved_bytes;
+    p->held.waste -= moved < p->held.waste ? moved : p->held.waste;
+    take_better(kept(p), &p->held);
 }
 
 /* Whether the next picture may have details: an equal share of the blocks for each. */
@@ -261,7 +292,7 @@ static void take_picture(struct pass *p, const struct trace_event *ev)
         follow_live(p, rows);
         if (choice == DETAIL) {
             take_details(p, ev);
-            keep(p, r->count - 1, &map, &mappings);
+            hold(p, r->count - 1, &map, &mappings);
         }
     }
     frag_map_release(&map);
@@ -281,7 +312,7 @@ static void take_memory(struct pass *p, const struct trace_event *ev)
         return;
     struct frag_rows *last = &p->r->instants[p->r->count - 1];
     last->moved_rss = (int64_t)(view.memory[SEEP_MEMORY_RSS] - last->rss);
-    p->moving = false;
+    end_picture(p);
 }
 
 static void take_beside(struct pass *p, const struct trace_event *ev)
@@ -290,7 +321,7 @@ static void take_beside(struct pass *p, const struct trace_event *ev)
     if (ev->beside.kind == SEEP_BESIDE_MEMORY) {
         take_memory(p, ev);
     } else if (ev->beside.kind == SEEP_BESIDE_MAPPINGS) {
-        p->moving = false;
+        end_picture(p);
         if (p->picture < p->dict->picture_count && p->choices[p->picture] != LEFT_OUT &&
             p->has_memory)
             take_picture(p, ev);
@@ -384,6 +415,7 @@ enum seep_err frag_read(struct frag_read *r, struct trace_reader *reader,
     r->end_ns = trace_reader_summary(reader)->duration_ns;
     if (!code && r->end_ns > p.blame_ns)
         frag_blame_span(&p.blame, r->end_ns - p.blame_ns);
+    end_picture(&p);
     if (!code) {
         choose_shown(&p);
         frag_blame_take_spans(&r->blame, &p.blame);

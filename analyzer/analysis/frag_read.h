@@ -23,7 +23,8 @@
 struct frag_read_options {
     struct filter *filter;   /* bound, or NULL: window, and which blocks are blamed */
     const struct filter *at; /* bound; its `to` is the moment to be shown; NULL: the picture
-                                with the most waste */
+                                with the most waste, or, where none has 5 % of its RSS, with
+                                the most RSS */
     struct filter *what_if;  /* bound, or NULL: the blocks of frag_what_if.h */
     bool (*progress)(void *arg, double fraction); /* may be NULL */
     void *progress_arg;

@@ -22,7 +22,8 @@
 static const struct cli_option own_options[] = {
     {"at", 0, "MOMENT",
      "Show the last picture of the pages before that moment, given as for --to; without it, of "
-     "those that were looked at closely the one with the most waste."},
+     "those that were looked at closely the one with the most waste, or, where that is below 5 % "
+     "in all, the most resident."},
     {"top", 'n', "N", "Show the N call sites that waste most (default 10); 0 or 'all' for all."},
     {"sizes", 0, "N",
      "Show the N sizes of blocks with the most slack (default 5); 0 or 'all' for all."},

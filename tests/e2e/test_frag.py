@@ -122,6 +122,19 @@ class Words(Frag):
 
 
 class Pictures(Frag):
+    def test_shows_the_most_resident_where_none_wastes(self):
+        """The first look sees 48 KiB of free pages, a few percent of RSS; later ones see none."""
+        source = self.write("full.c", "#include <seep/seep.h>\n#include <stdlib.h>\n#include <string.h>\n"
+                            "static void *kept[4000];\n"
+                            "static void *make(size_t size) { return memset(malloc(size), 1, size); }\n"
+                            "int main(void) { char *big = make(48 << 10); kept[0] = make(600); free(big);\n"
+                            "    seep_memory(); for (int i = 1; i < 4000; i++) kept[i] = make(600);\n"
+                            "    seep_memory(); return kept[0] == kept[1]; }\n")
+        result = self.frag(self.record([self.build(source)])[1])
+        rss = [i["rss_bytes"] for i in result["instants"]]
+        self.assertGreater(len(rss), 1)
+        self.assertEqual(rss[result["shown"]], max(rss))
+
     def test_looks_at_two_hundred_of_many(self):
         _, trace = self.record([self.compile("frag_pictures")])
         result = self.frag(trace)
