@@ -6,6 +6,7 @@
 
 #include "analysis/resolve.h"
 #include "model/pattern.h"
+#include "model/wrappers.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -155,15 +156,31 @@ static size_t outermost_match(const struct frame_list *list, const char *pattern
     return at; /* 0: none, else its place + 1 */
 }
 
-static void place_path(struct frame_tree *t, struct child_table *table,
-                       const struct frame_list *list, const struct frame_path *path, uint64_t value)
+/* The place in the list of who asked for the memory; 0 where none is to be looked behind. */
+static size_t asker(const struct frame_list *list, uint32_t stack, const struct trace_dict *dict,
+                    struct symbols *symbols)
 {
-    size_t begin = path->outward ? 0 : list->count, end = path->outward ? list->count : 0;
+    if (!symbols_have_alloc_fns(symbols))
+        return 0;
+    const struct symbol_frame *caller = wrapper_caller(dict, symbols, stack);
+    size_t at = list->count;
+    while (at > 0 && list->items[at - 1] != caller)
+        at--;
+    return at ? at - 1 : 0;
+}
+
+/* `asked`: the place in the list of the frame that ways outward begin with, and others end with. */
+static void place_path(struct frame_tree *t, struct child_table *table,
+                       const struct frame_list *list, size_t asked, const struct frame_path *path,
+                       uint64_t value)
+{
+    size_t begin = path->outward ? asked : list->count, end = path->outward ? list->count : asked;
     if (path->function) {
         size_t match = outermost_match(list, path->function);
         if (!match)
             return;
         begin = path->outward ? match - 1 : match;
+        end = !path->outward && match <= asked ? 0 : end;
     }
     uint32_t at = list->count ? 0 : child_of(t, table, 0, NULL);
     unsigned depth = 0;
@@ -183,7 +200,7 @@ static void place_paths(struct frame_tree *t, const struct costs *costs, enum co
         if (!value)
             continue;
         list_frames(&list, node, dict, symbols);
-        place_path(t, &table, &list, path, value);
+        place_path(t, &table, &list, asker(&list, node, dict, symbols), path, value);
     }
     free(list.items);
     free(table.slots);
@@ -239,7 +256,9 @@ enum seep_err frame_tree_build_path(struct frame_tree *t, const struct costs *co
     enum seep_err code = resolve_marked(symbols, dict, wanted, false, err);
     if (!code) {
         /* whole stacks from the outermost frame on share their beginnings as the trace has them */
-        if (path && (path->outward || path->function || path->depth))
+        static const struct frame_path whole;
+        path = path ? path : &whole;
+        if (path->outward || path->function || path->depth || symbols_have_alloc_fns(symbols))
             place_paths(t, costs, kind, path, dict, symbols);
         else
             place_costs(t, wanted, costs, kind, dict, symbols);

@@ -31,7 +31,10 @@ enum seep_err frame_tree_build(struct frame_tree *t, const struct costs *costs, 
                                const struct trace_dict *dict, struct symbols *symbols,
                                struct err *err);
 
-/* Which frames of a stack make its way down the tree. Zero-initialised: all, from the outermost. */
+/* Which frames of a stack make its way down the tree. Zero-initialised: all, from the outermost.
+ * Where functions were named that are a part of the allocator (symbols.h), stacks are taken to
+ * begin at who asked for the memory (wrappers.h), unless the way begins with one of those
+ * functions. */
 struct frame_path {
     bool outward;         /* from the inner frames to their callers */
     const char *function; /* only of stacks through a function that matches (pattern.h), and from

@@ -9,6 +9,7 @@ enum seep_err resolve_marked(struct symbols *symbols, const struct trace_dict *d
                              bool callers, struct err *err)
 {
     size_t count = 0;
+    callers |= symbols_have_alloc_fns(symbols);
     for (uint32_t node = dict->stack_count; node > 0; node--) {
         if (!marks[node])
             continue;

@@ -15,11 +15,11 @@ int analysis_run(const struct cli *cli, const struct analysis *a, struct trace_r
 {
     struct err err = {.offset = ERR_NO_OFFSET};
     struct result *result = NULL;
-    struct strbuf debug_dirs = {0};
+    struct options_names names = {0};
     struct progress progress;
     progress_begin(&progress, "reading the trace");
     struct symbols *symbols =
-        options_new_symbols(cli, trace_reader_dict(reader), &debug_dirs, &progress);
+        options_new_symbols(cli, trace_reader_dict(reader), &names, &progress);
     enum seep_err code = a->make(a->arg, &result, reader, symbols, &progress, &err);
     progress_end(&progress);
     int status = code ? open_failed(cli, code, &err) : done(cli, a, reader, &result);
@@ -29,7 +29,7 @@ int analysis_run(const struct cli *cli, const struct analysis *a, struct trace_r
     }
     result_free(result);
     symbols_free(symbols);
-    strbuf_release(&debug_dirs);
+    options_names_release(&names);
     return status;
 }
 

@@ -26,8 +26,8 @@ const struct cli_command cmd_check = {
         "with 3 if that cannot be known: the recording is incomplete, or has no heap graph "
         "(recorded with `seep run --snapshot=exit`, or --check). A line for each root cause, the "
         "worst first.",
-    .options = (const struct cli_option *const[]){gate_options, options_filters, options_symbols,
-                                                  options_output, NULL},
+    .options = (const struct cli_option *const[]){gate_options, options_filters, options_sites,
+                                                  options_symbols, options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

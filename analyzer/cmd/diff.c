@@ -46,7 +46,7 @@ static const struct cli_option own_options[] = {
 /* A trace with what it takes to read it. */
 struct opened {
     struct filter filter;
-    struct strbuf debug_dirs;
+    struct options_names names;
 };
 
 struct job {
@@ -157,7 +157,7 @@ static int open_all(struct job *job, size_t old, struct progress *progress)
         status = code ? open_failed(cli, code, &err) : open_trace(cli, input->path, &input->reader);
         if (input->reader)
             input->symbols = options_new_symbols(cli, trace_reader_dict(input->reader),
-                                                 &opened->debug_dirs, progress);
+                                                 &opened->names, progress);
     }
     return status;
 }
@@ -168,7 +168,7 @@ static void close_all(struct job *job)
         symbols_free(job->inputs[i].symbols);
         trace_reader_free(job->inputs[i].reader);
         filter_release(&job->opened[i].filter);
-        strbuf_release(&job->opened[i].debug_dirs);
+        options_names_release(&job->opened[i].names);
     }
     free(job->inputs);
     free(job->opened);
@@ -254,8 +254,8 @@ const struct cli_command cmd_diff = {
         "differs by more than they do among themselves counts as a change. With --fail-on it is a "
         "gate: it leaves with 23 where something became worse, with 3 where that cannot be known, "
         "for a recording is incomplete.",
-    .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
-                                                  options_output, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -96,12 +96,12 @@ static enum seep_err dump_events(struct dump_printer *printer, struct trace_read
 static int dump(const struct cli *cli, struct trace_reader *reader, struct filter *filter)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
-    struct strbuf debug_dirs = {0};
+    struct options_names names = {0};
     const struct trace_dict *dict = trace_reader_dict(reader);
     bool stacks = cli_flag(cli, "stacks");
     struct symbols *symbols = NULL;
     if (stacks || filter_needs_names(filter))
-        symbols = options_new_symbols(cli, dict, &debug_dirs, NULL);
+        symbols = options_new_symbols(cli, dict, &names, NULL);
     struct dump_printer printer = {
         .json = options_json(cli), .dict = dict, .symbols = stacks ? symbols : NULL};
     enum seep_err code = filter_bind(filter, dict, symbols, &err);
@@ -118,7 +118,7 @@ static int dump(const struct cli *cli, struct trace_reader *reader, struct filte
     strbuf_release(&printer.out);
     makers_release(&printer.makers);
     symbols_free(symbols);
-    strbuf_release(&debug_dirs);
+    options_names_release(&names);
     return status;
 }
 

@@ -201,8 +201,8 @@ const struct cli_command cmd_export = {
     .description =
         "Writes a profile for pprof and what reads its format, collapsed stacks, snapshots as "
         "valgrind's massif makes them, or a table of call sites as comma-separated values.",
-    .options =
-        (const struct cli_option *const[]){own_options, options_filters, options_symbols, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -119,8 +119,8 @@ const struct cli_command cmd_flame = {
         "Draws the stacks of a trace as a flame graph: one SVG file, with zoom and search in any "
         "browser, that refers to nothing outside itself. The outermost frame is on top; each frame "
         "is as wide as its share of the cost.",
-    .options =
-        (const struct cli_option *const[]){own_options, options_filters, options_symbols, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -162,8 +162,8 @@ const struct cli_command cmd_frag = {
         "allocator's own, what is no heap, and the recorder; which call sites cause what nobody "
         "asked for; and whether it is a leak, fragmentation, what the allocator keeps, or not the "
         "heap at all.",
-    .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
-                                                  options_output, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

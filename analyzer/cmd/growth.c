@@ -96,8 +96,8 @@ const struct cli_command cmd_growth = {
         "made the peaks; what was added and not freed where live bytes rose, or between --from and "
         "--to; and of each call site whether it keeps growing, is a cache with a bound, was filled "
         "once, or goes up and down.",
-    .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
-                                                  options_output, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -62,8 +62,8 @@ const struct cli_command cmd_heap = {
         "them if all pointers to them were gone, in bytes, by who keeps it, by call site, and by "
         "class. It takes a heap graph, which `seep run --snapshot=exit` records; the last one "
         "counts.",
-    .options =
-        (const struct cli_option *const[]){own_options, options_symbols, options_output, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_sites, options_symbols,
+                                                  options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

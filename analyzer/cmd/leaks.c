@@ -121,8 +121,8 @@ const struct cli_command cmd_leaks = {
         "keeps "
         "on purpose is among them. With a time window, the blocks made within it and live at its "
         "end, or at the last graph within it.",
-    .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
-                                                  options_output, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -4,6 +4,7 @@
 #include "analysis/leaks.h"
 
 #include "cmd/progress.h"
+#include "util/mem.h"
 #include "util/utf8.h"
 
 #include <stdlib.h>
@@ -23,6 +24,14 @@ const struct cli_option options_symbols[] = {
     {"sysroot", 0, "DIR", "Look for programs and libraries under DIR."},
     {"debug-dir", 0, "DIR",
      "Look for separate debug files in DIR too, before /usr/lib/debug. May be given again."},
+    {NULL},
+};
+
+const struct cli_option options_sites[] = {
+    {"", 0, NULL, "Call sites"},
+    {"alloc-fn", 0, "PATTERN",
+     "Count the functions that match, and what they call, as part of the allocator: the call site "
+     "is who calls them. '^NAME$' is just that name. May be given again."},
     {NULL},
 };
 
@@ -71,19 +80,42 @@ enum seep_err options_filter(const struct cli *cli, struct filter *f, struct err
 }
 
 struct symbols *options_new_symbols(const struct cli *cli, const struct trace_dict *dict,
-                                    struct strbuf *debug_dirs, struct progress *progress)
+                                    struct options_names *names, struct progress *progress)
 {
-    size_t position = 0;
-    const char *directory;
-    while ((directory = cli_next_value(cli, "debug-dir", &position)))
-        strbuf_addf(debug_dirs, "%s%s", debug_dirs->length ? ":" : "", directory);
+    size_t position = 0, count = 0;
+    const char *value;
+    while ((value = cli_next_value(cli, "debug-dir", &position)))
+        strbuf_addf(&names->debug_dirs, "%s%s", names->debug_dirs.length ? ":" : "", value);
+    names->alloc_fns = mem_zalloc(cli->given_count + 1, sizeof *names->alloc_fns);
+    position = 0;
+    while ((value = cli_next_value(cli, "alloc-fn", &position)))
+        names->alloc_fns[count++] = value;
     struct symbol_options options = {
         .sysroot = cli_value(cli, "sysroot"),
-        .debug_dirs = debug_dirs->text,
+        .debug_dirs = names->debug_dirs.text,
+        .alloc_fns = names->alloc_fns,
         .progress = progress ? progress_step : NULL,
         .progress_arg = progress,
     };
     return symbols_new(dict, &options);
+}
+
+void options_names_release(struct options_names *names)
+{
+    strbuf_release(&names->debug_dirs);
+    free(names->alloc_fns);
+    *names = (struct options_names){0};
+}
+
+static void print_unmet(const struct cli *cli, const struct symbols *symbols)
+{
+    const char *pattern;
+    for (size_t i = 0; (pattern = symbols_unmet_alloc_fn(symbols, i)); i++) {
+        struct strbuf shown = {0};
+        utf8_add_visible(&shown, pattern, strlen(pattern));
+        cli_error(cli, "--alloc-fn=%s: no function in these stacks matches", shown.text);
+        strbuf_release(&shown);
+    }
 }
 
 void options_print_problems(const struct cli *cli, const struct symbols *symbols)
@@ -100,6 +132,7 @@ void options_print_problems(const struct cli *cli, const struct symbols *symbols
     }
     if (count > SHOWN)
         cli_error(cli, "%zu more modules whose code could not be named", count - SHOWN);
+    print_unmet(cli, symbols);
 }
 
 size_t options_choice(const struct cli *cli, const char *name, const char *const *names,

@@ -14,6 +14,7 @@
 extern const struct cli_option options_output[];  /* --format and --color */
 extern const struct cli_option options_packing[]; /* --time-resolution, --level */
 extern const struct cli_option options_symbols[]; /* --sysroot and --debug-dir */
+extern const struct cli_option options_sites[];   /* --alloc-fn */
 extern struct cli_option options_filters[];       /* made of filter_options by options_init() */
 
 /* Fills the tables that are made of the lower layers' lists. To be called before anything else. */
@@ -30,14 +31,21 @@ bool options_json(const struct cli *cli);
  * error. USAGE with a message. */
 enum seep_err options_filter(const struct cli *cli, struct filter *f, struct err *err);
 
-/* A symboliser as the options want it, owned by the caller, or NULL where memory fails;
- * `debug_dirs` holds what it refers to and is released by the caller after it. `progress` (a struct
- * progress, or NULL) is shown while it works. */
+/* What a symboliser refers to. Zero-initialise; released by options_names_release() after it. */
+struct options_names {
+    struct strbuf debug_dirs;
+    const char **alloc_fns; /* the array is owned */
+};
+
+/* A symboliser as the options want it, owned by the caller. `progress` (a struct progress, or NULL)
+ * is shown while it works. */
 struct progress;
 struct symbols *options_new_symbols(const struct cli *cli, const struct trace_dict *dict,
-                                    struct strbuf *debug_dirs, struct progress *progress);
+                                    struct options_names *names, struct progress *progress);
+void options_names_release(struct options_names *names);
 
-/* Tells on standard error, in a few lines, which modules could not be named and why. */
+/* Tells on standard error, in a few lines, which modules could not be named and why, and which
+ * --alloc-fn names nothing. */
 void options_print_problems(const struct cli *cli, const struct symbols *symbols);
 
 /* The place of an option's value among `names` (NULL-ended), or `missing` if it was not given. */

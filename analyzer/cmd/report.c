@@ -139,8 +139,8 @@ const struct cli_command cmd_report = {
         "and callees, leaks, sizes, temporary allocations and source lines. Whatever part of the "
         "time is selected in it, everything shown is of that. It is one file that needs no "
         "network, and opens from disk in any browser.",
-    .options = (const struct cli_option *const[]){own_options, options_symbols, compare_option,
-                                                  replays_options, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_sites, options_symbols,
+                                                  compare_option, replays_options, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

@@ -486,7 +486,8 @@ const struct cli_command cmd_run = {
         "Exit status: the program's; 125 if seep failed before it ran, 126 if the program cannot "
         "be "
         "executed or recorded, 127 if it was not found.",
-    .options = (const struct cli_option *const[]){options, options_packing, gate_options, NULL},
+    .options = (const struct cli_option *const[]){options, options_packing, gate_options,
+                                                  options_sites, NULL},
     .stop_at_argument = true,
     .failure = CLI_RUN_FAILED,
     .run = run,

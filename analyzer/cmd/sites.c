@@ -193,8 +193,8 @@ const struct cli_command cmd_sites = {
         "allocations it made and how many of them were temporary, its own peak and how often it "
         "used "
         "that memory again, lifetimes, sizes and more; or trees of who calls whom.",
-    .options = (const struct cli_option *const[]){own_options, options_filters, options_symbols,
-                                                  options_output, NULL},
+    .options = (const struct cli_option *const[]){own_options, options_filters, options_sites,
+                                                  options_symbols, options_output, NULL},
     .failure = CLI_FAILED,
     .run = run,
 };

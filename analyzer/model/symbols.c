@@ -3,6 +3,7 @@
 
 #include "model/code_file.h"
 #include "model/demangle.h"
+#include "model/pattern.h"
 #include "trace/module_map.h"
 #include "model/text_pool.h"
 #include "util/mem.h"
@@ -37,6 +38,8 @@ struct symbols {
     size_t answer_capacity, answer_count;
     const char **problems; /* pooled; NULL-ended */
     size_t problem_count;
+    size_t alloc_fn_count;
+    bool *alloc_fn_met; /* by pattern; owned */
 };
 
 /* Parents come before their children, so one pass finds every node's root. */
@@ -100,6 +103,9 @@ struct symbols *symbols_new(const struct trace_dict *dict, const struct symbol_o
     s->generations = list_generations(dict);
     s->problems = mem_zalloc(PROBLEM_LIMIT + 1, sizeof *s->problems);
     list_files(s);
+    while (s->options.alloc_fns && s->options.alloc_fns[s->alloc_fn_count])
+        s->alloc_fn_count++;
+    s->alloc_fn_met = mem_zalloc(s->alloc_fn_count + 1, sizeof *s->alloc_fn_met);
     return s;
 }
 
@@ -114,6 +120,7 @@ void symbols_free(struct symbols *s)
     free(s->generations);
     free(s->answers);
     free(s->problems);
+    free(s->alloc_fn_met);
     module_map_release(&s->map);
     debug_search_release(&s->search);
     text_pool_release(&s->pool);
@@ -123,6 +130,29 @@ void symbols_free(struct symbols *s)
 const char *symbols_problem(const struct symbols *s, size_t index)
 {
     return index < s->problem_count ? s->problems[index] : NULL;
+}
+
+bool symbols_have_alloc_fns(const struct symbols *s)
+{
+    return s->alloc_fn_count > 0;
+}
+
+const char *symbols_unmet_alloc_fn(const struct symbols *s, size_t index)
+{
+    for (size_t i = 0; i < s->alloc_fn_count; i++)
+        if (!s->alloc_fn_met[i] && index-- == 0)
+            return s->options.alloc_fns[i];
+    return NULL;
+}
+
+/* All patterns are tried, so that each that names something is known to. */
+static bool is_alloc_fn(struct symbols *s, const char *function)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->alloc_fn_count; i++)
+        if (pattern_matches(s->options.alloc_fns[i], function))
+            any = s->alloc_fn_met[i] = true;
+    return any;
 }
 
 static bool is_frame(const struct symbols *s, uint32_t stack)
@@ -201,6 +231,8 @@ static struct symbol_address *tell(struct symbols *s, const struct answer *key)
     }
     struct symbol_frame *kept = text_pool_alloc(&s->pool, told->count * sizeof *kept);
     memcpy(kept, frames, told->count * sizeof *kept);
+    for (uint32_t i = 0; i < told->count; i++)
+        kept[i].alloc_fn = is_alloc_fn(s, kept[i].function);
     told->frames = kept;
     return told;
 }

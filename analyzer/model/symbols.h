@@ -16,6 +16,7 @@ struct symbol_frame {
     const char *module;   /* path of the module, or NULL */
     bool inlined;         /* inlined into the next frame of the same address */
     bool named;           /* false: the function is only an address */
+    bool alloc_fn;        /* the user counts it as part of the allocator: alloc_fns below */
 };
 
 enum symbol_suspicion {
@@ -32,8 +33,10 @@ struct symbol_address {
 };
 
 struct symbol_options {
-    const char *sysroot;    /* prefix of module paths, or NULL */
-    const char *debug_dirs; /* colon-separated, beside the usual ones; or NULL */
+    const char *sysroot;          /* prefix of module paths, or NULL */
+    const char *debug_dirs;       /* colon-separated, beside the usual ones; or NULL */
+    const char *const *alloc_fns; /* patterns (pattern.h) of functions that are a part of the
+                                     allocator, NULL-ended; or NULL. Outlive the symboliser */
     /* called now and then by symbols_resolve(); false interrupts it; may be NULL */
     bool (*progress)(void *arg, double fraction);
     void *progress_arg;
@@ -79,6 +82,13 @@ bool symbols_of_data(struct symbols *s, uint64_t address, uint64_t time_ns,
 /* Problems met so far, one line each ("libfoo.so: not found on this machine"); NULL past the
  * last. */
 const char *symbols_problem(const struct symbols *s, size_t index);
+
+/* Whether any patterns of alloc_fns were given: then who asked for a block (wrappers.h) takes all
+ * frames of its stack to tell. */
+bool symbols_have_alloc_fns(const struct symbols *s);
+
+/* Of the patterns in alloc_fns those that no function named so far matches; NULL past the last. */
+const char *symbols_unmet_alloc_fn(const struct symbols *s, size_t index);
 
 /* Demangles a C++ or Rust name. Owned by the caller; a copy of `name` if it is not mangled. */
 char *symbols_demangle(const char *name);

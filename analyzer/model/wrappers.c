@@ -127,16 +127,23 @@ bool wrapper_is(const char *function)
 const struct symbol_frame *wrapper_caller(const struct trace_dict *dict, struct symbols *symbols,
                                           uint32_t stack)
 {
-    const struct symbol_frame *innermost = NULL;
+    /* Known wrappers count only next to the allocator: std::for_each may well call who asks. What
+     * the user names counts wherever it stands. */
+    bool to_the_end = symbols_have_alloc_fns(symbols);
+    const struct symbol_frame *innermost = NULL, *caller = NULL;
     for (uint32_t node = stack; node && !(dict->stacks[node].flags & SEEP_ROW_ROOT);
          node = dict->stacks[node].parent) {
         const struct symbol_address *a = symbols_of_node(symbols, node);
         for (uint32_t i = 0; i < a->count; i++) {
-            if (!wrapper_is(a->frames[i].function))
-                return &a->frames[i];
-            if (!innermost)
-                innermost = &a->frames[i];
+            const struct symbol_frame *f = &a->frames[i];
+            innermost = innermost ? innermost : f;
+            if (f->alloc_fn)
+                caller = NULL;
+            else if (!caller && !wrapper_is(f->function))
+                caller = f;
+            if (caller && !to_the_end)
+                return caller;
         }
     }
-    return innermost;
+    return caller ? caller : innermost;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Functions that only hand an allocation on, so that who asked for the memory stands further out:
- * operator new, the C++ standard library, xmalloc, strdup and their kind. */
+ * operator new, the C++ standard library, xmalloc, strdup and their kind, which are known by name;
+ * and those that the user names (alloc_fns in symbols.h). */
 #ifndef MODEL_WRAPPERS_H
 #define MODEL_WRAPPERS_H
 
@@ -10,10 +11,12 @@
 
 #include <stdbool.h>
 
+/* Whether it is one that is known by name. False for NULL. */
 bool wrapper_is(const char *function);
 
-/* The frame that asked for the memory: the innermost of `stack` that is no wrapper; the innermost
- * of all where every frame is one; NULL for stack 0, and a stack without frames. Owned by
+/* The frame that asked for the memory: the innermost of `stack` that is no wrapper and stands
+ * outside of all that the user named: what one of those calls is a part of the allocator, too. The
+ * innermost of all where there is none; NULL for stack 0, and a stack without frames. Owned by
  * `symbols`. */
 const struct symbol_frame *wrapper_caller(const struct trace_dict *dict, struct symbols *symbols,
                                           uint32_t stack);

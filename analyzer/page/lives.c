@@ -182,10 +182,19 @@ static void write_borders(struct bytes *out, const struct lives_grid *g)
         bytes_varint(out, g->borders[i].live_blocks);
 }
 
-/* 1: smaller ones; 2: who asked for the memory stands further out. */
-static unsigned flags_of(const struct place *p)
+/* Writes of each: 1: smaller ones; 2: who asked for the memory stands further out. That is so below
+ * a function that the user named, too: what it calls is a part of the allocator. */
+static void write_flags(struct bytes *out, const struct places *p)
 {
-    return p->smaller ? 1 : p->frame && wrapper_is(p->frame->function) ? 2 : 0;
+    uint8_t *inside = mem_zalloc(p->count, 1);
+    for (uint32_t i = 1; i < p->count; i++) {
+        const struct place *place = &p->items[i];
+        const struct symbol_frame *f = place->frame;
+        inside[i] = inside[place->parent] || (f && f->alloc_fn);
+        unsigned handed_on = inside[i] || (f && wrapper_is(f->function)) ? 2 : 0;
+        bytes_varint(out, (place->smaller ? 1 : 0) | handed_on);
+    }
+    free(inside);
 }
 
 static void write_places(struct bytes *out, const struct places *p)
@@ -210,8 +219,7 @@ static void write_places(struct bytes *out, const struct places *p)
     }
     for (uint32_t i = 1; i < p->count; i++)
         bytes_varint(out, p->items[i].frame ? p->items[i].frame->line : 0);
-    for (uint32_t i = 1; i < p->count; i++)
-        bytes_varint(out, flags_of(&p->items[i]));
+    write_flags(out, p);
     text_table_release(&texts);
 }
 

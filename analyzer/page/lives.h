@@ -42,7 +42,8 @@ void places_fit(struct places *p, struct lives *lives);
  *   texts               how many; each its length and its bytes
  *   places              how many beyond the root; then columns: number less the parent's, function,
  *                       module, file (texts; 0: none, else from 1), line, flags (1: smaller
- *                       ones, 2: a wrapper, model/wrappers.h)
+ *                       ones, 2: a wrapper, model/wrappers.h, or what one that the user named
+ *                       calls)
  *   rows                how many; then columns: key (less the one before), born, ended, blocks - 1,
  *                       temporary, bytes. Born: less the one before's where the key is the same.
  *                       Ended: 2 (ended - born), or where never 2 k + 1, k: 0, or the interval in

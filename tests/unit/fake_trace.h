@@ -427,6 +427,16 @@ enum seep_err symbols_resolve(struct symbols *s, const uint32_t *stacks, size_t 
     return s->interrupted ? SEEP_ERR_INTERRUPTED : SEEP_OK;
 }
 
+/* Any frame with alloc_fn set. */
+bool symbols_have_alloc_fns(const struct symbols *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        for (uint32_t k = 0; k < s->places[i].count; k++)
+            if (s->places[i].frames[k].alloc_fn)
+                return true;
+    return false;
+}
+
 const struct trace_module *symbols_module_of_node(struct symbols *s, uint32_t stack)
 {
     const struct symbol_address *a = &s->places[s->dict->stacks[stack].pc - FAKE_PC];

@@ -10,7 +10,7 @@ export function makeTree(lives) {
     const { places, texts } = lives;
     const count = places.count;
     const nodeOf = new Uint32Array(count); // of a place
-    const parent = [0], functionOf = [0], functions = [{ name: ROOT, module: null, short: ROOT }];
+    const parent = [0], functionOf = [0], wrapper = [0], functions = [{ name: ROOT, module: null, short: ROOT }];
     const functionIds = new Map();
     const hashSize = 2 ** Math.ceil(Math.log2(count * 2 + 2));
     const slots = new Uint32Array(hashSize); // nodes by parent and function; 0: free
@@ -37,13 +37,13 @@ export function makeTree(lives) {
             slots[at] = node;
             parent.push(up);
             functionOf.push(f);
+            wrapper.push(places.flags[i] & WRAPPER_PLACE);
         }
         nodeOf[i] = node;
-        if (places.flags[i] & WRAPPER_PLACE)
-            functions[f].wrapper = true;
     }
     const tree = { count: parent.length, nodeOf, parent: Uint32Array.from(parent),
-                   functionOf: Uint32Array.from(functionOf), functions };
+                   functionOf: Uint32Array.from(functionOf), functions,
+                   wrapper: Uint8Array.from(wrapper) };
     linkChildren(tree);
     findOutermost(tree);
     findSites(tree);
@@ -91,7 +91,7 @@ function findSites(tree) {
     tree.siteOf = new Uint32Array(tree.count);
     for (let i = 1; i < tree.count; i++) {
         const up = tree.parent[i];
-        tree.siteOf[i] = tree.functions[tree.functionOf[i]].wrapper && up ? tree.siteOf[up] : i;
+        tree.siteOf[i] = tree.wrapper[i] && up ? tree.siteOf[up] : i;
     }
 }
 

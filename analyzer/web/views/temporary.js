@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Allocations that were freed before their thread made another: most could have been spared.
+import { WRAPPER_PLACE } from "../data/lives.js";
 import { bar, clear, h } from "../parts/dom.js";
 import { count, percent } from "../parts/format.js";
 import { functionName, place } from "../parts/names.js";
@@ -33,7 +34,7 @@ const functionAt = (at, page) => page.tree.functionOf[page.tree.nodeOf[at]];
 function siteOf(at, page) {
     const { places } = page.lives;
     let site = at;
-    while (places.parent[site] && page.tree.functions[functionAt(site, page)].wrapper)
+    while (places.parent[site] && places.flags[site] & WRAPPER_PLACE)
         site = places.parent[site];
     return site;
 }
