@@ -5,8 +5,13 @@
  * memory a call finds depends on what the others did just before, and with it how much each arena
  * holds.
  *
- * One thread runs at a time, so that what follows needs no locks: it is handed on with the turn. */
+ * One thread runs at a time, so that what follows needs no locks: it is handed on with the turn.
+ *
+ * Threads that ran at once when recorded take turns call by call, and to wake one takes as long as
+ * a hundred calls. So that whoever runs goes on in the next one's guise (guise.h), and wakes it
+ * only for what it must do itself: its first turn, to start and to end threads. */
 #include "counted.h"
+#include "guise.h"
 #include "perform.h"
 #include "pool.h"
 
@@ -29,6 +34,7 @@ enum turn { TURN_WAITING, TURN_GIVEN, TURN_ASLEEP };
 struct worker {
     _Atomic uint32_t turn; /* enum turn */
     pthread_t thread;
+    void *guise; /* NULL: the thread is to be woken for its turns */
 };
 
 static struct {
@@ -37,6 +43,7 @@ static struct {
     size_t at, end;
     uint64_t next_op; /* index of what the buffer is filled with next */
     struct performed done;
+    bool guises;
     uint64_t waited_ns; /* the last point that was waited for, from the start */
     pthread_attr_t attributes;
     bool ended; /* a thread has: `last` is to be joined by who has the turn next */
@@ -67,7 +74,6 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value)
 static void give_turn(uint32_t thread)
 {
     struct worker *w = &run.workers[thread];
-    replay.outcome->handovers++;
     if (atomic_exchange(&w->turn, TURN_GIVEN) == TURN_ASLEEP)
         futex(&w->turn, FUTEX_WAKE_PRIVATE, 1);
 }
@@ -139,11 +145,41 @@ static void start(uint32_t thread)
         replay_die("a thread cannot be made");
 }
 
+/* `self` goes on as `to`: in its guise, or, where there is none or `itself` is wanted, by waking it
+ * and waiting for another turn of its own. Returns as whom it goes on. */
+static uint32_t change(uint32_t self, uint32_t to, bool itself)
+{
+    if (!itself && run.workers[to].guise) {
+        guise_take(run.workers[to].guise);
+        return to;
+    }
+    if (run.guises)
+        guise_take(run.workers[self].guise);
+    if (to != self) {
+        give_turn(to);
+        take_turn(self);
+    }
+    return self;
+}
+
+static bool is_done_by_itself(uint8_t kind)
+{
+    return kind == SEEP_REPLAY_START || kind == SEEP_REPLAY_FINISH || kind == SEEP_REPLAY_END;
+}
+
 /* Until the thread, or the whole, ends; it has the turn. */
 static void carry_out(uint32_t self, bool timed)
 {
+    uint32_t acts_as = self;
+    if (run.guises)
+        run.workers[self].guise = guise_own();
     for (;;) {
         const struct seep_replay_op *op = next_op();
+        if (acts_as != self && is_done_by_itself(op->kind)) {
+            run.at--;
+            acts_as = change(self, acts_as, true);
+            continue;
+        }
         switch (op->kind) {
         case SEEP_REPLAY_MALLOC:
         case SEEP_REPLAY_CALLOC:
@@ -161,12 +197,7 @@ static void carry_out(uint32_t self, bool timed)
         case SEEP_REPLAY_MOVE: perform_move(op); break;
         case SEEP_REPLAY_TOUCH:
         case SEEP_REPLAY_GROWN: perform_pages(op); break;
-        case SEEP_REPLAY_TURN:
-            if (op->slot != self) {
-                give_turn(op->slot);
-                take_turn(self);
-            }
-            break;
+        case SEEP_REPLAY_TURN: acts_as = change(self, op->slot, false); break;
         case SEEP_REPLAY_START: start(op->slot); break;
         case SEEP_REPLAY_FINISH:
             run.ended = true;
@@ -202,6 +233,7 @@ void turns_run(void)
     pthread_attr_init(&run.attributes);
     pthread_attr_setstacksize(&run.attributes, STACK_BYTES);
     run.next_op = sizeof *h / sizeof run.ops[0];
+    run.guises = guise_is_there();
 
     if (replay.counted && !counted_begin())
         replay_die("system calls cannot be counted");

@@ -131,8 +131,7 @@ struct seep_replay_outcome {
     uint64_t voluntary_switches, involuntary_switches;
     uint64_t memory_calls[SEEP_REPLAY_MEMORY_CALLS]; /* set by the parent */
     uint32_t memory_calls_known, reserved;
-    uint64_t late_ns; /* most that a WAIT came too late */
-    uint64_t handovers;
+    uint64_t late_ns;     /* most that a WAIT came too late */
     uint64_t timer_ticks; /* cost of the timer, taken off already */
     uint64_t ticks;       /* of the whole, which took wall_ns */
     uint64_t timed[SEEP_TIMED_COUNT][SEEP_REPLAY_BUCKETS];
