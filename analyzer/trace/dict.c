@@ -376,6 +376,7 @@ void dict_release(struct dict *d)
     if (!d)
         return;
     struct trace_dict *p = &d->public;
+    free(d->same);
     free(p->stacks);
     for (size_t i = 0; i < p->module_count; i++)
         release_module(&p->modules[i]);

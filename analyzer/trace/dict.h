@@ -31,6 +31,7 @@ struct dict {
     uint64_t rss_bytes;   /* of the last MEMORY record told of */
     uint64_t lost_chunks; /* chunks that are missing so far: what they held leaves holes */
     uint32_t lost_nodes;  /* holes among the stacks */
+    uint32_t *same;       /* of same_code_stacks(), once all are read; owned; may be NULL */
 };
 
 /* Apply a chunk's decoded columns. False where they make no sense; what came before stays. */
@@ -51,12 +52,13 @@ void dict_add_snapshot(struct dict *d, uint64_t time_ns, uint64_t number,
 void dict_add_suppressions(struct dict *d, const struct trace_beside *record);
 void dict_release(struct dict *d);
 
-/* The id, or 0 where its definition, or that of an older frame, is lost. */
+/* The id that stands for the stack: the first of the same code; 0 where its definition, or that of
+ * an older frame, is lost. */
 static inline uint32_t dict_stack(const struct dict *d, uint32_t id)
 {
-    if (id > d->public.stack_count)
+    if (id > d->public.stack_count || (d->lost_nodes && d->public.stacks[id].pc == UINT64_MAX))
         return 0;
-    return d->lost_nodes && d->public.stacks[id].pc == UINT64_MAX ? 0 : id;
+    return d->same ? d->same[id] : id;
 }
 
 static inline uint32_t dict_thread(const struct dict *d, uint32_t number)

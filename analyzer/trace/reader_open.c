@@ -2,6 +2,7 @@
 #include "trace/reader_state.h"
 
 #include "trace/facts.h"
+#include "trace/same_code.h"
 #include "trace/summary.h"
 
 enum seep_err reader_load(struct trace_reader *r, const struct chunk_entry *entry,
@@ -154,6 +155,7 @@ static enum seep_err read_dictionaries(struct trace_reader *r, struct err *err)
     r->written.truncated |= r->chunks.truncated;
     r->written.damaged |= damaged;
     r->summary = r->written;
+    r->dict.same = same_code_stacks(&r->dict.public);
     columns_release(&r->other);
     return SEEP_OK;
 }

@@ -21,21 +21,27 @@ static unsigned workers_for(const struct trace_reader *r)
     return room < (uint64_t)processors ? (unsigned)room + 1 : (unsigned)processors;
 }
 
+/* What the player's callbacks need. */
+struct telling {
+    const struct trace_play *play;
+    const struct dict *dict;
+};
+
 static void tell_kind(void *arg, const struct kind *k)
 {
-    const struct trace_play *play = arg;
+    const struct telling *t = arg;
     struct trace_block like = {.size = k->size,
                                .usable = k->usable,
-                               .stack = k->stack,
+                               .stack = dict_stack(t->dict, k->stack),
                                .alignment = k->alignment,
                                .call = k->call};
-    play->made(play->arg, &like, k->made);
+    t->play->made(t->play->arg, &like, k->made);
 }
 
 static bool tell_progress(void *arg, double fraction)
 {
-    const struct trace_play *play = arg;
-    return play->progress(play->arg, fraction);
+    const struct telling *t = arg;
+    return t->play->progress(t->play->arg, fraction);
 }
 
 /* Tells all records. */
@@ -59,6 +65,7 @@ static enum seep_err play_records(struct trace_reader *r, const struct trace_pla
 enum seep_err trace_reader_play(struct trace_reader *r, const struct trace_play *play,
                                 struct event_sums *sums, bool *sound, struct err *err)
 {
+    struct telling telling = {.play = play, .dict = &r->dict};
     struct group_player p = {
         .chunks = &r->chunks,
         .source = &r->source,
@@ -68,7 +75,7 @@ enum seep_err trace_reader_play(struct trace_reader *r, const struct trace_play 
         .workers = play->threads ? play->threads : workers_for(r),
         .made = play->made ? tell_kind : NULL,
         .progress = play->progress ? tell_progress : NULL,
-        .arg = (void *)play,
+        .arg = &telling,
         .sums = sums,
     };
     *sound = !trace_facts_cut(&r->facts) && !r->dict.public.process_count && r->has_summary &&

@@ -73,14 +73,16 @@ void reader_note_references(struct trace_reader *r)
             note_block(r, &l->flights[i].before);
 }
 
-/* Whether all ids that events and blocks refer to have their definitions. */
-static bool all_defined(const struct trace_reader *r)
+/* Whether all ids that events and blocks refer to have their definitions, and stand for themselves.
+ */
+static bool as_written(const struct trace_reader *r)
 {
-    return !r->dict.lost_nodes && r->coder.highest_stack <= r->dict.public.stack_count &&
+    return !r->dict.lost_nodes && !r->dict.same &&
+           r->coder.highest_stack <= r->dict.public.stack_count &&
            r->coder.highest_thread <= r->dict.public.thread_count;
 }
 
-/* Takes out what a lost dictionary defined. */
+/* Puts one id for all that are the same stack, and takes out what a lost dictionary defined. */
 static void map_block(const struct trace_reader *r, struct trace_block *b)
 {
     b->stack = dict_stack(&r->dict, b->stack);
@@ -228,7 +230,6 @@ static bool take_event(struct trace_reader *r, struct trace_event *ev)
     return true;
 }
 
-/* An event may refer to what a lost dictionary defined. */
 static void map_event(const struct trace_reader *r, struct trace_event *ev)
 {
     ev->stack = dict_stack(&r->dict, ev->stack);
@@ -242,7 +243,7 @@ static bool next_event(struct trace_reader *r, struct trace_event *ev)
 {
     if (!take_event(r, ev))
         return false;
-    if (!all_defined(r))
+    if (!as_written(r))
         map_event(r, ev);
     if (!r->has_summary)
         count(r, ev);
@@ -329,7 +330,7 @@ const struct trace_block *trace_reader_block(const struct trace_reader *r, uint3
     if (!live_has(&r->live, slot))
         return NULL;
     live_show(&r->live, &r->live.slots[slot], r->shown);
-    if (!all_defined(r))
+    if (!as_written(r))
         map_block(r, r->shown);
     return r->shown;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/unite_dict.h"
 
+#include "trace/same_code.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
@@ -43,21 +44,6 @@ static size_t bucket_of(const struct trace_module *m)
     return hash % UNITE_BUCKETS;
 }
 
-/* Whether both are the same code: the same build, else the same file, laid out alike. */
-static bool same_code(const struct trace_module *a, const struct trace_module *b)
-{
-    if (a->build_id_bytes != b->build_id_bytes || a->segment_count != b->segment_count ||
-        a->end - a->start != b->end - b->start || a->start - a->base != b->start - b->base)
-        return false;
-    for (size_t i = 0; i < a->segment_count; i++)
-        if (a->segments[i].address != b->segments[i].address ||
-            a->segments[i].bytes != b->segments[i].bytes ||
-            a->segments[i].file_offset != b->segments[i].file_offset)
-            return false;
-    return a->build_id_bytes ? memcmp(a->build_id, b->build_id, a->build_id_bytes) == 0
-                             : strcmp(a->path, b->path) == 0;
-}
-
 static void *copy_of(const void *from, size_t bytes)
 {
     void *to = mem_alloc(bytes + 1);
@@ -71,7 +57,7 @@ static uint64_t place_of(struct unite_dict *d, const struct trace_module *m, uin
 {
     uint32_t *bucket = &d->buckets[bucket_of(m)];
     for (uint32_t i = *bucket; i; i = d->modules[i - 1].next)
-        if (same_code(&d->modules[i - 1].module, m))
+        if (same_code_modules(&d->modules[i - 1].module, m))
             return d->modules[i - 1].module.start;
     MEM_GROW(d->modules, d->capacity, d->count + 1);
     struct unite_module *u = &d->modules[d->count++];

@@ -22,10 +22,14 @@ class Loader(TestCase):
         if done.stdout != "same\n":
             self.skipTest("the loader put the libraries elsewhere")
         sites = done.sites()
+        rows = support.report("sites", done.trace)["result"]["sites"]
         for name, library, size in (("first_allocates", libraries[0], 1000),
                                     ("second_allocate", libraries[1], 2000)):
             found = [s for s in sites if name in s.functions]
             self.assertEqual(sum(s.blocks for s in found), 7, name)
+            # a library that comes back is the same code
+            self.assertEqual(len(found), 1)
+            self.assertEqual(sum(name in row["name"] for row in rows), 1)
             for site in found:
                 self.assertEqual(site.bytes, site.blocks * size)
                 self.assertIn("main", site.functions)
