@@ -388,7 +388,7 @@ class Outputs(Run):
 
     def test_patterns(self):
         os.mkdir(self.path("d"))
-        begin = int(time.time())
+        begin = int(time.time() - 1)  # the clock of whole seconds may be a tick behind
         done = self.run_here("-o", "d/%e-%p-%h-%t-%%.seep", "sh", "-c", "echo $$")
         name, = os.listdir(self.path("d"))
         found = re.fullmatch(r"sh-(\d+)-(.+)-(\d+)-%\.seep", name)
@@ -542,8 +542,9 @@ class Processes(Run):
 
     @staticmethod
     def daemon(perl):
-        """A program that ends, and leaves behind one that opens nothing of ours and lives on."""
-        return ["sh", "-c", f"ls >/dev/null; perl -e '{perl}' </dev/null >/dev/null 2>&1 & exit 0"]
+        """A program that ends once another is at work, which opens nothing of ours and lives on."""
+        return ["sh", "-c", f"ls >/dev/null; perl -e 'open(F, \">\", \"begun\"); {perl}' </dev/null "
+                            ">/dev/null 2>&1 & until [ -e begun ]; do sleep 0.01; done; exit 0"]
 
     def test_orphans_are_not_waited_for(self):
         done = self.run_here(*self.daemon('for (1 .. 6000) { last if -e "end"; '

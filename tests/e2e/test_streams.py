@@ -23,6 +23,7 @@ MIB = 1 << 20
 LIMIT = MIB
 THREADS = 4
 CALLS = 150000
+REST_MS = 100  # so that the program is at work for long after the moment at which a test steps in
 # Above the limit stands what each thread writes out before it waits, and what is being given back.
 SLACK = MIB // 2
 KEPT = 100  # blocks that each thread of churn.c leaves
@@ -121,7 +122,7 @@ class Churn(TestCase):
         self.assert_whole(recording)
 
     def test_waits_for_a_packer_that_stands_still(self):
-        with self.running(CALLS) as process:
+        with self.running(CALLS, rest_ms=REST_MS) as process:
             self.wait_until(lambda: os.path.exists(os.path.join(self.spool(), "packed")))
             process.send_signal(signal.SIGSTOP)
             before = -1
@@ -136,7 +137,7 @@ class Churn(TestCase):
 
     @hazard(11, Fix("preload/space.c", "if (step % STEPS_A_LOOK == 0 && !is_followed())", "if (0)"))
     def test_goes_on_when_the_packer_is_killed(self):
-        with self.running(CALLS) as process:
+        with self.running(CALLS, rest_ms=REST_MS) as process:
             self.wait_until(lambda: os.path.exists(os.path.join(self.spool(), "packed")))
             process.send_signal(signal.SIGSTOP)
             time.sleep(1)
@@ -152,7 +153,7 @@ class Churn(TestCase):
             Fix("preload/event.c", "tell_dropped(t, e->stamp);", ";", fails="gap"))
     def test_drops_and_counts(self):
         calls = 2 * CALLS
-        with self.running(calls, "--when-full=drop", rest_ms=20) as process:
+        with self.running(calls, "--when-full=drop", rest_ms=REST_MS) as process:
             self.wait_until(lambda: os.path.exists(os.path.join(self.spool(), "packed")))
             process.send_signal(signal.SIGSTOP)
             # no wait: half of it while nothing is packed, the rest while there is space now and then
