@@ -9,55 +9,27 @@
 #include "unwind.h"
 
 #include <stddef.h>
-#include <sys/mman.h>
 
-#define BITS_MIN 12
-#define BITS_MAX 32
 #define WIDE_LIMIT 0x8000u
 #define TOMBSTONE (~0ull << 16) /* a key no pc has: its exact bit and a pc of all ones */
 
-/* A descriptor per size, never reused, so that a reader may keep the one it has loaded. */
-static struct rule_table tables[BITS_MAX + 1];
-struct rule_table *_Atomic rec_rules_current;
-static uint64_t used; /* words that are not 0, tombstones too */
+static uint64_t copy(const struct rec_places *from, uint64_t first, uint64_t count,
+                     const struct rec_places *to);
+
+/* Tombstones count as used. */
+struct rec_table rec_rules = {.entry_bytes = sizeof(uint64_t), .copy = copy};
 struct eh_rule *rec_rules_wide;
 static uint32_t wide_count;
-
-/* Gives the pages back: they read as zeros. */
-static void drop(const struct rule_table *t)
-{
-    sys_call(SYS_madvise, t->words, 8 * (t->mask + 1), MADV_DONTNEED);
-}
-
-static struct rule_table *make_table(unsigned bits)
-{
-    if (bits > BITS_MAX)
-        return NULL;
-    struct rule_table *t = &tables[bits];
-    /* One that is there already is the parent's, in a forked child, or of an earlier start. */
-    void *words = t->words;
-    if (words)
-        drop(t);
-    else
-        words = sys_memory(8ull << bits);
-    if (!words)
-        return NULL;
-    *t = (struct rule_table){.words = words, .shift = 64 - bits, .mask = (1ull << bits) - 1};
-    return t;
-}
 
 bool rec_rules_init(void)
 {
     rec_cold_reset();
-    used = 0;
     if (!rec_rules_wide)
         rec_rules_wide = sys_memory(WIDE_LIMIT * sizeof *rec_rules_wide);
-    struct rule_table *t = make_table(BITS_MIN);
-    if (!t || !rec_rules_wide)
+    if (!rec_table_init(&rec_rules) || !rec_rules_wide)
         return false;
     rec_rules_wide[0] = (struct eh_rule){.kind = EH_NONE};
     wide_count = 1;
-    atomic_store_explicit(&rec_rules_current, t, memory_order_release);
     return true;
 }
 
@@ -173,54 +145,52 @@ static void decode(uint64_t key, const struct rec_module *module, struct eh_rule
 }
 
 /* Where the word of `key` is, or where it may be put. Under the lock. */
-static _Atomic uint64_t *place_for(const struct rule_table *t, uint64_t key)
+static _Atomic uint64_t *place_for(const struct rec_places *places, uint64_t key)
 {
-    _Atomic uint64_t *vacant = NULL;
-    for (uint64_t i = rec_rules_hash(key, t->shift);; i = (i + 1) & t->mask) {
-        uint64_t word = atomic_load_explicit(&t->words[i], memory_order_relaxed);
+    _Atomic uint64_t *words = places->entries, *vacant = NULL;
+    for (uint64_t i = rec_rules_hash(key, places->shift);; i = (i + 1) & places->mask) {
+        uint64_t word = atomic_load_explicit(&words[i], memory_order_relaxed);
         if (word >> 16 == key)
-            return &t->words[i];
+            return &words[i];
         if (word == TOMBSTONE && !vacant)
-            vacant = &t->words[i];
+            vacant = &words[i];
         if (word == 0)
-            return vacant ? vacant : &t->words[i];
+            return vacant ? vacant : &words[i];
     }
 }
 
-static struct rule_table *grow(struct rule_table *old)
+/* *used: places that are not empty. Returns which place it was put into. */
+static uint64_t put_in(const struct rec_places *places, uint64_t word, uint64_t *used)
 {
-    uint64_t live = 0;
-    for (uint64_t i = 0; i <= old->mask; i++) {
-        uint64_t word = atomic_load_explicit(&old->words[i], memory_order_relaxed);
-        live += word != 0 && word != TOMBSTONE;
-    }
-    struct rule_table *t = make_table(64 - old->shift + 1);
-    if (!t)
-        return NULL;
-    for (uint64_t i = 0; i <= old->mask; i++) {
-        uint64_t word = atomic_load_explicit(&old->words[i], memory_order_relaxed);
+    _Atomic uint64_t *place = place_for(places, word >> 16);
+    *used += atomic_load_explicit(place, memory_order_relaxed) == 0;
+    atomic_store_explicit(place, word, memory_order_release);
+    return (uint64_t)(place - (_Atomic uint64_t *)places->entries);
+}
+
+static uint64_t copy(const struct rec_places *from, uint64_t first, uint64_t count,
+                     const struct rec_places *to)
+{
+    const _Atomic uint64_t *words = from->entries;
+    uint64_t copied = 0;
+    for (uint64_t i = first; i < first + count; i++) {
+        uint64_t word = atomic_load_explicit(&words[i], memory_order_relaxed);
         if (word != 0 && word != TOMBSTONE)
-            atomic_store_explicit(place_for(t, word >> 16), word, memory_order_relaxed);
+            put_in(to, word, &copied);
     }
-    used = live;
-    atomic_store_explicit(&rec_rules_current, t, memory_order_release);
-    drop(old);
-    return t;
+    return copied;
 }
 
 /* Under the lock. Without memory for a larger table the rule is not remembered. */
 static void remember(uint64_t word)
 {
-    struct rule_table *t = atomic_load_explicit(&rec_rules_current, memory_order_relaxed);
-    if (2 * (used + 1) > t->mask + 1) {
-        struct rule_table *larger = grow(t);
-        if (!larger)
-            return;
-        t = larger;
-    }
-    _Atomic uint64_t *place = place_for(t, word >> 16);
-    used += atomic_load_explicit(place, memory_order_relaxed) == 0;
-    atomic_store_explicit(place, word, memory_order_release);
+    struct rec_table *t = &rec_rules;
+    if (!rec_table_room(t, 1))
+        return;
+    uint64_t place = put_in(rec_table_places(t), word, &t->used);
+    const struct rec_places *next = rec_table_beyond(t, place);
+    if (next)
+        put_in(next, word, &t->next_used);
 }
 
 static uint64_t find_rule(uint64_t key)
@@ -253,22 +223,29 @@ __attribute__((noinline, cold)) uint64_t rec_rules_miss(uint64_t key)
     return word;
 }
 
-void rec_rules_forget(uintptr_t low, uintptr_t high)
+static void forget_in(const struct rec_places *places, uintptr_t low, uintptr_t high)
 {
-    struct rule_table *t = atomic_load_explicit(&rec_rules_current, memory_order_relaxed);
-    for (uint64_t i = 0; i <= t->mask; i++) {
-        uint64_t word = atomic_load_explicit(&t->words[i], memory_order_relaxed);
+    _Atomic uint64_t *words = places->entries;
+    for (uint64_t i = 0; i <= places->mask; i++) {
+        uint64_t word = atomic_load_explicit(&words[i], memory_order_relaxed);
         uintptr_t pc = word >> 16 & (RULE_EXACT - 1);
         /* A return address behind a call at the module's very end equals `high`. */
         if (word != 0 && word != TOMBSTONE && pc >= low && pc <= high)
-            atomic_store_explicit(&t->words[i], TOMBSTONE, memory_order_release);
+            atomic_store_explicit(&words[i], TOMBSTONE, memory_order_release);
     }
+}
+
+void rec_rules_forget(uintptr_t low, uintptr_t high)
+{
+    forget_in(rec_table_places(&rec_rules), low, high);
+    if (rec_rules.next)
+        forget_in(rec_rules.next, low, high);
 }
 
 uint64_t rec_rules_bytes(void)
 {
-    const struct rule_table *t = atomic_load_explicit(&rec_rules_current, memory_order_acquire);
-    return t ? 8 * (t->mask + 1) + wide_count * sizeof *rec_rules_wide : 0;
+    return atomic_load_explicit(&rec_rules.bytes, memory_order_relaxed) +
+           wide_count * sizeof *rec_rules_wide;
 }
 
 uint64_t rec_unwind_bytes(void)

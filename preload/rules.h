@@ -12,14 +12,14 @@
  * for it); the return address at CFA-8; rbp unchanged (slot 0) or saved at CFA - 8 * (slot + 1).
  * What does not, is WIDE: bits 0-14 name a struct eh_rule in a side table of distinct rules.
  *
- * Readers take no lock. Rules of an unloaded module become tombstones in place: words that match no
- * pc. A table that grew is not unmapped (a reader may hold it) but given back to the kernel page by
- * page: what reads as zeros is a miss, and a miss is always safe. */
+ * Readers take no lock (table.h). Rules of an unloaded module become tombstones in place: words
+ * that match no pc. */
 #ifndef REC_RULES_H
 #define REC_RULES_H
 
 #include "eh_frame.h"
 #include "hidden.h"
+#include "table.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,13 +35,7 @@
 /* The wide rule 0: no unwind data, or none we follow. */
 #define RULE_GUESS RULE_WIDE
 
-struct rule_table {
-    _Atomic uint64_t *words;
-    unsigned shift; /* 64 - log2 of the number of words */
-    uint64_t mask;
-};
-
-extern struct rule_table *_Atomic rec_rules_current REC_HIDDEN;
+extern struct rec_table rec_rules REC_HIDDEN; /* of such words */
 extern struct eh_rule *rec_rules_wide REC_HIDDEN;
 
 bool rec_rules_init(void);
@@ -69,13 +63,14 @@ static inline uint64_t rec_rules_hash(uint64_t key, unsigned shift)
  */
 static inline uint64_t rec_rules_known(uint64_t key)
 {
-    const struct rule_table *t = atomic_load_explicit(&rec_rules_current, memory_order_acquire);
-    uint64_t i = rec_rules_hash(key, t->shift);
+    const struct rec_places *places = rec_table_places(&rec_rules);
+    const _Atomic uint64_t *words = places->entries;
+    uint64_t i = rec_rules_hash(key, places->shift);
     for (;;) {
-        uint64_t word = atomic_load_explicit(&t->words[i], memory_order_acquire);
+        uint64_t word = atomic_load_explicit(&words[i], memory_order_acquire);
         if (__builtin_expect(word >> 16 == key, 1) || word == 0)
             return word;
-        i = (i + 1) & t->mask;
+        i = (i + 1) & places->mask;
     }
 }
 

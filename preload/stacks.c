@@ -14,11 +14,7 @@
  * fewer by far (of a compiler's 733,000 nodes 121,000), so that what events ask lies closer
  * together.
  *
- * Entries are added under the cold-path lock and never changed; readers take no lock. A table that
- * is outgrown stays where it is beside the larger one, to which its entries are moved a few at a
- * time: who adds one waits for the program's next instruction. Then it stays mapped but is given
- * back to the kernel: a reader that still holds it finds zeros there, which is a miss, and a miss
- * is looked up again under the lock. */
+ * Entries are added under the cold-path lock and never changed; readers take no lock (table.h). */
 #include "stacks.h"
 
 #include "cold.h"
@@ -26,17 +22,7 @@
 #include "modules.h"
 #include "private_stack.h"
 #include "rows.h"
-#include "sys.h"
-
-#include <stdatomic.h>
-#include <sys/mman.h>
-
-#define BITS_MIN 12
-#define BITS_MAX 33
-
-/* Places of an outgrown table that are moved for each entry that is added. It is full to 5/8, and
- * the larger one, at 5/16, must not be outgrown before: two would do. */
-#define MOVED_AT_ONCE 8
+#include "table.h"
 
 /* Nodes whose places are fetched ahead; most new stacks have fewer that are new. */
 #define FETCHED 12
@@ -46,22 +32,11 @@ struct entry {
     _Atomic uint32_t id;
 };
 
-struct table {
-    struct entry *entries;
-    unsigned shift;
-    uint64_t mask;
-};
+static uint64_t copy(const struct rec_places *from, uint64_t first, uint64_t count,
+                     const struct rec_places *to);
 
-struct map {
-    /* A descriptor per size, never reused, so that a reader may keep the one it has loaded. */
-    struct table tables[BITS_MAX + 1];
-    struct table *_Atomic current;
-    struct table *_Atomic outgrown; /* of which not all is in `current`; NULL: none */
-    uint64_t moved;                 /* places of it that are empty or in `current` */
-    uint64_t used;
-};
-
-static struct map all, leaves;
+static struct rec_table all = {.entry_bytes = sizeof(struct entry), .copy = copy};
+static struct rec_table leaves = {.entry_bytes = sizeof(struct entry), .copy = copy};
 static _Atomic uint32_t nodes;
 /* The stack that is being defined: of the root ([0]) and of each frame's node, outermost first, its
  * hash and what it is chained of. Under the lock. */
@@ -72,45 +47,11 @@ static struct {
     uint64_t value[SEEP_FRAME_LIMIT + 1]; /* rec_stacks_frame() */
 } path;
 
-/* Gives the pages back: they read as zeros. False where the program locked its memory. */
-static bool drop(const struct table *t)
-{
-    return !sys_failed(
-        sys_call(SYS_madvise, t->entries, (t->mask + 1) * sizeof *t->entries, MADV_DONTNEED));
-}
-
-static struct table *make_table(struct map *m, unsigned bits)
-{
-    if (bits > BITS_MAX)
-        return NULL;
-    struct table *t = &m->tables[bits];
-    /* One that is there already is the parent's, in a forked child, or of an earlier start. */
-    struct entry *entries = t->entries;
-    if (entries)
-        drop(t);
-    else
-        entries = sys_memory(sizeof *entries << bits);
-    if (!entries)
-        return NULL;
-    /* In small pages: a hook that waits for a huge one to be found and cleared waits 4 ms. */
-    *t = (struct table){.entries = entries, .shift = 64 - bits, .mask = (1ull << bits) - 1};
-    return t;
-}
-
-static bool init_map(struct map *m)
-{
-    m->used = 0;
-    atomic_store_explicit(&m->outgrown, NULL, memory_order_relaxed);
-    struct table *t = make_table(m, BITS_MIN);
-    atomic_store_explicit(&m->current, t, memory_order_release);
-    return t != NULL;
-}
-
 bool rec_stacks_init(void)
 {
     rec_cold_reset();
     atomic_store_explicit(&nodes, 0, memory_order_relaxed);
-    return init_map(&all) && init_map(&leaves);
+    return rec_table_init(&all) && rec_table_init(&leaves);
 }
 
 static inline uint64_t frame_value(const struct rec_walk *walk, uint32_t i)
@@ -119,87 +60,56 @@ static inline uint64_t frame_value(const struct rec_walk *walk, uint32_t i)
 }
 
 /* 0: not there. */
-static inline uint32_t find_in(const struct table *t, uint64_t hash)
+static inline uint32_t find(const struct rec_table *t, uint64_t hash)
 {
-    for (uint64_t i = hash >> t->shift;; i = (i + 1) & t->mask) {
-        const struct entry *e = &t->entries[i];
-        uint64_t seen = atomic_load_explicit(&e->hash, memory_order_acquire);
+    const struct rec_places *places = rec_table_places(t);
+    const struct entry *entries = places->entries;
+    for (uint64_t i = hash >> places->shift;; i = (i + 1) & places->mask) {
+        uint64_t seen = atomic_load_explicit(&entries[i].hash, memory_order_acquire);
         if (seen == hash)
-            return atomic_load_explicit(&e->id, memory_order_relaxed);
+            return atomic_load_explicit(&entries[i].id, memory_order_relaxed);
         if (seen == 0)
             return 0;
     }
 }
 
-static inline uint32_t find(const struct map *m, uint64_t hash)
+/* Which place it was put into. */
+static uint64_t put_in(const struct rec_places *places, uint64_t hash, uint32_t id)
 {
-    uint32_t id = find_in(atomic_load_explicit(&m->current, memory_order_acquire), hash);
-    if (__builtin_expect(id != 0, 1))
-        return id;
-    const struct table *old = atomic_load_explicit(&m->outgrown, memory_order_acquire);
-    return old ? find_in(old, hash) : 0;
+    struct entry *entries = places->entries;
+    uint64_t i = hash >> places->shift;
+    while (atomic_load_explicit(&entries[i].hash, memory_order_relaxed) != 0)
+        i = (i + 1) & places->mask;
+    atomic_store_explicit(&entries[i].id, id, memory_order_relaxed);
+    atomic_store_explicit(&entries[i].hash, hash, memory_order_release);
+    return i;
 }
 
-static void put_in(const struct table *t, uint64_t hash, uint32_t id)
+static uint64_t copy(const struct rec_places *from, uint64_t first, uint64_t count,
+                     const struct rec_places *to)
 {
-    uint64_t i = hash >> t->shift;
-    while (atomic_load_explicit(&t->entries[i].hash, memory_order_relaxed) != 0)
-        i = (i + 1) & t->mask;
-    atomic_store_explicit(&t->entries[i].id, id, memory_order_relaxed);
-    atomic_store_explicit(&t->entries[i].hash, hash, memory_order_release);
-}
-
-static void forget_outgrown(struct map *m)
-{
-    const struct table *old = atomic_load_explicit(&m->outgrown, memory_order_relaxed);
-    if (old == NULL)
-        return;
-    atomic_store_explicit(&m->outgrown, NULL, memory_order_release);
-    drop(old);
-}
-
-/* Moves some of what is left in the outgrown table. */
-static void move_some(struct map *m, uint64_t places)
-{
-    const struct table *old = atomic_load_explicit(&m->outgrown, memory_order_relaxed);
-    const struct table *t = atomic_load_explicit(&m->current, memory_order_relaxed);
-    for (; places > 0 && m->moved <= old->mask; places--) {
-        const struct entry *e = &old->entries[m->moved++];
-        uint64_t hash = atomic_load_explicit(&e->hash, memory_order_relaxed);
-        if (hash)
-            put_in(t, hash, atomic_load_explicit(&e->id, memory_order_relaxed));
+    const struct entry *entries = from->entries;
+    uint64_t copied = 0;
+    for (uint64_t i = first; i < first + count; i++) {
+        uint64_t hash = atomic_load_explicit(&entries[i].hash, memory_order_relaxed);
+        if (hash == 0)
+            continue;
+        put_in(to, hash, atomic_load_explicit(&entries[i].id, memory_order_relaxed));
+        copied++;
     }
-    if (m->moved > old->mask)
-        forget_outgrown(m);
-}
-
-/* Room for `more` entries at a load of at most 5/8. False without memory. */
-static bool make_room(struct map *m, uint64_t more)
-{
-    if (atomic_load_explicit(&m->outgrown, memory_order_relaxed))
-        move_some(m, MOVED_AT_ONCE * more);
-    struct table *old = atomic_load_explicit(&m->current, memory_order_relaxed);
-    unsigned bits = 64 - old->shift;
-    while ((m->used + more) * 8 > (5ull << bits))
-        bits++;
-    if (bits == 64 - old->shift)
-        return true;
-    struct table *t = make_table(m, bits);
-    if (!t)
-        return false;
-    if (atomic_load_explicit(&m->outgrown, memory_order_relaxed))
-        move_some(m, UINT64_MAX); /* not where entries are added a few at a time */
-    m->moved = 0;
-    atomic_store_explicit(&m->outgrown, old, memory_order_release);
-    atomic_store_explicit(&m->current, t, memory_order_release);
-    return true;
+    return copied;
 }
 
 /* To be called with room. */
-static void put(struct map *m, uint64_t hash, uint32_t id)
+static void put(struct rec_table *t, uint64_t hash, uint32_t id)
 {
-    put_in(atomic_load_explicit(&m->current, memory_order_relaxed), hash, id);
-    m->used++;
+    uint64_t place = put_in(rec_table_places(t), hash, id);
+    t->used++;
+    const struct rec_places *next = rec_table_beyond(t, place);
+    if (next) {
+        put_in(next, hash, id);
+        t->next_used++;
+    }
 }
 
 static void fill_path(const struct rec_walk *walk, uint32_t generation)
@@ -231,13 +141,17 @@ static void fill_path_from_last(const struct rec_last_walk *last)
 
 /* Of tables that are in no cache, lets the places come that are looked at next, at once: one after
  * the other they would be half of what a definition costs. */
+static inline void fetch_place(const struct rec_table *t, uint64_t hash)
+{
+    const struct rec_places *places = rec_table_places(t);
+    __builtin_prefetch((const struct entry *)places->entries + (hash >> places->shift));
+}
+
 static inline void fetch_places(void)
 {
-    const struct table *t = atomic_load_explicit(&all.current, memory_order_relaxed);
     for (uint32_t i = 0; i < FETCHED && i <= path.count; i++)
-        __builtin_prefetch(&t->entries[path.hash[path.count - i] >> t->shift]);
-    t = atomic_load_explicit(&leaves.current, memory_order_relaxed);
-    __builtin_prefetch(&t->entries[path.hash[path.count] >> t->shift]);
+        fetch_place(&all, path.hash[path.count - i]);
+    fetch_place(&leaves, path.hash[path.count]);
 }
 
 /* How many nodes of `path` are known, counted from the root; *id is that of the last known one. */
@@ -262,7 +176,7 @@ static inline uintptr_t path_pc(uint32_t n)
  */
 static void add_leaf(uint64_t hash, uint32_t id)
 {
-    if (id && !find(&leaves, hash) && make_room(&leaves, 1))
+    if (id && !find(&leaves, hash) && rec_table_room(&leaves, 1))
         put(&leaves, hash, id);
 }
 
@@ -281,7 +195,7 @@ static bool define_path(struct rec_thread *t, uint32_t generation, uint32_t *id)
 
     uint32_t missing = path.count + 1 - known;
     uint32_t last = atomic_load_explicit(&nodes, memory_order_relaxed);
-    if (last > UINT32_MAX - missing || (missing > 0 && !make_room(&all, missing))) {
+    if (last > UINT32_MAX - missing || (missing > 0 && !rec_table_room(&all, missing))) {
         *id = 0;
         return true;
     }
@@ -373,32 +287,16 @@ uint32_t rec_stacks_id(struct rec_thread *t, const struct rec_walk *walk)
     return __builtin_expect(id != 0, 1) ? id : define(t, walk);
 }
 
-static void forget(struct map *m)
-{
-    const struct table *t = atomic_load_explicit(&m->current, memory_order_relaxed);
-    forget_outgrown(m);
-    if (!drop(t))
-        for (uint64_t i = 0; i <= t->mask; i++)
-            atomic_store_explicit(&t->entries[i].hash, 0, memory_order_relaxed);
-    m->used = 0;
-}
-
 void rec_stacks_forget(void)
 {
-    forget(&all);
-    forget(&leaves);
-}
-
-static uint64_t bytes_of(const struct map *m)
-{
-    const struct table *t = atomic_load_explicit(&m->current, memory_order_acquire);
-    const struct table *old = atomic_load_explicit(&m->outgrown, memory_order_acquire);
-    return ((t ? t->mask + 1 : 0) + (old ? old->mask + 1 : 0)) * sizeof(struct entry);
+    rec_table_forget(&all);
+    rec_table_forget(&leaves);
 }
 
 uint64_t rec_stacks_bytes(void)
 {
-    return bytes_of(&all) + bytes_of(&leaves);
+    return atomic_load_explicit(&all.bytes, memory_order_relaxed) +
+           atomic_load_explicit(&leaves.bytes, memory_order_relaxed);
 }
 
 uint32_t rec_stacks_nodes(void)

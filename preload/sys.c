@@ -102,6 +102,12 @@ void sys_memory_free(void *p, size_t bytes)
     sys_call(SYS_munmap, p, bytes);
 }
 
+void sys_populate(void *p, size_t bytes)
+{
+    sys_call(SYS_madvise, p, bytes,
+             23); /* MADV_POPULATE_WRITE, not in the headers of every glibc */
+}
+
 uint64_t sys_signals_block(void)
 {
     uint64_t all = ~0ull, mask = 0;

@@ -56,6 +56,8 @@ void *sys_memory_kept(size_t bytes);
 /* Puts such memory, zeroed, at an address, in place of whatever may be there. */
 void sys_memory_blank(void *at, size_t bytes);
 void sys_memory_free(void *p, size_t bytes);
+/* Asks the kernel for the pages of such memory now, as far as it can (since Linux 5.14). */
+void sys_populate(void *p, size_t bytes);
 
 /* The memory that was so taken, one range after the other: from *position, 0 at first. False past
  * the last. What is taken or freed meanwhile may be told or not. */

@@ -82,9 +82,9 @@ static void test_run_time_code(void **state)
         assert_int_equal(walk.flags[2], 0);
         assert_same_callers(3);
         /* Never remembered: other code may come to stand there. */
-        const struct rule_table *t = rec_rules_current;
-        for (uint64_t w = 0; w <= t->mask; w++)
-            assert_int_not_equal(t->words[w] >> 16, code + 6);
+        const struct rec_places *places = rec_table_places(&rec_rules);
+        for (uint64_t w = 0; w <= places->mask; w++)
+            assert_int_not_equal(((uint64_t *)places->entries)[w] >> 16, code + 6);
     }
     munmap(page, 4096);
 }
