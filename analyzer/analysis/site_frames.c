@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/site_frames.h"
 
+#include "model/wrappers.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define CALLERS 4 /* frames shown from the one on that asked for the memory, at least */
 
 static void add_frame(struct result *frames, const struct symbol_frame *f, uint64_t pc,
                       uint8_t flags, enum symbol_suspicion suspicion)
@@ -51,11 +54,30 @@ static struct result *frames_of_node(struct site_frames *f, uint32_t node)
     return f->of_node[node];
 }
 
-void site_frames_add(struct result *site, uint32_t stack, unsigned depth,
+/* `depth`, or as much more as shows the frame that asked for the memory, and who called it. */
+static size_t depth_to_caller(const struct site_frames *f, uint32_t stack, size_t depth)
+{
+    const struct trace_stack_node *nodes = f->dict->stacks;
+    const struct symbol_frame *caller = wrapper_caller(f->dict, f->symbols, stack);
+    size_t at = 0;
+    for (uint32_t node = stack; caller && node && !(nodes[node].flags & SEEP_ROW_ROOT);
+         node = nodes[node].parent) {
+        const struct symbol_address *a = symbols_of_node(f->symbols, node);
+        if (caller >= a->frames && caller < a->frames + a->count) {
+            at += (size_t)(caller - a->frames) + (depth > CALLERS ? CALLERS : depth);
+            return at > depth ? at : depth;
+        }
+        at += a->count;
+    }
+    return depth;
+}
+
+void site_frames_add(struct result *site, uint32_t stack, unsigned least,
                      struct site_frames *frames)
 {
     const struct trace_stack_node *nodes = frames->dict->stacks;
     struct result *list = result_array(site, "frames");
+    size_t depth = least ? depth_to_caller(frames, stack, least) : 0;
     uint64_t hidden = 0;
     bool cut = false;
     for (uint32_t node = stack; node; node = nodes[node].parent) {

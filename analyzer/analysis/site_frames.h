@@ -22,9 +22,10 @@ void site_frames_init(struct site_frames *f, const struct trace_dict *dict,
                       struct symbols *symbols);
 void site_frames_release(struct site_frames *f);
 
-/* Adds to `site` (inline frames count; `depth` 0: all):
+/* Adds to `site` (inline frames count; `least` 0: all):
  *
- *   frames        array, innermost first, at most `depth`; each an object:
+ *   frames        array, innermost first, `least` of them, or more where that ends before some
+ * callers of the frame that asked for the memory, which the site is named by; each an object:
  *     function    text;  symbol  text or null: the linker's, where that is another
  *     file        text or null;  line  integer or null
  *     module      text (path) or null
@@ -34,9 +35,9 @@ void site_frames_release(struct site_frames *f);
  *     guessed     bool: found by frame pointer, without unwind data
  *     named       bool: false where `function` is only an address
  *   cut           bool: the stack's older frames were not recorded
- *   hidden_frames [count] frames not shown because of `depth`; what was inlined into the addresses
+ *   hidden_frames [count] frames not shown because of `least`; what was inlined into the addresses
  *                 behind the last shown one is not looked up and not counted */
-void site_frames_add(struct result *site, uint32_t stack, unsigned depth,
+void site_frames_add(struct result *site, uint32_t stack, unsigned least,
                      struct site_frames *frames);
 
 /* The same of one return address that stands in no stack, as it was at that time: its function, and

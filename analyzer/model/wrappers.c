@@ -4,6 +4,7 @@
 #include "model/pattern.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const wrappers[] = {
     /* C */
@@ -85,9 +86,6 @@ static const char *const wrappers[] = {
     "^__rdl_alloc",
     "^__rdl_realloc",
     "^__rg_alloc",
-    "^alloc::alloc::",
-    "^alloc::raw_vec::",
-    "^<alloc::alloc::Global",
 };
 
 /* Where the qualified name begins: templates are demangled with their return type before it, and a
@@ -107,13 +105,59 @@ static const char *qualified_name(const char *function)
     return begin;
 }
 
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Whether a type or function of Rust's, `text`, is of its standard library; or of the crate that
+ * has its hash tables. */
+static bool in_rust_library(const char *text)
+{
+    static const char *const crates[] = {"alloc::", "core::", "std::", "hashbrown::"};
+    text += strspn(text, "<&");
+    for (size_t i = 0; i < sizeof crates / sizeof crates[0]; i++)
+        if (begins(text, crates[i]))
+            return true;
+    return false;
+}
+
+/* In "<TYPE as TRAIT>::function" where the trait begins and the type ends, or NULL. */
+static const char *rust_trait(const char *function)
+{
+    int depth = 0;
+    for (const char *p = function; *p; p++) {
+        depth += *p == '<';
+        depth -= *p == '>' && p[-1] != '-';
+        if (depth == 0)
+            return NULL;
+        if (depth == 1 && begins(p, " as "))
+            return p + strlen(" as ");
+    }
+    return NULL;
+}
+
+/* A type's method is the library's where the type is; a trait's where that is, and the type is its
+ * own, or anybody's ("T"): what a program's own type does is the program's doing. */
+static bool is_rust_library(const char *function)
+{
+    size_t length = strlen(function);
+    if (length == 0 || strchr(")]&", function[length - 1]) || strstr(function, ") const"))
+        return false; /* C++ may have a namespace of that name; its functions have parameters */
+    const char *trait = function[0] == '<' ? rust_trait(function) : NULL;
+    if (!trait)
+        return in_rust_library(function);
+    bool anybody = memmem(function, (size_t)(trait - function), "::", 2) == NULL;
+    return in_rust_library(trait) && (anybody || in_rust_library(function));
+}
+
 /* Containers and strings allocate at whoever's bidding called them. */
 static bool is_standard_library(const char *function)
 {
     if (function == NULL)
         return false;
     const char *name = qualified_name(function);
-    return pattern_matches("^std::", name) || pattern_matches("^__gnu_cxx::", name);
+    return begins(name, "std::") || begins(name, "__gnu_cxx::") || is_rust_library(function);
 }
 
 bool wrapper_is(const char *function)

@@ -9,7 +9,15 @@
 
 #define ANONYMOUS "(anonymous namespace)"
 
-enum level { WHOLE, STANDARD_NAMES, NO_PARAMETERS, NO_RETURN_TYPE, NO_ARGUMENTS, LEVELS };
+enum level {
+    WHOLE,
+    STANDARD_NAMES,
+    NO_PARAMETERS,
+    NO_RETURN_TYPE,
+    NO_ARGUMENTS, /* but for the brackets that the name begins with, in Rust: <TYPE>::function */
+    NO_TYPE,
+    LEVELS
+};
 
 static bool begins(const char *text, const char *with)
 {
@@ -56,11 +64,14 @@ static void use_standard_names(struct strbuf *out, const char *name)
     }
 }
 
-/* Copies the name without what stands in round brackets, and (`arguments`) in angle ones. Returns
- * the offset in the copy where the function's own name begins, behind a return type. */
-static size_t collapse(struct strbuf *out, const char *name, bool arguments)
+/* Copies the name without what stands in round brackets, and (`arguments`) in angle ones, but for
+ * (`type`) the pair that it begins with. Returns the offset in the copy where the function's own
+ * name begins, behind a return type. */
+static size_t collapse(struct strbuf *out, const char *name, bool arguments, bool type)
 {
     size_t own = 0;
+    const char *first = type && *name == '<' ? name : NULL;
+    bool in_first = first != NULL;
     int depth = 0;      /* of brackets whose content is left out */
     int kept = 0;       /* of angle brackets whose content is kept */
     bool named = false; /* an operator or the parameters have been met */
@@ -77,7 +88,7 @@ static size_t collapse(struct strbuf *out, const char *name, bool arguments)
             continue;
         }
         bool arrow = *p == '>' && p > name && p[-1] == '-';
-        bool opens = (*p == '(' && kept == 0) || (*p == '<' && arguments);
+        bool opens = (*p == '(' && kept == 0) || (*p == '<' && arguments && p != first);
         bool closes = (*p == ')' && kept == 0) || (*p == '>' && arguments && !arrow);
         if (!arguments && *p == '<')
             kept++;
@@ -85,9 +96,11 @@ static size_t collapse(struct strbuf *out, const char *name, bool arguments)
             kept--;
         if (closes && depth > 0)
             depth--;
+        else if (closes)
+            in_first = false;
         if (depth == 0)
             strbuf_addc(out, *p);
-        if (depth == 0 && kept == 0 && *p == ' ' && !named)
+        if (depth == 0 && kept == 0 && !in_first && *p == ' ' && !named)
             own = out->length;
         if (opens) {
             bool empty = p[1] == (*p == '(' ? ')' : '>');
@@ -111,8 +124,8 @@ static void make_form(struct strbuf *out, const char *name, enum level level)
     if (level == STANDARD_NAMES) {
         strbuf_adds(out, standard.text ? standard.text : "");
     } else {
-        size_t own =
-            collapse(&collapsed, standard.text ? standard.text : "", level == NO_ARGUMENTS);
+        size_t own = collapse(&collapsed, standard.text ? standard.text : "", level >= NO_ARGUMENTS,
+                              level == NO_ARGUMENTS);
         strbuf_adds(out, collapsed.text ? collapsed.text + (level > NO_PARAMETERS ? own : 0) : "");
     }
     strbuf_release(&standard);

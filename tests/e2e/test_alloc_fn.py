@@ -60,6 +60,13 @@ class Commands(support.TestCase):
                            env=support.environment(COLUMNS="100"))
         return done.stdout
 
+    def test_depth_leads_to_who_asked(self):
+        def outermost(*options):
+            sites = self.result("sites", "--depth=1", *options)["sites"]
+            return {(s["name"], s["frames"][-1]["function"]) for s in sites}
+        self.assertEqual(outermost(), {(name, name) for name in INNERMOST})
+        self.assertEqual(outermost(*LAYER_FUNCTIONS), {(name, name) for name in MADE})
+
     def test_sites(self):
         def made(*options):
             sites = self.result("sites", "--by=function", *options)["sites"]

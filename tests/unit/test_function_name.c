@@ -53,6 +53,15 @@ static void test_brackets_that_are_none(void **state)
     fits("my_operator(int)", 1, "my_operator(…)");
 }
 
+static void test_rust(void **state)
+{
+    (void)state;
+    const char *name = "<alloc::vec::Vec<T> as core::ops::drop::Drop>::drop::<i32>";
+    fits(name, 57, "<alloc::vec::Vec<…> as core::ops::drop::Drop>::drop::<…>");
+    fits(name, 20, "<…>::drop::<…>");
+    fits("<alloc::vec::Vec<u8, A>>::push", 27, "<alloc::vec::Vec<…>>::push");
+}
+
 static void test_awkward(void **state)
 {
     (void)state;
@@ -72,6 +81,7 @@ int main(void)
         cmocka_unit_test(test_what_fits_stays),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_brackets_that_are_none),
+        cmocka_unit_test(test_rust),
         cmocka_unit_test(test_awkward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
