@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Reads meson's testlog.json, names what failed, and closes with "N passed, N failed".
 
+With a second one, of tests that failed and were run again: that counts for them, and what passes in
+it is named too. --failed: only prints the names of what failed, a line each.
+
 A cmocka or unittest program counts with each of its test cases. A program that died, timed out or
 otherwise failed without a failing case counts as one failure more.
 """
@@ -32,21 +35,37 @@ def cases(text):
     return None
 
 
+def is_bad(test):
+    return test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as log:
+        return {test["name"]: test for test in map(json.loads, log)}
+
+
 def main():
     passed = failed = skipped = 0
-    broken, notes = [], []
+    broken, notes, tests, again = [], [], {}, {}
+    only_names = sys.argv[1] == "--failed"
     try:
-        with open(sys.argv[1], encoding="utf-8") as log:
-            tests = [json.loads(line) for line in log]
+        tests, *more = [read(path) for path in sys.argv[1 + only_names:]]
+        again = more[0] if more else {}
     except OSError as error:
         print(f"summary: {error}", file=sys.stderr)
-        tests = []
         failed = 1
+    if only_names:
+        for name, test in tests.items():
+            if is_bad(test):
+                print(name.rpartition(" / ")[2])
+        return 0
 
-    for test in tests:
+    mended = [f"  {name}" for name, test in again.items()
+              if is_bad(tests[name]) and not is_bad(test)]
+    for test in (tests | again).values():
         text = (test.get("stdout") or "") + "\n" + (test.get("stderr") or "")
         result = test["result"]
-        bad = result not in ("OK", "EXPECTEDFAIL", "SKIP")
+        bad = is_bad(test)
         counts = cases(text)
         if counts is None:
             counts = (result in ("OK", "EXPECTEDFAIL"), bad, result == "SKIP")
@@ -62,6 +81,8 @@ def main():
 
     if notes:
         print("Skipped:", *notes, sep="\n")
+    if mended:
+        print("Failed beside the others, passed alone:", *mended, sep="\n")
     if broken:
         print("Failed:", *broken, sep="\n")
     closing = f"{passed} passed, {failed} failed"
