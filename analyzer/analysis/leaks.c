@@ -5,6 +5,7 @@
  * and only their blocks are looked at again. */
 #include "analysis/leaks.h"
 
+#include "analysis/by_way_of.h"
 #include "analysis/fork.h"
 #include "analysis/leaks_sites.h"
 #include "analysis/site_frames.h"
@@ -473,6 +474,18 @@ static enum seep_err read_live(struct live_set *set, struct leak_graph *graph,
                                 options->progress_arg, err);
 }
 
+static enum seep_err add_by_way_of(struct result *r, const struct leaks_sites *s, struct err *err)
+{
+    struct by_way_of way = {0};
+    for (size_t i = 0; i < s->uses->count; i++)
+        if (s->use_site[i])
+            by_way_of_note(&way, s->uses->items[i].stack,
+                           s->uses->items[i].use.bytes + s->uses->items[i].indirect_bytes);
+    enum seep_err code = by_way_of_add(r, &way, s->dict, s->symbols, err);
+    by_way_of_release(&way);
+    return code;
+}
+
 enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
                             struct symbols *symbols, const struct leaks_options *options,
                             struct err *err)
@@ -483,6 +496,7 @@ enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
     struct live_set set = {0};
     struct leaks_uses uses = {0};
     struct leaks_sites sites = {0};
+    struct result *tree = NULL;
     enum seep_err code = SEEP_OK;
     if (options->filter)
         code = filter_bind(options->filter, dict, symbols, err);
@@ -503,7 +517,13 @@ enum seep_err leaks_analyse(struct result **out, struct trace_reader *reader,
     if (!code)
         code = leaks_sites_order(&sites, options, err);
     if (!code)
-        *out = make_tree(&sites, &set, used, choice.why_not, options, dict, symbols);
+        tree = make_tree(&sites, &set, used, choice.why_not, options, dict, symbols);
+    if (!code)
+        code = add_by_way_of(tree, &sites, err);
+    if (!code)
+        *out = tree;
+    else
+        result_free(tree);
 done:
     leaks_sites_release(&sites);
     leaks_uses_release(&uses);

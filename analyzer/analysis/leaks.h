@@ -119,6 +119,9 @@ struct leaks_options {
  *   builtin         object {sites, blocks, bytes, shown bool,
  *                   rules array of {pattern, reason texts, sites, blocks, bytes}}: only rules hit
  *
+ *   by_way_of       null, or object: a function by way of which nearly all of it comes:
+ *                   by_way_of.h
+ *
  * In `suppressed` and `builtin`, `sites` are stacks, however the others are merged. One that is
  * shown counts in `matched` as well.
  */

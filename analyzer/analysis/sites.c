@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/sites.h"
 
+#include "analysis/by_way_of.h"
 #include "analysis/cost_kind.h"
 #include "analysis/cost_window.h"
 #include "analysis/resolve.h"
@@ -29,6 +30,7 @@ struct builder {
     struct site *sites; /* owned */
     size_t count, capacity;
     struct site_frames frames;
+    struct by_way_of way; /* of the peak */
 };
 
 static struct site_figures figures_of(const struct builder *b, const struct site *s)
@@ -69,6 +71,7 @@ static enum seep_err read_stacks(struct builder *b, struct trace_reader *reader,
         if (has_anything(&b->costs.nodes[node])) {
             add_site(b, node, node);
             b->sites[b->count - 1].stacks = 1;
+            by_way_of_note(&b->way, node, b->costs.nodes[node].peak_bytes);
         }
     return code;
 }
@@ -96,6 +99,7 @@ static enum seep_err group_stacks(struct builder *b, const struct costs *costs, 
             table.count++;
         }
         of_node[node] = slot->site;
+        by_way_of_note(&b->way, node, costs->nodes[node].peak_bytes);
         struct site *site = &b->sites[slot->site - 1];
         site->key = key;
         site->stacks++;
@@ -400,8 +404,14 @@ enum seep_err sites_analyse(struct result **out, struct trace_reader *reader,
     size_t top = o->top && o->top < b.count ? o->top : b.count;
     if (!code)
         code = resolve_shown(&b, top, err);
+    struct result *tree = code ? NULL : make_tree(&b, trace_reader_facts(reader), top);
     if (!code)
-        *out = make_tree(&b, trace_reader_facts(reader), top);
+        code = by_way_of_add(tree, &b.way, b.dict, symbols, err);
+    if (!code)
+        *out = tree;
+    else
+        result_free(tree);
+    by_way_of_release(&b.way);
     site_frames_release(&b.frames);
     costs_release(&b.costs);
     free(b.sites);

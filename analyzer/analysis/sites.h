@@ -56,7 +56,9 @@ struct sites_options {
  *       threads    array of {number, tid [integers], name [text]}, at most 16
  *       lifetimes  array of {up_to_ns, blocks}: of those that ended, by powers of four
  *   hidden         object: sites, allocations [count], allocated_bytes, live_bytes, peak_bytes
- *                  [bytes] of the sites that are not listed */
+ *                  [bytes] of the sites that are not listed
+ *   by_way_of      null, or object: a function by way of which nearly all of the peak came:
+ *                  by_way_of.h */
 enum seep_err sites_analyse(struct result **out, struct trace_reader *reader,
                             struct symbols *symbols, const struct sites_options *options,
                             struct err *err);

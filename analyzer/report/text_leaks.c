@@ -3,6 +3,7 @@
  * `seep leaks` for people: the answer in words, the call sites, and what is not shown. */
 #include "report/text_frames.h"
 #include "report/text_leaks_graph.h"
+#include "report/text_site.h"
 
 #include "util/human.h"
 #include "util/utf8.h"
@@ -492,6 +493,7 @@ void text_leaks(struct text *t, const struct result *result, const struct result
     text_completeness(t, completeness);
     print_answer(t, result, text_bool(completeness, "complete"));
     print_context(t, result);
+    text_site_by_way_of(t, result);
     text_leaks_graph_context(t, result);
     print_inherited(t, result);
     print_pools(t, result);

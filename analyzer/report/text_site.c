@@ -179,3 +179,34 @@ void text_site_difference(struct text *t, const struct result *sites, size_t at,
     text_add(t, LOOK_DIM, "\n");
     strbuf_release(&words);
 }
+
+void text_site_by_way_of(struct text *t, const struct result *result)
+{
+    const struct result *way = result_get(result, "by_way_of");
+    if (!text_has(result, "by_way_of"))
+        return;
+    struct strbuf words = {0}, place = {0};
+    double share = text_real(way, "share_percent");
+    strbuf_addf(&words, "%s of it, %s, comes by way of " TEXT_NAME,
+                share >= 90 ? "Almost all" : "Most", human_percent(share).text);
+    text_words_foreign(&words, text_text(way, "function"));
+    strbuf_adds(&words, TEXT_OFF);
+    add_base_place(&place, way);
+    if (place.length) {
+        strbuf_adds(&words, " (");
+        text_words_ours(&words, place.text);
+        strbuf_adds(&words, ")");
+    }
+    strbuf_addf(&words, ", which %s functions call" TEXT_FAINT "; --alloc-fn",
+                human_count(text_number(way, "callers")).text);
+    /* to be pasted into a shell, which a name from a trace must not speak to */
+    if (!strchr(text_text(way, "function"), '\'')) {
+        strbuf_adds(&words, "='^");
+        text_words_foreign(&words, text_text(way, "function"));
+        strbuf_adds(&words, "$'");
+    }
+    strbuf_adds(&words, " looks behind it" TEXT_OFF ".");
+    text_paragraph(t, words.text, 0, 0);
+    strbuf_release(&words);
+    strbuf_release(&place);
+}

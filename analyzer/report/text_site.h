@@ -21,4 +21,7 @@ void text_site_line(struct text *t, const struct result *site, size_t column, bo
  * which names the first frame in which it differs from the nearest of those. */
 void text_site_difference(struct text *t, const struct result *sites, size_t at, size_t indent);
 
+/* `by_way_of` (analysis/by_way_of.h) in words, where there is such a function, as a paragraph. */
+void text_site_by_way_of(struct text *t, const struct result *result);
+
 #endif

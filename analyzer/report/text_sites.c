@@ -392,6 +392,7 @@ void text_sites(struct text *t, const struct result *r, const struct result *com
     }
     print_made(t, r);
     print_most(t, r);
+    text_site_by_way_of(t, r);
     strbuf_addc(t->out, '\n');
     size_t count = choose_columns(t, r, columns);
     print_heads(t, r, columns, count);

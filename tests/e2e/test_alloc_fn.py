@@ -11,7 +11,9 @@ import zlib
 import support
 from test_report import need_page
 
-LAYERS = os.path.join(support.ROOT, "tests", "e2e", "programs", "layers.c")
+PROGRAMS = os.path.join(support.ROOT, "tests", "e2e", "programs")
+LAYERS = os.path.join(PROGRAMS, "layers.c")
+HANDING_ON = os.path.join(PROGRAMS, "handing_on.c")
 WEB = os.path.join(support.ROOT, "analyzer", "web", "data")
 
 # What tests/e2e/programs/layers.c says of itself: made and lost bytes of each function that asks.
@@ -171,6 +173,37 @@ class Commands(support.TestCase):
                            check=0)
         self.assertEqual(done.stderr,
                          "seep sites: --alloc-fn=pool_tkae: no function in these stacks matches\n")
+
+
+class Hint(support.TestCase):
+    """Whether a program has allocation functions of its own, told unasked."""
+
+    def found(self, variant, *options):
+        """What `seep sites` and `seep leaks` say, which is the same."""
+        trace = self.record([self.build(HANDING_ON, variant, flags=["-O1", "-g", f"-D{variant}"])],
+                            f"{variant}.seep").trace
+        sites, leaks = (support.report(command, trace, *options)["result"]["by_way_of"]
+                        for command in ("sites", "leaks"))
+        self.assertEqual(sites, leaks)
+        return trace, sites
+
+    def test_one_that_hands_on_is_named(self):
+        # by its outermost layer, in both ways to group
+        for by in "stack", "function":
+            trace, found = self.found("HANDED_ON", f"--by={by}")
+            self.assertEqual((found["function"], found["callers"], found["share_percent"]), ("node_new", 6, 100))
+        for command in "sites", "leaks":
+            out = support.run([support.SEEP, command, trace], check=0).stdout
+            self.assertRegex(re.sub(r"\s+", " ", out),
+                             r"\. Almost all of it, 100 %, comes by way of node_new \(handing_on\.c:\d+\), which "
+                             r"6 functions call; --alloc-fn='\^node_new\$' looks behind it\.")
+        # and then nothing more
+        _, found = self.found("HANDED_ON", "--alloc-fn=^node_new$")
+        self.assertIsNone(found)
+
+    def test_others_are_not(self):
+        for variant in "ONE_CALLER", "RECURSIVE", "OWN":
+            self.assertIsNone(self.found(variant)[1], variant)
 
 
 class Oracle(support.TestCase):
