@@ -258,7 +258,9 @@ class Unnoticed(Graphs):
         plain = support.run([program], check=0).stdout
         done = self.preload([program])
         self.assertEqual(done.stdout, plain)
-        for row in self.rows(done):
+        rows = self.rows(done)
+        self.assertTrue(rows)
+        for row in rows:
             self.assertEqual((row["stopped_threads"], row["missed_threads"]), (12, 0))
 
     @hazard(32, Fix(GRAPH, "long pid = ours ? fork_quietly() : fork_away(&shared->scanner);",

@@ -5,13 +5,13 @@
 #include "pack_fixture.h"
 
 #include "seep/trace_codec.h"
+#include "trace/stamp_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define START 1000000u
@@ -332,17 +332,16 @@ static void without_a_pair_on_this_machine(void **state)
     gethostname(host, sizeof host - 1);
     fixture_begin(&f);
     sb_fact(&f.b, SEEP_FACT_HOST, host, strlen(host));
-    struct timespec a, b;
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    f.b.control.start_stamp = __builtin_ia32_rdtsc();
+    struct spool_clock_pair a, b; /* each read at one moment, whoever else has the processor */
+    assert_true(stamp_clock_read_pair(SEEP_CLOCK_TSC, &a));
+    f.b.control.start_stamp = a.stamp;
     usleep(50000);
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    uint64_t stamp = __builtin_ia32_rdtsc();
+    assert_true(stamp_clock_read_pair(SEEP_CLOCK_TSC, &b));
     sb_lane(&f.b, 1);
-    alloc_at(&f, 0, stamp, 0x1000);
+    alloc_at(&f, 0, b.stamp, 0x1000);
     f.b.control.last_seq = 7;
     pack(&f);
-    double took = (double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec);
+    double took = (double)(b.ns - a.ns);
     double got = (double)fixture_event(&f, 0)->time_ns;
     assert_true(got > took * 0.9 && got < took * 1.1);
     fixture_end(&f);

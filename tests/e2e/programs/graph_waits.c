@@ -42,7 +42,9 @@ static void failed(const char *call)
     printf("%s: %s\n", call, strerror(errno));
 }
 
-#define SECONDS 3 /* longer than the snapshots take on a busy machine */
+#define SECONDS 5
+/* No snapshot begins later, so that all threads still wait at its end. */
+#define SNAPSHOTS_SECONDS 2
 
 static void *sleeps(void *unused)
 {
@@ -190,9 +192,11 @@ int main(void)
     for (int i = 0; i < COUNT; i++)
         if (pthread_create(&threads[i], NULL, all[i], NULL))
             return 1;
-    for (int i = 0; i < 4; i++) {
+    struct timespec begun = in(0, CLOCK_MONOTONIC), now = begun;
+    for (int i = 0; i < 4 && now.tv_sec - begun.tv_sec < SNAPSHOTS_SECONDS; i++) {
         usleep(100000);
         seep_snapshot();
+        now = in(0, CLOCK_MONOTONIC);
     }
     pthread_kill(threads[COUNT - 1], SIGUSR2);
     for (int i = 0; i < COUNT; i++)
