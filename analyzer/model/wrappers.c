@@ -26,8 +26,26 @@ static const char *const wrappers[] = {
     "^vasprintf$",
     "^__asprintf",
     "^__vasprintf",
+    /* a program that tells of its pools */
+    "^seep_pool_allocated$",
+    "^seep_pool_moved$",
+    /* C++ */
+    "^operator new",
+    /* Rust */
+    "^__rust_alloc",
+    "^__rust_realloc",
+    "^__rdl_alloc",
+    "^__rdl_realloc",
+    "^__rg_alloc",
+};
+
+/* Allocators above the C library's. A function without a name that one of these calls is a part of
+ * it. */
+static const char *const allocators[] = {
     /* gnulib's and everybody's that never fail */
     "^xmalloc",
+    "^do_xmalloc$",
+    "^do_xrealloc$",
     "^xzalloc",
     "^xcalloc",
     "^xrealloc",
@@ -46,6 +64,9 @@ static const char *const wrappers[] = {
     "^CRYPTO_zalloc$",
     "^CRYPTO_realloc$",
     "^PyMem_Malloc$",
+    "^PyMem_RawMalloc$",
+    "^PyMem_RawCalloc$",
+    "^PyMem_RawRealloc$",
     "^PyMem_Calloc$",
     "^PyMem_Realloc$",
     "^_PyMem_Raw",
@@ -59,11 +80,23 @@ static const char *const wrappers[] = {
     "^sqlite3Malloc",
     "^sqlite3_malloc",
     "^sqlite3DbMalloc",
+    "^sqlite3DbRealloc",
+    "^sqlite3MemMalloc$",
+    "^sqlite3MemRealloc$",
+    "^sqlite3Realloc$",
+    "^sqlite3_realloc",
+    "^mallocWithAlarm$",
+    "^dbMallocRawFinish$",
     "^zmalloc",
     "^zcalloc",
     "^zrealloc",
     "^ztrymalloc",
     "^zstrdup$",
+    "^bfd_malloc",
+    "^bfd_zmalloc",
+    "^bfd_alloc",
+    "^bfd_zalloc",
+    "^_objalloc_alloc$",
     /* GLib */
     "^g_malloc",
     "^g_try_malloc",
@@ -75,17 +108,6 @@ static const char *const wrappers[] = {
     "^g_slice_alloc",
     "^g_slice_copy",
     "^g_aligned_alloc",
-    /* a program that tells of its pools */
-    "^seep_pool_allocated$",
-    "^seep_pool_moved$",
-    /* C++ */
-    "^operator new",
-    /* Rust */
-    "^__rust_alloc",
-    "^__rust_realloc",
-    "^__rdl_alloc",
-    "^__rdl_realloc",
-    "^__rg_alloc",
 };
 
 /* Where the qualified name begins: templates are demangled with their return type before it, and a
@@ -160,12 +182,61 @@ static bool is_standard_library(const char *function)
     return begins(name, "std::") || begins(name, "__gnu_cxx::") || is_rust_library(function);
 }
 
+static bool is_allocator(const char *function)
+{
+    for (size_t i = 0; i < sizeof allocators / sizeof allocators[0]; i++)
+        if (pattern_matches(allocators[i], function))
+            return true;
+    return false;
+}
+
 bool wrapper_is(const char *function)
 {
     for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++)
         if (pattern_matches(wrappers[i], function))
             return true;
-    return is_standard_library(function);
+    return is_allocator(function) || is_standard_library(function);
+}
+
+bool wrapper_is_helper(const struct symbol_frame *f, const struct symbol_frame *outer,
+                       const struct symbol_frame *outermost)
+{
+    if (!f || f->named || !outer)
+        return false;
+    if (outer->named)
+        return is_allocator(outer->function);
+    return outermost && is_allocator(outermost->function);
+}
+
+/* The frames of a stack one after the other, from the innermost on. */
+struct walk {
+    const struct trace_dict *dict;
+    struct symbols *symbols;
+    uint32_t node, inlined; /* where the next one is */
+};
+
+static const struct symbol_frame *next_frame(struct walk *w)
+{
+    if (!w->node || w->dict->stacks[w->node].flags & SEEP_ROW_ROOT)
+        return NULL;
+    const struct symbol_address *a = symbols_of_node(w->symbols, w->node);
+    const struct symbol_frame *f = &a->frames[w->inlined++];
+    if (w->inlined == a->count) {
+        w->inlined = 0;
+        w->node = w->dict->stacks[w->node].parent;
+    }
+    return f;
+}
+
+/* `after` stands behind `f`. */
+static bool hands_on(const struct symbol_frame *f, struct walk after)
+{
+    if (wrapper_is(f->function))
+        return true;
+    if (f->named) /* most are: no names outwards of them are needed */
+        return false;
+    const struct symbol_frame *outer = next_frame(&after);
+    return wrapper_is_helper(f, outer, outer && !outer->named ? next_frame(&after) : NULL);
 }
 
 const struct symbol_frame *wrapper_caller(const struct trace_dict *dict, struct symbols *symbols,
@@ -174,20 +245,16 @@ const struct symbol_frame *wrapper_caller(const struct trace_dict *dict, struct 
     /* Known wrappers count only next to the allocator: std::for_each may well call who asks. What
      * the user names counts wherever it stands. */
     bool to_the_end = symbols_have_alloc_fns(symbols);
-    const struct symbol_frame *innermost = NULL, *caller = NULL;
-    for (uint32_t node = stack; node && !(dict->stacks[node].flags & SEEP_ROW_ROOT);
-         node = dict->stacks[node].parent) {
-        const struct symbol_address *a = symbols_of_node(symbols, node);
-        for (uint32_t i = 0; i < a->count; i++) {
-            const struct symbol_frame *f = &a->frames[i];
-            innermost = innermost ? innermost : f;
-            if (f->alloc_fn)
-                caller = NULL;
-            else if (!caller && !wrapper_is(f->function))
-                caller = f;
-            if (caller && !to_the_end)
-                return caller;
-        }
+    const struct symbol_frame *innermost = NULL, *caller = NULL, *f;
+    struct walk walk = {.dict = dict, .symbols = symbols, .node = stack};
+    while ((f = next_frame(&walk))) {
+        innermost = innermost ? innermost : f;
+        if (f->alloc_fn)
+            caller = NULL;
+        else if (!caller && !hands_on(f, walk))
+            caller = f;
+        if (caller && !to_the_end)
+            return caller;
     }
     return caller ? caller : innermost;
 }

@@ -191,8 +191,10 @@ static void write_flags(struct bytes *out, const struct places *p)
         const struct place *place = &p->items[i];
         const struct symbol_frame *f = place->frame;
         inside[i] = inside[place->parent] || (f && f->alloc_fn);
-        unsigned handed_on = inside[i] || (f && wrapper_is(f->function)) ? 2 : 0;
-        bytes_varint(out, (place->smaller ? 1 : 0) | handed_on);
+        const struct place *outer = &p->items[place->parent];
+        bool hands_on = inside[i] || (f && wrapper_is(f->function)) ||
+                        wrapper_is_helper(f, outer->frame, p->items[outer->parent].frame);
+        bytes_varint(out, (place->smaller ? 1U : 0) | (hands_on ? 2U : 0));
     }
     free(inside);
 }

@@ -13,6 +13,7 @@ from test_report import need_page
 
 PROGRAMS = os.path.join(support.ROOT, "tests", "e2e", "programs")
 LAYERS = os.path.join(PROGRAMS, "layers.c")
+HELPERS = os.path.join(PROGRAMS, "helpers.c")
 HANDING_ON = os.path.join(PROGRAMS, "handing_on.c")
 WEB = os.path.join(support.ROOT, "analyzer", "web", "data")
 
@@ -37,6 +38,19 @@ const out = {};
 tree.functions.forEach((f, i) => { if (sums[i]) out[f.name] = sums[i]; });
 console.log(JSON.stringify(out));
 """
+
+
+def sites_of_page(case, trace, *options):
+    """Bytes allocated by function that asked, as the page works them out."""
+    need_page()
+    node = support.need("node", "nodejs")
+    page = support.run([support.SEEP, "report", "-o", "-", *options, trace], check=0).stdout
+    packed = re.search(r'data-section="lives"[^>]*>([^<]*)<', page)[1]
+    data = case.path("lives")
+    with open(data, "wb") as out:
+        out.write(zlib.decompress(base64.b64decode(packed)))
+    done = support.run([node, "--input-type=module", "-e", PAGE_SITES, WEB, data], check=0)
+    return json.loads(done.stdout)
 
 
 class Commands(support.TestCase):
@@ -151,21 +165,10 @@ class Commands(support.TestCase):
         self.assertEqual({row.split(",")[0] for row in rows[1:]}, {f'"{name}"' for name in MADE})
 
     def test_page(self):
-        need_page()
-        node = support.need("node", "nodejs")
-
-        def sites(*options):
-            page = self.text("report", "-o", "-", *options)
-            packed = re.search(r'data-section="lives"[^>]*>([^<]*)<', page)[1]
-            data = self.path("lives")
-            with open(data, "wb") as out:
-                out.write(zlib.decompress(base64.b64decode(packed)))
-            done = support.run([node, "--input-type=module", "-e", PAGE_SITES, WEB, data], check=0)
-            return json.loads(done.stdout)
-        self.assertEqual(sites(), INNERMOST)
-        self.assertEqual(sites(*LAYER_FUNCTIONS), MADE)
+        self.assertEqual(sites_of_page(self, self.trace()), INNERMOST)
+        self.assertEqual(sites_of_page(self, self.trace(), *LAYER_FUNCTIONS), MADE)
         # pool_refill() is nobody's site, though not named: memory_get() is, where lines() calls it
-        self.assertEqual(sites("--alloc-fn=pool_take"),
+        self.assertEqual(sites_of_page(self, self.trace(), "--alloc-fn=pool_take"),
                          {"names": 3000, "values": 20000, "memory_get": 5000, "table": 4096})
 
     def test_what_names_nothing_is_told(self):
@@ -173,6 +176,25 @@ class Commands(support.TestCase):
                            check=0)
         self.assertEqual(done.stderr,
                          "seep sites: --alloc-fn=pool_tkae: no function in these stacks matches\n")
+
+
+class Helpers(support.TestCase):
+    """What a known allocator calls that has no name is a part of it."""
+
+    def sites(self, trace):
+        sites = support.report("sites", trace, "--by=function")["result"]["sites"]
+        return {re.sub(r"0x\w+", "ADDRESS", s["name"]): s["allocated_bytes"] for s in sites}
+
+    def test_without_names(self):
+        program = self.build(HELPERS, "helpers", flags=["-O1", "-rdynamic"])
+        self.assertEqual(self.sites(self.record([program]).trace), {"get_memory": 700})
+        support.run(["strip", program], check=0)
+        trace = self.record([program]).trace
+        # two of them at most, and where lists() calls one, nothing tells that it is a helper
+        wanted = {"numbers": 100, "strings": 200, "helpers+ADDRESS": 400}
+        self.assertEqual(self.sites(trace), wanted)
+        page = sites_of_page(self, trace)
+        self.assertEqual({re.sub(r"0x\w+", "ADDRESS", name): made for name, made in page.items()}, wanted)
 
 
 class Hint(support.TestCase):

@@ -412,6 +412,10 @@ static void knows_wrappers(void **state)
         {"core::Buffer::grow(unsigned long)", false}, /* C++ */
         {"core::Buffer<int>::copy() const", false},
         {"alloc::grow() [clone .part.0]", false},
+        {"do_xmalloc", true},
+        {"sqlite3MemMalloc", true},
+        {"PyMem_RawMalloc", true},
+        {"bfd_alloc", true},
         {"my_malloc", false},
         {"std::vector<int, std::allocator<int> >::push_back(int const&)", true},
         {"void std::vector<int, A<int> >::_M_realloc_insert<int const&>(int const&)", true},
@@ -427,6 +431,25 @@ static void knows_wrappers(void **state)
             fail_msg("%s", cases[i].function);
 }
 
+static void knows_helpers_of_wrappers(void **state)
+{
+    (void)state;
+    const struct symbol_frame unnamed = {.function = "lib.so+0x10"};
+    const struct symbol_frame helper = {.function = "get_memory", .named = true};
+    const struct symbol_frame xmalloc = {.function = "xmalloc", .named = true};
+    const struct symbol_frame library = {.function = "std::for_each<int*>(int*)", .named = true};
+    assert_true(wrapper_is_helper(&unnamed, &xmalloc, NULL));
+    assert_true(wrapper_is_helper(&unnamed, &xmalloc, &helper));
+    assert_true(wrapper_is_helper(&unnamed, &unnamed, &xmalloc));
+    assert_false(wrapper_is_helper(&unnamed, &unnamed, &unnamed));
+    assert_false(wrapper_is_helper(&unnamed, &unnamed, NULL));
+    assert_false(wrapper_is_helper(&unnamed, &helper, &xmalloc));
+    assert_false(wrapper_is_helper(&helper, &xmalloc, NULL));
+    assert_false(wrapper_is_helper(&unnamed, &library, NULL)); /* may call who asks */
+    assert_false(wrapper_is_helper(NULL, &xmalloc, NULL));
+    assert_false(wrapper_is_helper(&unnamed, NULL, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +461,7 @@ int main(void)
         cmocka_unit_test(judges_lifetimes),
         cmocka_unit_test(takes_every_option_of_its_table),
         cmocka_unit_test(knows_wrappers),
+        cmocka_unit_test(knows_helpers_of_wrappers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
