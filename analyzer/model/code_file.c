@@ -30,11 +30,14 @@ void code_file_release(struct code_file *f)
     memset(f, 0, sizeof *f);
 }
 
-/* Absolute and without a way up: with a sysroot it must not lead out of that. */
-static bool is_plain_path(const char *path)
+/* Absolute, and within a sysroot without a way up, which might lead out of it. A program that finds
+ * its libraries beside itself has such paths: /usr/lib/jvm/x/bin/../lib/libjli.so. */
+static bool may_open(const char *path, const char *sysroot)
 {
     if (path[0] != '/')
         return false;
+    if (!*sysroot)
+        return true;
     for (const char *part = path; part; part = strchr(part + 1, '/'))
         if (strncmp(part, "/..", 3) == 0 && (part[3] == '/' || part[3] == '\0'))
             return false;
@@ -71,7 +74,7 @@ static void open_file(struct code_file *f, const struct debug_search *search)
     f->opened = true;
     if (strcmp(m->path, "[vdso]") == 0) {
         status = elf_file_open_vdso(&f->elf);
-    } else if (is_plain_path(m->path)) {
+    } else if (may_open(m->path, search->sysroot)) {
         struct strbuf path = {0};
         strbuf_addf(&path, "%s%s", search->sysroot, m->path);
         status = elf_file_open(&f->elf, path.text);

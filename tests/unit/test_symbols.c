@@ -315,7 +315,6 @@ static void hostile_paths(void **state)
     refuse_path("/nonexistent/\033[31m\nlib.so", "not found");
     refuse_path("", "not found");
     refuse_path("shapes-gcc", "not found");
-    refuse_path(FIXTURES "/../symbols/shapes-gcc", "not found");
     refuse_path("/dev/zero", "not a readable ELF file");
     refuse_path("/proc/self/exe/", "not found");
     refuse_path("/proc/kcore", "on this machine");
@@ -340,6 +339,26 @@ static void hostile_paths(void **state)
     p.symbols = symbols_new(&p.dict, NULL);
     for (size_t i = 0; i < count; i++)
         assert_false(probe_at(&p, i)->frames[0].named);
+    probe_close(&p);
+    free(addresses);
+}
+
+/* As programs have it that look for their libraries beside themselves. */
+static void paths_with_a_way_up(void **state)
+{
+    (void)state;
+    size_t count;
+    uint64_t *addresses = list_addresses(FIXTURES "/shapes-gcc", &count);
+    struct probe p;
+    probe_open(&p, FIXTURES "/shapes-gcc", addresses, count, false, NULL);
+    symbols_free(p.symbols);
+    free(p.module.path);
+    p.module.path = mem_strdup(FIXTURES "/../symbols/shapes-gcc");
+    p.symbols = symbols_new(&p.dict, NULL);
+    size_t named = 0;
+    for (size_t i = 0; i < count; i++)
+        named += probe_at(&p, i)->frames[0].named;
+    assert_true(named > 0);
     probe_close(&p);
     free(addresses);
 }
@@ -551,6 +570,7 @@ int main(void)
         cmocka_unit_test(return_addresses),
         cmocka_unit_test(other_builds_are_refused),
         cmocka_unit_test(hostile_paths),
+        cmocka_unit_test(paths_with_a_way_up),
         cmocka_unit_test(sysroot_is_not_left),
         cmocka_unit_test(generations),
         cmocka_unit_test(progress_and_interruption),
