@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static const char *signal_name(int number)
+const char *exit_signal_name(int number)
 {
     static const struct {
         int number;
@@ -34,7 +34,7 @@ void exit_add(struct result *parent, const char *name, const struct trace_summar
         strbuf_addf(&word, "exited with status %d", WEXITSTATUS(s->wait_status));
     } else if (killed) {
         int number = WTERMSIG(s->wait_status);
-        const char *signal = signal_name(number);
+        const char *signal = exit_signal_name(number);
         strbuf_addf(&word, "killed by signal %d", number);
         if (signal)
             strbuf_addf(&word, " (%s)", signal);

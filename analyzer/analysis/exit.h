@@ -14,4 +14,7 @@
  *   recording        text: how it ended: "closed", "open" (no word from the process), "stopped" */
 void exit_add(struct result *parent, const char *name, const struct trace_summary *summary);
 
+/* "SIGKILL"; NULL for a signal without a name of its own. */
+const char *exit_signal_name(int number);
+
 #endif

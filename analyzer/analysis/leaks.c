@@ -6,6 +6,7 @@
 #include "analysis/leaks.h"
 
 #include "analysis/by_way_of.h"
+#include "analysis/exit.h"
 #include "analysis/fork.h"
 #include "analysis/leaks_sites.h"
 #include "analysis/site_frames.h"
@@ -16,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define THREADS_SHOWN 8
 
@@ -156,12 +158,20 @@ static void add_site(struct result *list, const struct leaks_site *site, const s
     site_frames_add(r, site->heaviest, options->depth, frames);
 }
 
-/* What is there at the end of a recording that ends early was not there at exit. */
-static const char *end_word(const struct trace_summary *summary)
+/* What is there at the end of a recording that ends early was not there at exit; and who is killed
+ * had no time to free anything. */
+static void add_end_word(struct strbuf *word, const struct trace_summary *s)
 {
-    if (summary->truncated)
-        return "where the trace ends";
-    return summary->stop_reason != SEEP_STOP_NONE ? "when recording stopped" : "at exit";
+    bool killed = s->wait_status != -1 && WIFSIGNALED(s->wait_status);
+    const char *signal = killed ? exit_signal_name(WTERMSIG(s->wait_status)) : NULL;
+    if (s->truncated)
+        strbuf_adds(word, "live where the trace ends");
+    else if (s->stop_reason != SEEP_STOP_NONE)
+        strbuf_adds(word, "live when recording stopped");
+    else if (signal)
+        strbuf_addf(word, "live when %s killed it", signal);
+    else
+        strbuf_adds(word, killed ? "live when a signal killed it" : "live at exit");
 }
 
 /* What the sites are, where a graph tells. */
@@ -198,7 +208,7 @@ static void add_window(struct result *r, const struct live_set *set, const struc
     else if (cut_to)
         strbuf_addf(&word, "live at %s", cut_to);
     else if (set->at_exit)
-        strbuf_addf(&word, "live %s", end_word(trace_reader_summary(set->reader)));
+        add_end_word(&word, trace_reader_summary(set->reader));
     else
         strbuf_addf(&word, "live at %s", to);
     result_text(r, "word", word.text);

@@ -58,7 +58,8 @@ struct leaks_options {
  * filter_bind(), INTERRUPTED. The tree (units in brackets):
  *
  *   word            text: "live at exit", or "live at 1.5s" with the window's end; "live where the
- *                   trace ends" and "live when recording stopped" where that came before the exit.
+ *                   trace ends" and "live when recording stopped" where that came before the exit,
+ *                   "live when SIGKILL killed it" where there was none.
  *                   With a graph what the sites are, at that moment: "definitely lost",
  *                   "definitely or possibly lost", "possibly lost", "still reachable", ...
  *   graph           null: there is none, or it is not used; or object:
