@@ -6,8 +6,10 @@
 #include "trace/family.h"
 #include "trace/pack.h"
 #include "util/human.h"
+#include "util/mem.h"
 #include "util/utf8.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -164,6 +166,37 @@ static enum seep_err open_spool(const struct cli *cli, const char *spool, struct
     return code;
 }
 
+/* While a program runs its trace is not there, only spools beside its place, one for each process
+ * ("work.4711.0.python3.spool"): says so. */
+static void name_spools(const char *path, struct err *err)
+{
+    size_t length = trimmed(path), stem = length - strlen(SEEP_TRACE_SUFFIX);
+    if (access(path, F_OK) == 0 || !ends_in(path, length, SEEP_TRACE_SUFFIX))
+        return;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *directory = slash ? mem_strndup(path, (size_t)(slash + 1 - path)) : mem_strdup(".");
+    DIR *entries = opendir(directory);
+    struct strbuf first = {0};
+    size_t count = 0, before = (size_t)(name - path);
+    for (struct dirent *e; entries && (e = readdir(entries)) != NULL;) {
+        if (strncmp(e->d_name, name, stem - before) != 0 || e->d_name[stem - before] != '.' ||
+            !ends_in(e->d_name, strlen(e->d_name), SEEP_SPOOL_SUFFIX))
+            continue;
+        if (count++ == 0 || strcmp(e->d_name, first.text + before) < 0) {
+            strbuf_reset(&first);
+            strbuf_add(&first, path, before);
+            strbuf_adds(&first, e->d_name);
+        }
+    }
+    if (entries)
+        closedir(entries);
+    if (count)
+        err_set(err, SEEP_ERR_IO, ERR_NO_OFFSET, "%s: not there yet; look at %s%s", path,
+                first.text, count > 1 ? ", or another .spool beside it" : "");
+    strbuf_release(&first);
+    free(directory);
+}
+
 int open_trace(const struct cli *cli, const char *path, struct trace_reader **out)
 {
     struct err err = {.offset = ERR_NO_OFFSET};
@@ -182,6 +215,8 @@ int open_trace(const struct cli *cli, const char *path, struct trace_reader **ou
                 path = sibling.text;
         }
         code = trace_reader_open(out, path, &err);
+        if (code == SEEP_ERR_IO)
+            name_spools(path, &err);
     }
     strbuf_release(&sibling);
     return code == SEEP_OK ? CLI_OK : open_failed(cli, code, &err);

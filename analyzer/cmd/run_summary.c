@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_MAX 3 /* other traces that are named */
+#define NAMES_MAX 3       /* other traces that are named */
+#define LOOKED_AT_MAX 256 /* other traces that are opened */
 
 /* The text as a shell takes it for one word. */
 static char *quoted(const char *text)
@@ -108,6 +109,38 @@ static void print_others(const struct run_summary *s)
     fprintf(stderr, "%s\n", c->other_count > NAMES_MAX ? ", ..." : "");
 }
 
+/* The most memory that the process had, by the kernel's word; 0 where that is not known. */
+static uint64_t peak_rss_bytes(const char *path)
+{
+    struct trace_reader *reader;
+    if (trace_reader_open(&reader, path, NULL) != SEEP_OK)
+        return 0;
+    uint64_t bytes = trace_reader_summary(reader)->peak_rss_bytes;
+    trace_reader_free(reader);
+    return bytes;
+}
+
+/* A compiler's driver, a shell or a test runner is seldom what the memory is in. */
+static void print_largest(const struct run_summary *s)
+{
+    const struct collected *c = s->collected;
+    const char *largest = NULL;
+    uint64_t most = c->main && c->other_count ? peak_rss_bytes(c->main) : 0, least = most;
+    for (size_t i = 0; i < c->other_count && i < LOOKED_AT_MAX; i++) {
+        uint64_t bytes = peak_rss_bytes(c->others[i].path);
+        if (bytes > most) {
+            most = bytes;
+            largest = c->others[i].path;
+        }
+    }
+    if (!largest || most / 2 < least)
+        return;
+    char *name = run_summary_beside(s->file, largest);
+    fprintf(stderr, "seep: the largest process, of %s resident, is in %s\n", human_bytes(most).text,
+            name);
+    free(name);
+}
+
 /* Its name is none that the pattern for the others matches: so the line can be used again. */
 static void print_merge(const struct run_summary *s)
 {
@@ -175,6 +208,7 @@ void run_summary_print(const struct run_summary *s, const struct collect_options
                 s->program);
     }
     print_others(s);
+    print_largest(s);
     print_running(s);
     if (!next && c->other_count) {
         char *name = run_summary_beside(s->file, c->others[0].path);

@@ -284,12 +284,41 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Whether the process, which is not reaped yet, has waited for children of its own: what wait4()
+ * tells of its memory is the most that it or any of them had. */
+static bool has_waited(pid_t pid)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return true; /* who knows */
+    size_t length = fread(line, 1, sizeof line - 1, f);
+    fclose(f);
+    line[length] = '\0';
+    /* behind the name: state, six numbers, minor faults, and those of children waited for */
+    const char *p = strrchr(line, ')');
+    unsigned long long faults;
+    return !p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %llu", &faults) != 1 || faults > 0;
+}
+
+/* Whether there is something to be waited for. */
+static bool has_changed(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid;
+}
+
 /* True once the program has ended. */
 static bool reap(struct supervise *s, struct supervise_end *end)
 {
     struct rusage usage;
     int status;
-    while (wait4(s->pid, &status, WNOHANG | WUNTRACED, &usage) == s->pid) {
+    while (has_changed(s->pid)) {
+        bool largest_of_several = has_waited(s->pid);
+        if (wait4(s->pid, &status, WNOHANG | WUNTRACED, &usage) != s->pid)
+            return false;
         if (WIFSTOPPED(status)) {
             stop_with(s, WSTOPSIG(status));
             continue;
@@ -297,7 +326,7 @@ static bool reap(struct supervise *s, struct supervise_end *end)
         end->status = status;
         end->ns = now_ns();
         uint64_t peak = peak_bytes(&usage);
-        end->peak_bytes = peak > s->floor_peak_bytes ? peak : 0;
+        end->peak_bytes = peak > s->floor_peak_bytes && !largest_of_several ? peak : 0;
         return true;
     }
     return false;

@@ -40,7 +40,7 @@ struct supervise_end {
     int status;          /* as from waitpid() */
     uint64_t ns;         /* CLOCK_MONOTONIC: when it was noticed */
     uint64_t peak_bytes; /* of RSS, of all images of the process; 0: not above
-                            floor_peak_bytes, hence not known */
+                            floor_peak_bytes, or with children's in it, hence not known */
 };
 
 /* What is to be run. Not owned; must outlive supervise_go(). */

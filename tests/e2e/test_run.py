@@ -508,6 +508,29 @@ class Processes(Run):
         self.assertEqual({self.info(n)["process"]["run_id"] for n in self.traces()},
                          {self.info("x.seep")["process"]["run_id"]})
 
+    def test_largest_process_is_named(self):
+        done = self.run_here("sh", "-c", "perl -e '$x = \"a\" x 50_000_000'; :")
+        child = next(n for n in self.traces() if ".perl." in n)
+        self.assertRegex(done.stderr, rf"the largest process, of \S+ MiB resident, is in {re.escape(child)}\n")
+        # a child that was waited for is no part of its parent
+        self.assertLess(self.info("x.seep")["peak_rss_bytes"], 50_000_000)
+        self.assertGreater(self.info(child)["peak_rss_bytes"], 50_000_000)
+        self.assertNotIn("largest", self.run_here("-f", "sh", "-c", "ls >/dev/null; :").stderr)
+
+    def test_killed_had_no_time_to_free(self):
+        self.run_here("perl", "-e", "kill 9, $$", check=-9)
+        out = support.run([support.SEEP, "leaks", self.path("x.seep")], check=0).stdout
+        self.assertRegex(out, r"were live when\s+SIGKILL\s+killed\s+it, from")
+
+    def test_trace_that_is_not_there_yet(self):
+        for name in ("y.2.0.b.spool", "y.1.0.a.spool", "ya.0.0.a.spool"):
+            os.mkdir(self.path(name))
+        for name, wanted in (("y.seep", "y.1.0.a.spool, or another"), ("ya.seep", "ya.0.0.a.spool\n")):
+            done = support.run([support.SEEP, "leaks", self.path(name)], check=2)
+            self.assertIn(f"not there yet; look at {self.path(wanted)}", done.stderr)
+        done = support.run([support.SEEP, "leaks", self.path("z.seep")], check=2)
+        self.assertIn("No such file", done.stderr)
+
     # a fork, an executed child and a grandchild, a later image
     FAMILY = ["bash", "-c", "(:); sh -c 'perl -e 1; :'; perl -e 1; exec ls /"]
 
