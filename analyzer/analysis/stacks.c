@@ -116,6 +116,7 @@ static uint32_t function_number(struct builder *b, const struct symbol_frame *f)
         result_text(r, "function", f->function);
         result_text(r, "symbol", f->symbol);
         result_text(r, "file", f->file);
+        result_bool(r, "alloc_fn", f->alloc_fn);
     }
     return number;
 }

@@ -27,15 +27,13 @@ struct stacks_options {
  *   duration_ns    [ns] of the window
  *   mappings       array of {start, end, file_offset [addresses], path text, build_id text (hex) or
  *                  null}: the program's first, else those that a stack runs through
- *   functions      array of {function text, symbol text or null, file text or null}
- *   locations      array of {address [address]: of the call, not of what follows it; mapping
- *                  integer; frames: array of function and line in turns, innermost first}
- *   nodes          object of arrays of integers, one of each for a frame of a stack:
- *     caller       number of the node outwards
- *     location
- *   samples        object of arrays, one of each for a stack that has any of these costs:
- *     node         integer: the innermost
- *     allocations, allocated_bytes, live_blocks, live_bytes */
+ *   functions      array of {function text, symbol text or null, file text or null, alloc_fn bool:
+ * it was named as a part of the allocator} locations      array of {address [address]: of the call,
+ * not of what follows it; mapping integer; frames: array of function and line in turns, innermost
+ * first} nodes          object of arrays of integers, one of each for a frame of a stack: caller
+ * number of the node outwards location samples        object of arrays, one of each for a stack
+ * that has any of these costs: node         integer: the innermost allocations, allocated_bytes,
+ * live_blocks, live_bytes */
 enum seep_err stacks_analyse(struct result **out, struct trace_reader *reader,
                              struct symbols *symbols, const struct stacks_options *options,
                              struct err *err);

@@ -20,6 +20,7 @@ enum {
     PROFILE_LOCATION = 4,
     PROFILE_FUNCTION = 5,
     PROFILE_STRING_TABLE = 6,
+    PROFILE_DROP_FRAMES = 7,
     PROFILE_TIME_NANOS = 9,
     PROFILE_DURATION_NANOS = 10,
     PROFILE_PERIOD_TYPE = 11,
@@ -132,6 +133,7 @@ static uint64_t string_of(struct strings *s, const char *text)
 struct writer {
     struct strbuf *out;
     struct strbuf message, part;
+    struct strbuf dropped; /* a pattern, which `strings` refers to */
     struct strings strings;
 };
 
@@ -165,6 +167,41 @@ static void add_functions(struct writer *w, const struct result *functions)
         add_number(&w->message, FUNCTION_FILENAME, string_of(&w->strings, text_of(f, "file")));
         add_message(w->out, PROFILE_FUNCTION, &w->message);
     }
+}
+
+/* A function's name without its parameters, as pprof compares it with a pattern, for one that
+ * matches just that. */
+static void add_quoted(struct strbuf *out, const char *name)
+{
+    static const char *const kept[] = {"(anonymous namespace)", "operator()"};
+    for (const char *c = name; *c;) {
+        size_t length = 1;
+        for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+            if (strncmp(c, kept[i], strlen(kept[i])) == 0)
+                length = strlen(kept[i]);
+        if (length == 1 && *c == '(')
+            break;
+        for (; length; length--, c++) {
+            if (strchr("\\.+*?()|[]{}^$", *c))
+                strbuf_addc(out, '\\');
+            strbuf_addc(out, *c);
+        }
+    }
+}
+
+/* What pprof is to leave out with all that it calls: it shows stacks up to who asked for the
+ * memory, and other readers whole ones. */
+static void add_dropped(struct writer *w, const struct result *functions)
+{
+    for (size_t i = 0; i < result_length(functions); i++) {
+        if (!result_get(result_at(functions, i), "alloc_fn")->u.boolean)
+            continue;
+        if (w->dropped.length)
+            strbuf_addc(&w->dropped, '|');
+        add_quoted(&w->dropped, text_of(result_at(functions, i), "function"));
+    }
+    if (w->dropped.length)
+        add_number(w->out, PROFILE_DROP_FRAMES, string_of(&w->strings, w->dropped.text));
 }
 
 static void add_mappings(struct writer *w, const struct result *mappings)
@@ -235,6 +272,7 @@ static void add_profile(struct writer *w, const struct report *report)
     add_mappings(w, result_get(r, "mappings"));
     add_locations(w, result_get(r, "locations"));
     add_functions(w, result_get(r, "functions"));
+    add_dropped(w, result_get(r, "functions"));
     add_number(w->out, PROFILE_TIME_NANOS, count_of(result_get(r, "start_ns")));
     add_number(w->out, PROFILE_DURATION_NANOS, count_of(result_get(r, "duration_ns")));
     add_value_type(w, PROFILE_PERIOD_TYPE, "space", "bytes");
@@ -296,6 +334,7 @@ void pprof_report(struct strbuf *out, const struct report *report)
     strbuf_release(&plain);
     strbuf_release(&w.message);
     strbuf_release(&w.part);
+    strbuf_release(&w.dropped);
     free(w.strings.items);
     free(w.strings.slots);
 }

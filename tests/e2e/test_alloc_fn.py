@@ -164,6 +164,19 @@ class Commands(support.TestCase):
         rows = self.text("export", "--format=csv", "--by=function", *LAYER_FUNCTIONS).splitlines()
         self.assertEqual({row.split(",")[0] for row in rows[1:]}, {f'"{name}"' for name in MADE})
 
+    def test_pprof(self):
+        go = support.need("go", "golang-go")
+
+        def flat(*options):
+            self.text("export", "--format=pprof", "-f", "-o", self.path("out.pprof"), *options)
+            done = support.run([go, "tool", "pprof", "-top", "-unit=B", "-nodefraction=0",
+                                "-sample_index=alloc_space", self.path("out.pprof")], check=0,
+                               env=support.environment(HOME=self.path("")))
+            found = re.findall(r"(?m)^ *(\d+)B .*% +(\w+)$", done.stdout)
+            return {name: int(made) for made, name in found if made != "0"}
+        self.assertEqual(flat(), INNERMOST)
+        self.assertEqual(flat(*LAYER_FUNCTIONS), MADE)
+
     def test_page(self):
         self.assertEqual(sites_of_page(self, self.trace()), INNERMOST)
         self.assertEqual(sites_of_page(self, self.trace(), *LAYER_FUNCTIONS), MADE)
