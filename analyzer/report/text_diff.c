@@ -296,6 +296,8 @@ static void print_sites(struct text *t, const struct result *r)
         }
         text_pad(t, GAP);
         text_site_line(t, site, column + GAP, by_stack);
+        if (by_stack)
+            text_site_difference(t, sites, i, column + GAP);
     }
 }
 

@@ -178,6 +178,8 @@ static void print_parts(struct text *t, const struct result *moment, bool by_sta
         text_right(t, LOOK_PLAIN, human_bytes(text_number(site, "bytes")).text, bytes);
         text_pad(t, 2);
         text_site_line(t, site, INDENT + share + bytes + 4, by_stack);
+        if (by_stack)
+            text_site_difference(t, sites, i, INDENT + share + bytes + 4);
     }
     if (!more)
         return;
@@ -380,6 +382,8 @@ static void print_sites(struct text *t, const struct result *r, bool by_stack)
         strbuf_addc(t->out, '\n');
         text_pad(t, INDENT);
         text_site_line(t, site, INDENT, by_stack);
+        if (by_stack)
+            text_site_difference(t, sites, i, INDENT);
         print_evidence(t, site, INDENT);
     }
 }

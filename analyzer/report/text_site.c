@@ -11,6 +11,8 @@
 #define NAME 48   /* columns for a name in a sentence; it stands elsewhere in full */
 #define LEAST 20  /* for a name in a line */
 #define CALLERS 3 /* named beside a call site */
+#define FAR 256   /* lines apart: who sees both at once? */
+#define LEFT 4    /* columns before what tells two lines apart, at least */
 
 /* The frame that a site is named by, or NULL: that of another kind of site. Its place among the
  * frames in *at. */
@@ -124,9 +126,11 @@ static bool same_code(const struct result *a, const struct result *b)
 static bool looks_same(const struct result *a, const struct result *b)
 {
     size_t own_a = 0, own_b = 0;
+    if (!same_text(a, b, "name"))
+        return false;
     const struct result *frames_a = result_get(a, "frames"), *frames_b = result_get(b, "frames");
     const struct result *own = own_frame(a, &own_a), *other = own_frame(b, &own_b);
-    if (!same_text(a, b, "name") || !own || !other || !same_code(own, other))
+    if (!own || !other || !same_code(own, other))
         return false;
     for (size_t i = 1; i <= CALLERS; i++) {
         const struct result *x = result_at(frames_a, own_a + i);
@@ -139,20 +143,25 @@ static bool looks_same(const struct result *a, const struct result *b)
     return true;
 }
 
-/* The first frame of `site` that differs from its fellow's, or NULL. *inner: the site's own frame
- * called it. */
+/* The frame of `site` that tells it from one whose line looks the same, or NULL: the first that
+ * differs on the way from the own frame to the allocator, else on the way out. Of what std::map and
+ * std::vector do inside, much is alike. *inner: the own frame called it. */
 static const struct result *differing(const struct result *site, const struct result *other,
                                       bool *inner)
 {
-    size_t own = 0;
+    size_t own = 0, own_other = 0;
     own_frame(site, &own);
+    own_frame(other, &own_other);
     const struct result *mine = result_get(site, "frames"), *theirs = result_get(other, "frames");
-    for (size_t i = 0; i < result_length(mine); i++) {
-        const struct result *fellow = i < result_length(theirs) ? result_at(theirs, i) : NULL;
-        if (!fellow || !same_code(result_at(mine, i), fellow)) {
-            *inner = i < own;
+    *inner = true;
+    for (size_t i = 1; i <= own; i++)
+        if (i > own_other || !same_code(result_at(mine, own - i), result_at(theirs, own_other - i)))
+            return result_at(mine, own - i);
+    *inner = false;
+    for (size_t i = own + 1; i < result_length(mine); i++) {
+        const struct result *fellow = result_at(theirs, own_other + i - own);
+        if (!fellow || !same_code(result_at(mine, i), fellow))
             return result_at(mine, i);
-        }
     }
     return NULL;
 }
@@ -161,7 +170,7 @@ void text_site_difference(struct text *t, const struct result *sites, size_t at,
 {
     const struct result *site = result_at(sites, at), *frame = NULL;
     bool inner = false;
-    for (size_t away = 1; !frame && away < result_length(sites); away++)
+    for (size_t away = 1; !frame && away < result_length(sites) && away < FAR; away++)
         for (int side = 0; !frame && side < 2; side++) {
             size_t i = side ? at + away : at - away; /* wraps around below the first */
             if (i < result_length(sites) && looks_same(site, result_at(sites, i)))
@@ -174,7 +183,8 @@ void text_site_difference(struct text *t, const struct result *sites, size_t at,
     text_frame_function(&words, text_text(frame, "function"), NAME, true);
     strbuf_adds(&words, "  ");
     add_base_place(&words, frame);
-    text_pad(t, indent);
+    size_t width = utf8_width(words.text, words.length), room = t->style.width;
+    text_pad(t, indent + width <= room ? indent : width + LEFT <= room ? room - width : LEFT);
     text_add(t, LOOK_DIM, words.text);
     text_add(t, LOOK_DIM, "\n");
     strbuf_release(&words);

@@ -18,7 +18,8 @@ void text_site_count(struct strbuf *words, const char *by, uint64_t count);
 void text_site_line(struct text *t, const struct result *site, size_t column, bool callers);
 
 /* Where item `at` of a list of sites is in a line that looks the same as another's: a line more,
- * which names the first frame in which it differs from the nearest of those. */
+ * which names the first frame in which it differs from the nearest of those; further left than at
+ * `indent` where there is little room. */
 void text_site_difference(struct text *t, const struct result *sites, size_t at, size_t indent);
 
 /* `by_way_of` (analysis/by_way_of.h) in words, where there is such a function, as a paragraph. */

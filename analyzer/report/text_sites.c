@@ -400,6 +400,8 @@ void text_sites(struct text *t, const struct result *r, const struct result *com
         const struct result *site = result_at(sites, i);
         size_t column = print_cells(t, site, columns, count);
         text_site_line(t, site, column, by_stack);
+        if (by_stack)
+            text_site_difference(t, sites, i, column);
         if (text_has(site, "details"))
             print_details(t, site);
     }

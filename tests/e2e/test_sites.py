@@ -77,6 +77,30 @@ class Table(Sites):
         self.assertIn("Nothing was allocated", self.text("--size=5000.."))
 
 
+# Two containers that grow in one line.
+CONTAINERS = """#include <map>
+#include <vector>
+std::vector<long> *v = new std::vector<long>;
+std::map<int, long> *m = new std::map<int, long>;
+void keep(int i) { v->push_back(i), (*m)[i] = i; }
+int main() { for (int i = 0; i < 100; i++) keep(i); }
+"""
+
+
+class Alike(support.TestCase):
+    def test_tells_lines_apart_by_what_the_function_called(self):
+        source = self.path("containers.cpp")
+        with open(source, "w", encoding="ascii") as out:
+            out.write(CONTAINERS)
+        trace = self.record([self.build(source, flags=("-O0", "-g"))]).trace
+        for command in "sites", "growth", "diff":
+            traces = [self.make_trace(SCENE), trace] if command == "diff" else [trace]
+            out = support.run([support.SEEP, command, *traces], check=0,
+                              env=support.environment(COLUMNS="120")).stdout
+            for name in r"std::vector<\S+::push_back", r"std::map<\S+::operator\[\]":
+                self.assertRegex(out, r"keep\(int\)  containers\.cpp:5.*\n *… → " + name, command)
+
+
 class Trees(Sites):
     def rows(self, *options):
         """(total, function) of each line of the tree."""
