@@ -200,8 +200,13 @@ enum seep_err by_way_of_add(struct result *r, struct by_way_of *w, const struct 
                             struct symbols *symbols, struct err *err)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < w->count; i++)
+    size_t known = 0; /* in a damaged trace stacks may be missing */
+    for (size_t i = 0; i < w->count; i++) {
         total += w->items[i].bytes;
+        if (w->items[i].stack && w->items[i].stack <= dict->stack_count)
+            w->items[known++] = w->items[i];
+    }
+    w->count = known;
     if (w->count)
         qsort(w->items, w->count, sizeof *w->items, heaviest_first);
     size_t count = w->count < HEAVIEST ? w->count : HEAVIEST;

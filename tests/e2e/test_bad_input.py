@@ -16,7 +16,7 @@ OWN_FAILURE = 125
 REFUSED = 126
 NOT_FOUND = 127
 
-COMMANDS = ("info", "leaks", "growth", "frag", "dump")
+COMMANDS = ("info", "leaks", "sites", "growth", "frag", "dump")
 
 
 class Run(support.TestCase):
@@ -184,6 +184,22 @@ class Files(support.TestCase):
             path = self.bytes_to("flipped.seep", bytes(damaged))
             self.survives(path)
             self.survives(path, random.choice(("leaks", "growth", "frag", "dump")))
+
+    def test_each_part_missing(self):
+        """One chunk of the trace after the other does not fit its checksum: its stacks, its modules,
+        its events."""
+        data = self.trace()
+        at, kinds = 32, set()
+        while data[at:at + 4] == b"SPCK":
+            kind, stored = struct.unpack_from("<H2xQ", data, at + 4)
+            kinds.add(kind)
+            damaged = bytearray(data)
+            damaged[at + 32 + stored // 2] ^= 1
+            path = self.bytes_to("part.seep", bytes(damaged))
+            for command in COMMANDS:
+                self.survives(path, command)
+            at += 32 + stored
+        self.assertGreater(len(kinds), 4)
 
     def test_garbage_in_the_middle(self):
         data = self.trace()
