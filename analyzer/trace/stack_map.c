@@ -10,7 +10,9 @@
 /* A stack has at most SEEP_FRAME_LIMIT frames, a cut root and perhaps a few more for a later
  * recorder; a longer chain is damage or a cycle. */
 #define CHAIN_LIMIT (4 * SEEP_FRAME_LIMIT)
-#define DENSE_IDS 2 /* per place for a definition, at most */
+#define DENSE_IDS 4 /* per definition, at most */
+#define FIRST_IDS 1024
+#define FIRST_BITS 10
 
 static uint64_t mix(uint64_t v)
 {
@@ -20,77 +22,83 @@ static uint64_t mix(uint64_t v)
 
 void stack_map_init(struct stack_map *m)
 {
-    *m = (struct stack_map){.definition_size = 1024, .node_size = 1024};
-    m->definitions = mem_zalloc(m->definition_size, sizeof *m->definitions);
-    m->nodes = mem_zalloc(m->node_size, sizeof *m->nodes);
+    *m = (struct stack_map){.sparse_bits = FIRST_BITS, .node_bits = FIRST_BITS};
+    m->sparse = mem_zalloc((size_t)1 << m->sparse_bits, sizeof *m->sparse);
+    m->nodes = mem_zalloc((size_t)1 << m->node_bits, sizeof *m->nodes);
 }
 
 void stack_map_release(struct stack_map *m)
 {
-    free(m->definitions);
+    free(m->dense);
     free(m->resolved);
+    free(m->sparse);
     free(m->nodes);
     free(m->content);
     bytes_release(&m->log);
     *m = (struct stack_map){0};
 }
 
-/* Ids are dense, and those made together are looked for together: sixteen in a row stand in a row.
- */
-static size_t home_of(const struct stack_map *m, uint32_t id)
+/* The entry of a sparse id, or the empty one where it belongs. */
+static struct stack_definition *find_sparse(const struct stack_map *m, uint32_t id)
 {
-    return (mix(id >> 4) << 4 | (id & 15)) & (m->definition_size - 1);
-}
-
-/* The entry of `id`, or the empty one where it belongs. */
-static struct stack_definition *find_definition(const struct stack_map *m, uint32_t id)
-{
-    size_t mask = m->definition_size - 1;
-    for (size_t i = home_of(m, id);; i = (i + 1) & mask) {
-        struct stack_definition *d = &m->definitions[i];
+    size_t mask = ((size_t)1 << m->sparse_bits) - 1;
+    for (size_t i = mix(id) & mask;; i = (i + 1) & mask) {
+        struct stack_definition *d = &m->sparse[i];
         if (d->id == id || d->id == 0)
             return d;
     }
 }
 
-static void grow_definitions(struct stack_map *m)
+/* The entry of `id`, or the empty one where it belongs. */
+static struct stack_definition *find_definition(const struct stack_map *m, uint32_t id)
 {
-    struct stack_definition *old = m->definitions;
-    size_t size = m->definition_size;
-    m->definition_size = size * 2;
-    m->definitions = mem_zalloc(m->definition_size, sizeof *m->definitions);
-    mem_wish_huge(m->definitions, m->definition_size * sizeof *m->definitions);
+    return id < m->dense_count ? &m->dense[id] : find_sparse(m, id);
+}
+
+/* Moves all sparse definitions to where they belong now, with room for as many more. */
+static void move_sparse(struct stack_map *m)
+{
+    struct stack_definition *old = m->sparse;
+    size_t size = (size_t)1 << m->sparse_bits;
+    m->sparse_bits += m->sparse_count * 2 > size;
+    m->sparse = mem_zalloc((size_t)1 << m->sparse_bits, sizeof *m->sparse);
+    m->sparse_count = 0;
     for (size_t i = 0; i < size; i++) {
-        if (old[i].id != 0)
-            *find_definition(m, old[i].id) = old[i];
+        if (old[i].id == 0)
+            continue;
+        *find_definition(m, old[i].id) = old[i];
+        m->sparse_count += old[i].id >= m->dense_count;
     }
     free(old);
 }
 
-/* Ids are dense but for a few, or in a damaged spool: those far above the number of definitions get
- * no place among the resolved ones. */
-static void make_resolvable(struct stack_map *m, uint32_t id)
+/* Gives the ids up to `id` places among the dense ones, where there are definitions enough. */
+static void make_dense(struct stack_map *m, uint32_t id)
 {
-    if (id < m->resolved_count || id / DENSE_IDS > m->definition_count + m->definition_size)
+    if (id < m->dense_count || id / DENSE_IDS > m->definition_count + FIRST_IDS)
         return;
-    MEM_GROW(m->resolved, m->resolved_capacity, (size_t)id + 1);
-    memset(m->resolved + m->resolved_count, 0,
-           (m->resolved_capacity - m->resolved_count) * sizeof *m->resolved);
-    m->resolved_count = m->resolved_capacity;
+    size_t was = m->dense_count, resolved = was;
+    MEM_GROW(m->resolved, resolved, (size_t)id + 1);
+    MEM_GROW(m->dense, m->dense_count, (size_t)id + 1);
+    memset(m->resolved + was, 0, (m->dense_count - was) * sizeof *m->resolved);
+    memset(m->dense + was, 0, (m->dense_count - was) * sizeof *m->dense);
+    if (m->sparse_count > 0)
+        move_sparse(m);
 }
 
 void stack_map_define(struct stack_map *m, uint32_t id, uint32_t parent, uint64_t pc, uint8_t flags)
 {
     if (id == 0)
         return;
+    make_dense(m, id);
     struct stack_definition *d = find_definition(m, id);
     if (d->id != 0)
         return;
     *d = (struct stack_definition){
         .pc = pc, .id = id, .parent = parent, .trace = STACK_UNRESOLVED, .flags = flags};
-    make_resolvable(m, id);
-    if (++m->definition_count * 2 > m->definition_size)
-        grow_definitions(m);
+    m->definition_count++;
+    if (id >= m->dense_count && ++m->sparse_count * 2 > (size_t)1 << m->sparse_bits)
+        move_sparse(m);
     if (m->keep_log) {
         bytes_varint(&m->log, id);
         bytes_varint(&m->log, parent);
@@ -112,43 +120,50 @@ bool stack_map_define_logged(struct stack_map *m, const uint8_t *log, size_t byt
     return !c.bad;
 }
 
-static uint64_t node_hash(uint32_t parent, uint64_t pc, uint8_t flags)
+static uint32_t node_hash(uint32_t parent, uint64_t pc, uint8_t flags)
 {
-    return mix(mix(pc) + ((uint64_t)parent << 8 | flags));
+    return (uint32_t)mix(mix(pc) + ((uint64_t)parent << 8 | flags));
 }
 
-static struct stack_node_key *find_node(const struct stack_map *m, uint32_t parent, uint64_t pc,
-                                        uint8_t flags)
+/* Where nodes of that hash are looked for first. */
+static size_t node_home(const struct stack_map *m, uint32_t hash)
 {
-    size_t mask = m->node_size - 1;
-    for (size_t i = node_hash(parent, pc, flags) & mask;; i = (i + 1) & mask) {
-        struct stack_node_key *n = &m->nodes[i];
-        if (n->id == 0 || (n->pc == pc && n->parent == parent && n->flags == flags))
-            return n;
+    return hash >> (32 - m->node_bits);
+}
+
+/* Twice the places. They are visited in a row, old and new ones. */
+static void grow_nodes(struct stack_map *m)
+{
+    struct stack_node_key *old = m->nodes;
+    size_t size = (size_t)1 << m->node_bits++, mask = size * 2 - 1;
+    m->nodes = mem_zalloc(size * 2, sizeof *m->nodes);
+    mem_wish_huge(m->nodes, size * 2 * sizeof *m->nodes);
+    for (size_t i = 0; i < size; i++) {
+        size_t at = node_home(m, old[i].hash);
+        if (old[i].id == 0)
+            continue;
+        while (m->nodes[at].id != 0)
+            at = (at + 1) & mask;
+        m->nodes[at] = old[i];
     }
+    free(old);
 }
 
 uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8_t flags)
 {
-    struct stack_node_key *n = find_node(m, parent, pc, flags);
-    if (n->id != 0)
-        return n->id;
+    uint32_t hash = node_hash(parent, pc, flags);
+    size_t mask = ((size_t)1 << m->node_bits) - 1, i = node_home(m, hash);
+    for (; m->nodes[i].id != 0; i = (i + 1) & mask) {
+        const struct trace_stack_node *n = &m->content[m->nodes[i].id];
+        if (m->nodes[i].hash == hash && n->pc == pc && n->parent == parent && n->flags == flags)
+            return m->nodes[i].id;
+    }
     uint32_t id = trace_writer_stack(m->writer, parent, pc, flags);
     MEM_GROW(m->content, m->content_capacity, (size_t)id + 1);
     m->content[id] = (struct trace_stack_node){.pc = pc, .parent = parent, .flags = flags};
-    *n = (struct stack_node_key){.pc = pc, .parent = parent, .id = id, .flags = flags};
-    if (++m->node_count * 2 > m->node_size) {
-        struct stack_node_key *old = m->nodes;
-        size_t size = m->node_size;
-        m->node_size = size * 2;
-        m->nodes = mem_zalloc(m->node_size, sizeof *m->nodes);
-        mem_wish_huge(m->nodes, m->node_size * sizeof *m->nodes);
-        for (size_t i = 0; i < size; i++) {
-            if (old[i].id != 0)
-                *find_node(m, old[i].parent, old[i].pc, old[i].flags) = old[i];
-        }
-        free(old);
-    }
+    m->nodes[i] = (struct stack_node_key){.hash = hash, .id = id};
+    if (++m->node_count * 2 > (size_t)1 << m->node_bits)
+        grow_nodes(m);
     return id;
 }
 
@@ -193,7 +208,7 @@ static __attribute__((noinline)) uint32_t resolve_first(struct stack_map *m, uin
         struct stack_definition *d = find_definition(m, chain[--length]);
         /* a node met twice is part of a cycle, which `whole` excludes */
         trace = d->trace = whole ? stack_map_fold(m, trace, d->pc, d->flags) : 0;
-        if (d->id < m->resolved_count)
+        if (d->id < m->dense_count)
             m->resolved[d->id] = trace;
     }
     return trace;

@@ -18,19 +18,22 @@ struct stack_definition {
 };
 
 struct stack_node_key {
-    uint64_t pc;
-    uint32_t parent; /* the trace's */
-    uint32_t id;     /* the trace's; 0: the entry is empty */
-    uint8_t flags;
+    uint32_t hash; /* of parent, pc and flags */
+    uint32_t id;   /* the trace's; 0: the entry is empty */
 };
 
 struct stack_map {
-    struct stack_definition *definitions; /* owned; open addressing by id */
-    size_t definition_count, definition_size;
-    uint32_t *resolved; /* owned; by recorder's id: the trace's, 0: look among the definitions */
-    size_t resolved_count, resolved_capacity;
-    struct stack_node_key *nodes; /* owned; open addressing by content */
-    size_t node_count, node_size;
+    /* Ids are dense but for a few, or in a damaged spool: those stand apart. */
+    struct stack_definition *dense;  /* owned; by id */
+    uint32_t *resolved;              /* owned; by id, like dense: the trace's, 0: look there */
+    size_t dense_count;              /* ids below have their places in both */
+    size_t definition_count;         /* of all */
+    struct stack_definition *sparse; /* owned; open addressing by id */
+    size_t sparse_count;
+    unsigned sparse_bits;         /* there are 1 << sparse_bits places */
+    struct stack_node_key *nodes; /* owned; open addressing, by the upper bits of the hash */
+    size_t node_count;
+    unsigned node_bits;
     struct trace_stack_node *content; /* owned; of the nodes told, by the trace's id */
     size_t content_capacity;
     struct trace_writer *writer;
@@ -60,7 +63,7 @@ uint32_t stack_map_fold(struct stack_map *m, uint32_t parent, uint64_t pc, uint8
 /* Fetches what stack_map_resolve() will look at. */
 static inline void stack_map_prefetch(const struct stack_map *m, uint32_t id)
 {
-    if (id < m->resolved_count)
+    if (id < m->dense_count)
         __builtin_prefetch(&m->resolved[id]);
 }
 
@@ -69,7 +72,7 @@ uint32_t stack_map_look_up(struct stack_map *m, uint32_t id); /* private */
 /* The trace's id for the recorder's; 0 for 0 and where the id or an ancestor was never defined. */
 static inline uint32_t stack_map_resolve(struct stack_map *m, uint32_t id)
 {
-    if (id < m->resolved_count && m->resolved[id] != 0)
+    if (id < m->dense_count && m->resolved[id] != 0)
         return m->resolved[id];
     return stack_map_look_up(m, id);
 }
