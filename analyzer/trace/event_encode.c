@@ -251,6 +251,10 @@ static void apply(struct event_coder *c, struct trace_event *ev, unsigned place,
                           .birth = ev->number | (uint64_t)ev->flags << LIVE_FLAGS_SHIFT,
                           .kind = kind,
                           .thread = ev->thread};
+    if (names_slot(ev->type))
+        event_model_count_left(m, ev->before.birth);
+    if (makes(ev->type))
+        event_model_count_entered(m);
     switch (ev->type) {
     case TRACE_ALLOC: ev->slot = event_make(m, l, &b, place); break;
     case TRACE_FREE: event_end(m, l, ev->thread, ev->slot); break;

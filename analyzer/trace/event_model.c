@@ -104,37 +104,62 @@ unsigned event_model_address_code(const struct event_model *m, uint32_t ring, ui
 
 /* ------------------------------------------------------------------ blocks */
 
-/* The rank of `slot` on the way from `at`, UINT32_MAX beyond `steps`. The list is sorted by birth:
- * the search ends where it has passed the block. */
-static uint32_t rank_from(const struct live *l, uint32_t at, bool to_younger, unsigned steps,
-                          uint32_t slot)
+#define MARK_STEPS (4 * EVENT_RANKS) /* a mark is set so far from its end of the list */
+
+static uint32_t next_of(const struct live *l, uint32_t at, bool to_younger)
 {
-    uint64_t birth = LIVE_NUMBER(l->slots[slot].birth);
-    for (uint32_t rank = 0; rank < steps && at; rank++) {
-        if (at == slot)
+    return to_younger ? l->links[at].younger : l->links[at].older;
+}
+
+/* The rank of `slot` on the way from `near`, which lies on its other side, UINT32_MAX where it is
+ * not below EVENT_NEIGHBOURS. It is walked from the slot, whose neighbours were fetched. */
+static uint32_t rank_near(const struct live *l, uint32_t near, bool to_younger, uint32_t slot)
+{
+    for (uint32_t rank = 0; rank < EVENT_NEIGHBOURS && slot; rank++) {
+        if (slot == near)
             return rank;
-        uint64_t here = LIVE_NUMBER(l->slots[at].birth);
-        if (to_younger ? here > birth : here < birth)
-            break;
-        at = to_younger ? l->links[at].younger : l->links[at].older;
+        slot = next_of(l, slot, !to_younger);
     }
     return UINT32_MAX;
 }
 
-unsigned event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot)
+/* The rank of `slot` on the way from `at`, an end of the list, UINT32_MAX where it is not below
+ * EVENT_RANKS. Then a mark is set farther on, so that most blocks need not be looked for. */
+static uint32_t rank_from(const struct live *l, uint32_t at, bool to_younger, uint32_t slot,
+                          struct event_mark *mark)
 {
-    uint32_t rank;
+    uint32_t rank = 0;
+    for (; rank < EVENT_RANKS && at; rank++) {
+        if (at == slot)
+            return rank;
+        at = next_of(l, at, to_younger);
+    }
+    for (; rank < MARK_STEPS && at; rank++)
+        at = next_of(l, at, to_younger);
+    if (at)
+        *mark = (struct event_mark){LIVE_NUMBER(l->slots[at].birth), rank};
+    return UINT32_MAX;
+}
+
+unsigned event_model_slot_code(struct event_model *m, const struct live *l, uint32_t slot)
+{
+    uint64_t birth = LIVE_NUMBER(l->slots[slot].birth);
+    uint32_t rank = UINT32_MAX;
     if (slot == live_youngest(l))
         return SEEP_SLOT_YOUNG;
-    rank = rank_from(l, m->near_younger, true, EVENT_NEIGHBOURS, slot);
+    if (m->near_younger && birth > m->left_birth)
+        rank = rank_near(l, m->near_younger, true, slot);
     if (rank != UINT32_MAX)
         return SEEP_SLOT_YOUNGER + rank;
-    rank = rank_from(l, m->near_older, false, EVENT_NEIGHBOURS, slot);
+    if (m->near_older && birth < m->left_birth)
+        rank = rank_near(l, m->near_older, false, slot);
     if (rank != UINT32_MAX)
         return SEEP_SLOT_OLDER + rank;
-    rank = rank_from(l, live_youngest(l), false, EVENT_RANKS, slot);
+    if (birth > m->younger.birth || m->younger.count < EVENT_RANKS)
+        rank = rank_from(l, live_youngest(l), false, slot, &m->younger);
     if (rank != UINT32_MAX)
         return SEEP_SLOT_YOUNG + rank;
-    rank = rank_from(l, live_oldest(l), true, EVENT_RANKS, slot);
+    if (birth < m->older.birth || m->older.count < EVENT_RANKS)
+        rank = rank_from(l, live_oldest(l), true, slot, &m->older);
     return rank != UINT32_MAX ? SEEP_SLOT_OLD + rank : SEEP_SLOT_FAR;
 }

@@ -114,6 +114,13 @@ struct event_tables {
     struct event_history history[EVENT_HISTORIES];
 };
 
+/* Writing: live blocks younger, or older, than one there are so many at least. Who is not among
+ * them is not looked for among as many from that end of the list. */
+struct event_mark {
+    uint64_t birth;
+    uint32_t count;
+};
+
 struct event_model {
     struct event_tables tables;
     unsigned bits;  /* of the tables that the group uses; 0: nothing of them is clear yet */
@@ -127,6 +134,9 @@ struct event_model {
     uint64_t last_address;             /* of events that name one outright */
     uint64_t carve;                    /* behind the last block made at no address freed before */
     uint64_t behind;                   /* behind the last block made */
+    /* writing */
+    uint64_t left_birth; /* of the block that last left its place */
+    struct event_mark younger, older;
 };
 
 struct event_model *event_model_new(void);
@@ -277,7 +287,21 @@ static inline void event_model_freed(struct event_model *m, uint32_t ring, uint6
 /* ---- blocks */
 
 /* Writer: how a live block is named. */
-unsigned event_model_slot_code(const struct event_model *m, const struct live *l, uint32_t slot);
+unsigned event_model_slot_code(struct event_model *m, const struct live *l, uint32_t slot);
+
+/* Writer: a block becomes the youngest. */
+static inline void event_model_count_entered(struct event_model *m)
+{
+    m->younger.count++;
+}
+
+/* Writer: the block of that birth leaves its place. */
+static inline void event_model_count_left(struct event_model *m, uint64_t birth)
+{
+    m->left_birth = birth;
+    m->younger.count -= birth > m->younger.birth && m->younger.count > 0;
+    m->older.count -= birth < m->older.birth && m->older.count > 0;
+}
 
 /* The block that a code names, LIVE_NONE if there is none, or its slot is told. */
 static inline uint32_t event_model_slot_at(const struct event_model *m, const struct live *l,
