@@ -18,12 +18,17 @@ struct input {
     bool roomy; /* known where this is compiled */
 };
 
-/* All lengths take the same way: which it is could not be foreseen. */
+/* All lengths but one take the same way: which it is could not be foreseen. */
 ROW_INLINE bool get_varint(struct input *in, uint64_t *out)
 {
     if (!in->roomy)
         return seep_get_varint(&in->p, in->end, out);
-    uint64_t v;
+    uint64_t v = *in->p;
+    if (v < 0x80) {
+        *out = v;
+        in->p++;
+        return true;
+    }
     memcpy(&v, in->p, sizeof v); /* the first byte is the lowest */
     uint64_t last = ~v & UINT64_C(0x8080808080808080);
     if (last == 0)
