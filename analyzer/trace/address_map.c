@@ -15,10 +15,8 @@ static size_t home_of(const struct address_map *m, uint64_t address)
 static void make_empty(struct address_map *m, unsigned bits)
 {
     m->bits = bits;
-    m->entries = mem_alloc(sizeof *m->entries << bits);
+    m->entries = mem_zalloc((size_t)1 << bits, sizeof *m->entries); /* ADDRESS_MAP_NONE */
     mem_wish_huge(m->entries, sizeof *m->entries << bits);
-    for (size_t i = 0; i < (size_t)1 << bits; i++)
-        m->entries[i] = (struct address_entry){.slot = ADDRESS_MAP_NONE};
 }
 
 void address_map_init(struct address_map *m)

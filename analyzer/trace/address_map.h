@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDRESS_MAP_NONE UINT32_MAX
+#define ADDRESS_MAP_NONE 0 /* no block has that slot */
 
 struct address_entry {
     uint64_t address;

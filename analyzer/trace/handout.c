@@ -233,7 +233,7 @@ static void amend(struct handout *h, struct handout_child *c, const struct place
         .address = p->address,
         .size = p->size,
         .usable = p->usable,
-        .made_ns = h->spool->control.start_ns + p->time_ns,
+        .made_ns = h->spool->control.start_ns + stamp_clock_ns(h->clock, p->stamp),
         .order = UINT64_MAX,
         .alignment = p->alignment,
         .stack = stack_map_resolve(h->stacks, p->stack),

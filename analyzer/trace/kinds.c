@@ -25,9 +25,8 @@ void kinds_clear(struct kinds *k)
 /* Where the kind stands in the map, or the free place where it would. */
 static uint32_t *place_of(const struct kinds *k, const struct kind *kind)
 {
-    uint64_t key = ((uint64_t)kind->stack << 32 ^ kind->size) * UINT64_C(0x9e3779b97f4a7c15);
-    key = (key ^ key >> 29 ^ kind->usable) * UINT64_C(0x9e3779b97f4a7c15);
-    uint32_t mask = (1u << k->map_bits) - 1, at = (uint32_t)(key >> (64 - k->map_bits));
+    uint32_t mask = (1u << k->map_bits) - 1;
+    uint32_t at = kinds_home(k, kind->stack, kind->size, kind->usable);
     while (k->map[at] && !kind_same(&k->items[k->map[at] - 1], kind))
         at = (at + 1) & mask;
     return &k->map[at];

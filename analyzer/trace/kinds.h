@@ -56,6 +56,15 @@ static inline bool kind_same(const struct kind *a, const struct kind *b)
            a->call == b->call && a->alignment == b->alignment;
 }
 
+/* Where such a kind is looked for first; the map must be there. */
+static inline uint32_t kinds_home(const struct kinds *k, uint32_t stack, uint64_t size,
+                                  uint64_t usable)
+{
+    uint64_t key = ((uint64_t)stack << 32 ^ size) * UINT64_C(0x9e3779b97f4a7c15);
+    key = (key ^ key >> 29 ^ usable) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(key >> (64 - k->map_bits));
+}
+
 /* Gives a kind the next number, which is returned. */
 static inline uint32_t kinds_add(struct kinds *k, const struct kind *kind)
 {

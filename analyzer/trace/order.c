@@ -10,9 +10,14 @@
 #define FETCH_FAR 24
 #define FETCH_NEAR 12
 
+static uint32_t ring_index(const struct order *o, uint32_t i)
+{
+    return (o->head + i) & (ORDER_AHEAD - 1);
+}
+
 static struct place *ahead_at(const struct order *o, uint32_t i)
 {
-    return &o->ahead[(o->head + i) & (ORDER_AHEAD - 1)];
+    return &o->ahead[ring_index(o, i)];
 }
 
 void order_init(struct order *o, struct trace_writer *writer, struct stack_map *stacks,
@@ -24,7 +29,8 @@ void order_init(struct order *o, struct trace_writer *writer, struct stack_map *
                         .clock = clock,
                         .inherited = inherited};
     address_map_init(&o->live);
-    o->ahead = mem_alloc(ORDER_AHEAD * sizeof *o->ahead);
+    o->ahead = mem_aligned(sizeof *o->ahead, ORDER_AHEAD * sizeof *o->ahead);
+    o->ahead_ns = mem_alloc(ORDER_AHEAD * sizeof *o->ahead_ns);
     o->lane_flights = mem_zalloc(SEEP_LANE_LIMIT, sizeof *o->lane_flights);
 }
 
@@ -38,6 +44,7 @@ void order_release(struct order *o)
     }
     address_map_release(&o->live);
     free(o->ahead);
+    free(o->ahead_ns);
     free(o->flights);
     free(o->lane_flights);
     *o = (struct order){0};
@@ -153,7 +160,7 @@ static struct place *find_ahead(const struct order *o, uint64_t address, uint32_
     uint32_t i = 0;
     const struct place *p = next_on(o, address, &i);
     if (p == NULL || p->lane == lane || place_leaves(p) != leaves ||
-        p->time_ns > o->beside->time_ns + ORDER_REPAIR_NS)
+        o->ahead_ns[ring_index(o, i)] > o->beside->time_ns + ORDER_REPAIR_NS)
         return NULL;
     uint32_t found = i++;
     const struct place *after = next_on(o, address, &i);
@@ -366,17 +373,23 @@ static enum seep_err take_place(struct order *o, const struct place *p, uint8_t 
     return SEEP_OK;
 }
 
-/* Fetches what the writer looks at where the blocks end that soon will: first the block, then, when
- * that is there, what it refers to. */
-static void fetch_blocks(const struct order *o)
+/* Fetches what the writer looks at where blocks end or are made soon: first the block, or where its
+ * kind is found, then, when that is there, what it refers to. */
+static void fetch_ahead(const struct order *o)
 {
     const struct address_entry *entry;
     if (o->count <= FETCH_FAR)
         return;
     const struct place *far = ahead_at(o, FETCH_FAR), *near = ahead_at(o, FETCH_NEAR);
-    if (place_leaves(far) && (entry = address_map_glance(&o->live, far->address)) != NULL)
+    if (place_enters(far))
+        trace_writer_fetch_kind_place(o->writer, stack_map_peek(o->stacks, far->stack), far->size,
+                                      far->usable);
+    else if (place_leaves(far) && (entry = address_map_glance(&o->live, far->address)) != NULL)
         trace_writer_fetch_block(o->writer, entry->slot);
-    if (place_leaves(near) && (entry = address_map_glance(&o->live, near->address)) != NULL)
+    if (place_enters(near))
+        trace_writer_fetch_kind(o->writer, stack_map_peek(o->stacks, near->stack), near->size,
+                                near->usable);
+    else if (place_leaves(near) && (entry = address_map_glance(&o->live, near->address)) != NULL)
         trace_writer_fetch_beside(o->writer, entry->slot);
 }
 
@@ -384,17 +397,18 @@ static void fetch_blocks(const struct order *o)
 static enum seep_err take_oldest(struct order *o, struct err *err)
 {
     const struct place *p = ahead_at(o, 0); /* stays as it is until the next one is pushed */
+    uint64_t time_ns = o->ahead_ns[ring_index(o, 0)];
     o->head = (o->head + 1) & (ORDER_AHEAD - 1);
     o->count--;
     o->stamp = p->stamp;
-    fetch_blocks(o);
+    fetch_ahead(o);
     if (p->type == PLACE_NONE)
         return SEEP_OK;
     enum seep_err e = SEEP_OK;
-    if (o->beside->snapshot_ns <= p->time_ns)
-        e = beside_snapshots(o->beside, p->time_ns, err);
-    if (p->time_ns > o->beside->time_ns)
-        o->beside->time_ns = p->time_ns;
+    if (o->beside->snapshot_ns <= time_ns)
+        e = beside_snapshots(o->beside, time_ns, err);
+    if (time_ns > o->beside->time_ns)
+        o->beside->time_ns = time_ns;
     uint8_t flags = 0;
     if (p->late) {
         flags = TRACE_REPAIRED;
@@ -428,9 +442,9 @@ enum seep_err order_push(struct order *o, const struct place *place, struct err 
     enum seep_err e = SEEP_OK;
     if (o->count == ORDER_AHEAD)
         e = take_oldest(o, err);
-    struct place *p = ahead_at(o, o->count++);
+    struct place *p = ahead_at(o, o->count);
     *p = *place;
-    p->time_ns = stamp_clock_ns(o->clock, place->stamp);
+    o->ahead_ns[ring_index(o, o->count++)] = stamp_clock_ns(o->clock, place->stamp);
     address_map_prefetch(&o->live, p->address);
     stack_map_prefetch(o->stacks, p->stack);
     return e;

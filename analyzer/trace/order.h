@@ -55,6 +55,7 @@ struct order {
     struct stamp_clock *clock;
     struct address_map live;
     struct place *ahead; /* owned ring */
+    uint64_t *ahead_ns;  /* owned; their times since the start */
     uint32_t head, count;
     struct order_flight *flights; /* owned */
     size_t flight_count, flight_capacity;

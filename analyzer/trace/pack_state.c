@@ -65,6 +65,8 @@ static void put_order(struct bytes *b, const struct order *o)
     bytes_varint(b, o->count);
     for (uint32_t i = 0; i < o->count; i++)
         put_place(b, &o->ahead[(o->head + i) & (ORDER_AHEAD - 1)]);
+    for (uint32_t i = 0; i < o->count; i++)
+        bytes_varint(b, o->ahead_ns[(o->head + i) & (ORDER_AHEAD - 1)]);
     bytes_varint(b, o->flight_count);
     bytes_add(b, o->flights, o->flight_count * sizeof *o->flights);
     bytes_varint(b, o->free_flight);
@@ -326,6 +328,8 @@ static bool take_order(struct cursor *c, struct order *o)
     uint32_t count = (uint32_t)cursor_bounded(c, ORDER_AHEAD);
     while (o->count < count && take_place(c, &o->ahead[o->count]))
         o->count++;
+    for (uint32_t i = 0; i < o->count; i++)
+        o->ahead_ns[i] = cursor_varint(c);
     o->flight_count = (size_t)cursor_bounded(c, (uint64_t)(c->end - c->at) / sizeof *o->flights);
     MEM_GROW(o->flights, o->flight_capacity, o->flight_count);
     take(c, o->flights, o->flight_count * sizeof *o->flights);

@@ -23,7 +23,6 @@ enum place_type {
 
 struct place {
     uint64_t stamp;
-    uint64_t time_ns;  /* since the start; set once it is in the merged order */
     uint64_t address;  /* as of place_key() */
     uint64_t position; /* of its row's end: sequence of the piece << 32 | bytes */
     union {
@@ -37,12 +36,14 @@ struct place {
     uint32_t stack;     /* recorder's id */
     uint32_t alignment; /* BESIDE: its kind */
     uint32_t thread;
-    uint32_t lane;
     uint32_t row; /* of the lane, counted modulo 2^32: joins both places of a reallocation */
+    uint16_t lane;
     uint8_t type; /* enum place_type */
     uint8_t call;
     bool late; /* came after a later one was given out */
 };
+_Static_assert(sizeof(struct place) == 64, "a cache line: places are copied");
+_Static_assert(SEEP_LANE_LIMIT <= UINT16_MAX, "a lane's number fits");
 
 /* Blocks of a pool lie within those of malloc, and the first of a chunk begins where it does. What
  * is found by its address is found by this key, which tells the two apart by a bit that no address

@@ -67,6 +67,12 @@ static inline void stack_map_prefetch(const struct stack_map *m, uint32_t id)
         __builtin_prefetch(&m->resolved[id]);
 }
 
+/* What stack_map_resolve() will return, 0 where that is not known yet. */
+static inline uint32_t stack_map_peek(const struct stack_map *m, uint32_t id)
+{
+    return id < m->dense_count ? m->resolved[id] : 0;
+}
+
 uint32_t stack_map_look_up(struct stack_map *m, uint32_t id); /* private */
 
 /* The trace's id for the recorder's; 0 for 0 and where the id or an ancestor was never defined. */

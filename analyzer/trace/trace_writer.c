@@ -28,6 +28,7 @@
 #define GROUP_EVENTS_MIN (256u << 10) /* a group is not closed earlier by its weight */
 #define GROUP_WEIGHT 12               /* events weigh so many times a checkpoint */
 #define CHECKPOINT_BLOCK_BYTES 3      /* of a live block, until the first one has shown it */
+#define FETCH_KINDS_FROM 4096         /* fewer of them stay in the cache */
 #define PENDING_BYTES_MAX (1u << 20)  /* records are written out from here on */
 
 struct index_entry {
@@ -512,6 +513,25 @@ void trace_writer_fetch_beside(const struct trace_writer *w, uint32_t slot)
     __builtin_prefetch(&w->live.kinds.items[w->live.slots[slot].kind]);
     __builtin_prefetch(&w->live.links[links->older]);
     __builtin_prefetch(&w->live.links[links->younger]);
+}
+
+void trace_writer_fetch_kind_place(const struct trace_writer *w, uint32_t stack, uint64_t size,
+                                   uint64_t usable)
+{
+    const struct kinds *k = &w->live.kinds;
+    if (k->count >= FETCH_KINDS_FROM && k->map)
+        __builtin_prefetch(&k->map[kinds_home(k, stack, size, usable)]);
+}
+
+void trace_writer_fetch_kind(const struct trace_writer *w, uint32_t stack, uint64_t size,
+                             uint64_t usable)
+{
+    const struct kinds *k = &w->live.kinds;
+    if (k->count < FETCH_KINDS_FROM || !k->map)
+        return;
+    uint32_t number = k->map[kinds_home(k, stack, size, usable)];
+    if (number)
+        __builtin_prefetch(&k->items[number - 1]);
 }
 
 uint32_t trace_writer_slot_count(const struct trace_writer *w)

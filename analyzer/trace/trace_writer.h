@@ -87,6 +87,13 @@ uint64_t trace_writer_record_count(const struct trace_writer *w);
 void trace_writer_fetch_block(const struct trace_writer *w, uint32_t slot);
 void trace_writer_fetch_beside(const struct trace_writer *w, uint32_t slot);
 
+/* The same for a block that will be made: where its kind is looked for, and, once that is there,
+ * the kind. `stack` is as in events; 0 where it is not known yet. */
+void trace_writer_fetch_kind_place(const struct trace_writer *w, uint32_t stack, uint64_t size,
+                                   uint64_t usable);
+void trace_writer_fetch_kind(const struct trace_writer *w, uint32_t stack, uint64_t size,
+                             uint64_t usable);
+
 /* Slots used so far, and the live block in `slot`; NULL if none. */
 /* Live blocks: slot < trace_writer_slot_count(); NULL if there is none. Valid until the next call.
  */
