@@ -35,7 +35,7 @@ void lane_reader_init(struct lane_reader *r, const struct spool *spool,
     *r = (struct lane_reader){
         .spool = spool, .notes = notes, .stacks = stacks, .lane = lane, .capacity = buffer_bytes};
     r->buffer = mem_alloc(buffer_bytes);
-    r->ring = mem_alloc(LANE_RING * sizeof *r->ring);
+    r->ring = mem_aligned(sizeof *r->ring, LANE_RING * sizeof *r->ring);
     r->p = r->end = r->buffer;
 }
 
@@ -84,6 +84,7 @@ static bool fill(struct lane_reader *r)
     /* not earlier: an empty tail may still change hands */
     if (r->piece_at == 0)
         r->thread = piece->thread;
+    r->piece_position = (uint64_t)piece->sequence << 32;
     memmove(r->buffer, r->p, have);
     size_t want = r->capacity - have;
     if (want > piece->bytes - r->piece_at)
@@ -152,16 +153,16 @@ static struct place *make_place(struct lane_reader *r, const struct row *row, en
                                 uint64_t stamp, uint64_t address)
 {
     struct place *place = ring_end(r);
-    *place = (struct place){.stamp = stamp,
-                            .address = place_key(address, row->call),
-                            .position = (uint64_t)current(r)->sequence << 32 |
-                                        (r->piece_at - (uint32_t)(r->end - r->p)),
-                            .thread = r->thread,
-                            .lane = r->lane,
-                            .row = r->row,
-                            .type = (uint8_t)type,
-                            .call = row->call,
-                            .late = stamp < r->last_stamp};
+    *place =
+        (struct place){.stamp = stamp,
+                       .address = place_key(address, row->call),
+                       .position = r->piece_position | (r->piece_at - (uint32_t)(r->end - r->p)),
+                       .thread = r->thread,
+                       .lane = (uint16_t)r->lane,
+                       .row = r->row,
+                       .type = (uint8_t)type,
+                       .call = row->call,
+                       .late = stamp < r->last_stamp};
     return place;
 }
 
@@ -201,7 +202,7 @@ void lane_reader_refill(struct lane_reader *r)
 {
     struct row row = {0};
     while (r->count + 2 <= LANE_RING) {
-        if (!fill(r)) {
+        if (r->end - r->p < ROW_BYTES_LIMIT && !fill(r)) {
             r->ended = true;
             return;
         }

@@ -45,10 +45,11 @@ struct lane_reader {
     struct row_state state;
     uint8_t *buffer; /* owned */
     size_t capacity;
-    const uint8_t *p, *end; /* bytes not yet decoded */
-    uint32_t piece_at;      /* bytes of the piece that are in or behind the buffer */
-    bool skip;              /* the rest of the piece */
-    struct place *ring;     /* owned; sorted by stamp from head on */
+    const uint8_t *p, *end;  /* bytes not yet decoded */
+    uint32_t piece_at;       /* bytes of the piece that are in the buffer or were */
+    uint64_t piece_position; /* of its places: its sequence << 32 */
+    bool skip;               /* the rest of the piece */
+    struct place *ring;      /* owned; sorted by stamp from head on */
     uint32_t head, count;
     uint64_t last_stamp; /* given out last */
     uint64_t bytes_read; /* of rows, for progress */

@@ -69,6 +69,17 @@ static void meet_lanes(struct merge *m)
                          (uint32_t)m->lane_count, buffer_bytes(lanes));
 }
 
+/* Finds the next place: the first one of the lane that leads the heap. */
+static void meet_head(struct merge *m)
+{
+    m->head = NULL;
+    if (m->heap_count == 0)
+        return;
+    m->head = lane_reader_head(&m->lanes[m->heap[0].lane]);
+    if (m->head->stamp <= m->given_out)
+        m->head->late = true; /* came when later ones of other lanes were gone */
+}
+
 void merge_renew(struct merge *m)
 {
     meet_lanes(m);
@@ -82,6 +93,7 @@ void merge_renew(struct merge *m)
     }
     for (size_t i = m->heap_count / 2; i-- > 0;)
         sift_down(m, i);
+    meet_head(m);
 }
 
 void merge_init(struct merge *m, const struct spool *spool, const struct spool_notes *notes,
@@ -100,16 +112,6 @@ void merge_release(struct merge *m)
     *m = (struct merge){0};
 }
 
-const struct place *merge_head(struct merge *m)
-{
-    if (m->heap_count == 0)
-        return NULL;
-    struct place *place = lane_reader_head(&m->lanes[m->heap[0].lane]);
-    if (place->stamp <= m->given_out)
-        place->late = true; /* came when later ones of other lanes were gone */
-    return place;
-}
-
 void merge_pop(struct merge *m)
 {
     uint32_t lane = m->heap[0].lane;
@@ -118,11 +120,12 @@ void merge_pop(struct merge *m)
         /* the only one that has more: nothing to compare it with */
         const struct place *place = lane_reader_head(&m->lanes[lane]);
         m->heap_count = place != NULL && place->stamp <= m->spool->newest_stamp;
-        return;
+    } else {
+        if (!entry_of(m, lane, &m->heap[0]))
+            m->heap[0] = m->heap[--m->heap_count];
+        sift_down(m, 0);
     }
-    if (!entry_of(m, lane, &m->heap[0]))
-        m->heap[0] = m->heap[--m->heap_count];
-    sift_down(m, 0);
+    meet_head(m);
 }
 
 bool merge_read_definitions(void *arg)

@@ -30,6 +30,7 @@ struct merge {
     size_t lane_count, lane_capacity;
     struct merge_entry *heap; /* owned */
     size_t heap_count, heap_capacity;
+    struct place *head;        /* the next one; NULL: there are no more */
     uint64_t given_out, up_to; /* places stamped so far: before the last renewal, and now */
     size_t scanned_lane;       /* whose turn it is to be read ahead */
 };
@@ -44,7 +45,11 @@ void merge_renew(struct merge *m);
 
 /* The next place; NULL: there are no more. Valid until merge_pop(); a BESIDE's payload is the
  * caller's then. */
-const struct place *merge_head(struct merge *m);
+static inline const struct place *merge_head(const struct merge *m)
+{
+    return m->head;
+}
+
 void merge_pop(struct merge *m);
 
 /* Reads the stack definitions of one more piece of some lane, `arg` a struct merge. False: all of
