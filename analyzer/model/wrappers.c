@@ -97,6 +97,18 @@ static const char *const allocators[] = {
     "^bfd_alloc",
     "^bfd_zalloc",
     "^_objalloc_alloc$",
+    /* strings of redis and what took them over, as std::string is in C++ */
+    "^sdsnew",
+    "^_sdsnewlen$",
+    "^sdstrynewlen$",
+    "^sdsempty$",
+    "^sdsdup$",
+    "^sdscat",
+    "^sdscpy",
+    "^sdsgrowzero$",
+    "^sdsfromlonglong$",
+    "^sdsMakeRoomFor",
+    "^_sdsMakeRoomFor$",
     /* GLib */
     "^g_malloc",
     "^g_try_malloc",
