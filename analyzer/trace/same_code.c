@@ -76,9 +76,9 @@ static uint32_t *first_modules(const struct trace_dict *dict)
 /* A stack as it is in every generation. */
 struct place {
     uint64_t offset; /* in the module; the address where there is none */
-    uint32_t caller; /* the first stack through the same code */
+    uint32_t caller; /* the first stack through the same code; 0: the root */
     uint32_t module; /* 1 + index of the first that is the same code; 0: none */
-    uint32_t flags;
+    uint32_t flags;  /* and the root's, beside a caller that is one */
 };
 
 struct place_table {
@@ -140,17 +140,18 @@ uint32_t *same_code_stacks(const struct trace_dict *dict)
     module_map_init(&map, dict);
     for (uint32_t id = 1; id <= dict->stack_count; id++) {
         const struct trace_stack_node *node = &dict->stacks[id];
-        struct place *p = &table.places[id];
-        *p = (struct place){.caller = same[node->parent], .flags = node->flags};
-        if (node->pc == UINT64_MAX) {
-            same[id] = id;
+        const struct trace_stack_node *caller = &dict->stacks[node->parent];
+        same[id] = id;
+        if (node->flags & SEEP_ROW_ROOT) /* no code at all */
             continue;
-        }
-        if (!(node->flags & SEEP_ROW_ROOT)) {
-            const struct trace_module *m = module_map_find(&map, generations[id], node->pc);
-            p->module = m ? modules[m - dict->modules] + 1 : 0;
-            p->offset = m ? node->pc - m->start : node->pc;
-        }
+        const struct trace_module *m = module_map_find(&map, generations[id], node->pc);
+        bool outermost = caller->flags & SEEP_ROW_ROOT;
+        table.places[id] = (struct place){
+            .offset = m ? node->pc - m->start : node->pc,
+            .module = m ? modules[m - dict->modules] + 1 : 0,
+            .caller = outermost ? 0 : same[node->parent],
+            .flags = node->flags | (outermost ? (uint32_t)caller->flags << 8 : 0),
+        };
         same[id] = first_with(&table, id);
     }
     module_map_release(&map);

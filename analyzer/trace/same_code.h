@@ -15,8 +15,9 @@
 /* Whether both are the same code: the same build, else the same file, laid out alike. */
 bool same_code_modules(const struct trace_module *a, const struct trace_module *b);
 
-/* For each stack of `dict` by id the first one that runs through the same code; owned by the
- * caller. NULL where that is each itself, as in all traces of a single generation. */
+/* For each stack of `dict` by id the first one that runs through the same code, roots standing for
+ * themselves; owned by the caller. NULL where that is each itself, as in all traces of a single
+ * generation. */
 uint32_t *same_code_stacks(const struct trace_dict *dict);
 
 #endif

@@ -62,7 +62,7 @@ static void a_plugin_that_comes_back_is_the_same(void **state)
         NODE(11, 0x99999), /* 13: code of no module, */
         NODE(5, 0x99999),  /* 14: and again */
     };
-    const uint32_t wanted[] = {0, 1, 2, 3, 1, 2, 6, 3, 8, 9, 1, 2, 12, 13, 13};
+    const uint32_t wanted[] = {0, 1, 2, 3, 4, 2, 6, 3, 8, 9, 10, 2, 12, 13, 13};
     uint32_t *same = stacks_of(nodes, sizeof nodes / sizeof nodes[0]);
     assert_non_null(same);
     assert_memory_equal(same, wanted, sizeof wanted);
@@ -82,7 +82,7 @@ static void what_is_lost_stays_apart(void **state)
         NODE(5, 0x10010),
         {.pc = 0x10010, .parent = 5, .flags = SEEP_ROW_GUESSED},
     };
-    const uint32_t wanted[] = {0, 1, 2, 3, 4, 1, 2, 7};
+    const uint32_t wanted[] = {0, 1, 2, 3, 4, 5, 2, 7};
     uint32_t *same = stacks_of(nodes, sizeof nodes / sizeof nodes[0]);
     assert_non_null(same);
     assert_memory_equal(same, wanted, sizeof wanted);
