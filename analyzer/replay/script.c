@@ -52,8 +52,9 @@ struct writer {
     uint64_t *chains;     /* first TURN of each thread; owned */
     uint64_t *last_turns; /* owned */
     uint32_t thread_count, main_thread;
-    uint32_t current; /* whose turn it is */
-    size_t ending;    /* threads in that state */
+    uint32_t current;   /* whose turn it is */
+    size_t ending;      /* threads in that state */
+    uint64_t ending_ns; /* since when the first of them is */
 
     uint64_t wait_ns, played_ns; /* the last WAIT: in the recording, and in the replay */
     uint64_t live_bytes;
@@ -120,18 +121,23 @@ static void count_busy(struct writer *w, uint32_t thread)
         w->busiest = b->calls;
 }
 
-static void pass_time(struct writer *w, uint64_t time_ns)
+static void wait_for(struct writer *w, uint64_t time_ns)
 {
-    w->time_ns = time_ns;
-    if (time_ns < w->wait_ns + WAIT_NS)
-        return;
-    end_threads(w);
     w->played_ns += own_time(w, time_ns);
     w->wait_ns = time_ns;
     w->busiest = 0;
     if (w->current == NOBODY)
         give_turn(w, w->main_thread);
     add(w, SEEP_REPLAY_WAIT, 0, w->played_ns);
+}
+
+static void pass_time(struct writer *w, uint64_t time_ns)
+{
+    w->time_ns = time_ns;
+    if (w->ending && time_ns >= w->ending_ns + WAIT_NS)
+        end_threads(w);
+    if (time_ns >= w->wait_ns + WAIT_NS)
+        wait_for(w, time_ns);
 }
 
 /* Has the thread of that number, of the trace, go on. Returns its index. */
@@ -155,13 +161,20 @@ static uint32_t go_on(struct writer *w, uint32_t number, uint64_t time_ns)
     return thread;
 }
 
-static void thread_ends(struct writer *w, uint64_t number)
+/* To the point: a thread's memory that is not yet due when it ends may never be given back.
+ * mimalloc gives it back 25 ms after it was freed, and some of churn's threads rest for 25 ms
+ * before they end. */
+static void thread_ends(struct writer *w, uint64_t number, uint64_t time_ns)
 {
+    pass_time(w, time_ns);
     if (number == 0 || number > w->thread_count || number - 1 == w->main_thread ||
         w->threads[number - 1] != THREAD_RUNS)
         return;
+    if (time_ns > w->wait_ns)
+        wait_for(w, time_ns);
     w->threads[number - 1] = THREAD_ENDING;
-    w->ending++;
+    if (w->ending++ == 0)
+        w->ending_ns = time_ns;
 }
 
 /* ------------------------------------------------------------------ blocks */
@@ -386,7 +399,7 @@ static void take_beside(struct writer *w, const struct trace_event *ev)
     if (!beside_read(&view, &ev->beside))
         return;
     if (view.kind == SEEP_BESIDE_THREAD_END)
-        thread_ends(w, view.thread);
+        thread_ends(w, view.thread, ev->time_ns);
     if (view.kind != SEEP_BESIDE_MEMORY && view.kind != SEEP_BESIDE_MAPPINGS)
         return;
     pass_time(w, ev->time_ns);
