@@ -117,13 +117,15 @@ static double predicted(const struct predict *p, const struct measured *m, doubl
         return heap_of(m, own) * p->scale +
                fmax(p->other_bytes - (double)p->recorded->recorder_bytes, 0);
     double told = recorded + (own - self) * p->scale;
-    /* The miss falls out. Some of it is what blocks had touched, the same with every allocator; the
-     * rest is free memory that this one happened to keep, in the program or in its replay. Of a
-     * heap that is smaller no more is taken off than its part. */
-    double mine = heap_of(m, own), its = heap_of(p->self, self);
+    /* The miss falls out. Some of it is what blocks had touched, the same with every allocator: the
+     * part that blocks have of the heap. The rest is free memory that this one happened to keep, in
+     * the program or in its replay, and says nothing of another. */
+    double mine = heap_of(m, own) * p->scale, its = heap_of(p->self, self) * p->scale;
     bool same = candidate_is(&m->candidate, &p->self->candidate); /* of another program, maybe */
-    if (!same && picture != SIZE_MAX && mine < its)
-        told += miss_at(p, picture) * (1 - mine / its);
+    if (!same && picture != SIZE_MAX && its > 0) {
+        double blocks = fmin((double)p->recorded->instants[picture].live_bytes, mine);
+        told += miss_at(p, picture) * (1 - fmin(blocks / its, 1));
+    }
     return fmax(told, 0);
 }
 

@@ -2,8 +2,8 @@
  *
  * From replays to the real program. A replay holds the heap and nothing else; so what a candidate
  * will need is what was recorded, less the recorder's own, plus what its replay has more than that
- * of the allocator that was recorded with. What both replays get wrong in the same way falls out;
- * where the candidate's heap is smaller, in proportion.
+ * of the allocator that was recorded with. What both replays get wrong in the same way falls out:
+ * of what the latter gets wrong the part that blocks have of its heap.
  *
  * Where the recording allocator cannot be replayed, it is what was resident outside the heap, plus
  * the candidate's heap: nothing falls out then. */

@@ -161,9 +161,9 @@ static uint32_t go_on(struct writer *w, uint32_t number, uint64_t time_ns)
     return thread;
 }
 
-/* To the point: a thread's memory that is not yet due when it ends may never be given back.
- * mimalloc gives it back 25 ms after it was freed, and some of churn's threads rest for 25 ms
- * before they end. */
+/* Waited for however short the time: memory that is not yet due when its thread ends may never be
+ * given back. mimalloc's is due 25 ms after it was freed, and threads that rest so long and then
+ * end are not rare. */
 static void thread_ends(struct writer *w, uint64_t number, uint64_t time_ns)
 {
     pass_time(w, time_ns);
