@@ -397,6 +397,42 @@ static void test_time_without_what_recording_took(void **state)
     fake_release(&r);
 }
 
+/* Two threads rest for 25 ms, and end 0.3 ms after each other; the program goes on later. */
+static void test_threads_rest_before_they_end(void **state)
+{
+    (void)state;
+    struct trace_reader r;
+    struct script script;
+    struct decoded d;
+    fake_init(&r, 1);
+    for (uint32_t t = 0; t < 3; t++)
+        fake_thread(&r, t, "");
+    fake_alloc(&r, 1, 1 * MS, 0, 64, SEEP_CALL_MALLOC, 0); /* main's */
+    for (uint32_t t = 2; t <= 3; t++)
+        fake_alloc(&r, t, 2 * MS, 0, 64, SEEP_CALL_MALLOC, 0);
+    for (uint8_t t = 2; t <= 3; t++) {
+        static uint8_t numbers[4] = {0, 0, 2, 3}; /* as varints */
+        struct trace_event *ev = fake_event(&r, TRACE_BESIDE, 0, 27 * MS + t * MS / 10 * 3);
+        ev->beside = (struct trace_beside){SEEP_BESIDE_THREAD_END, &numbers[t], 1};
+    }
+    fake_alloc(&r, 1, 90 * MS, 0, 64, SEEP_CALL_MALLOC, 0);
+    write_script(&script, &r, 1);
+    decode(&d, &script);
+    uint64_t waited_ns = 0, finished = 0;
+    for (size_t i = sizeof d.header / sizeof d.ops[0]; i < d.header.op_count; i++) {
+        if (d.ops[i].kind == SEEP_REPLAY_WAIT)
+            waited_ns = d.ops[i].value;
+        if (d.ops[i].kind == SEEP_REPLAY_FINISH) {
+            finished++;
+            assert_in_range(waited_ns, 27 * MS + 9 * MS / 10, 30 * MS);
+        }
+    }
+    assert_int_equal(finished, 2);
+    decoded_release(&d);
+    script_release(&script);
+    fake_release(&r);
+}
+
 static void test_buckets(void **state)
 {
     (void)state;
@@ -416,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_touches_what_was_resident),
         cmocka_unit_test(test_damaged_residency),
         cmocka_unit_test(test_time_without_what_recording_took),
+        cmocka_unit_test(test_threads_rest_before_they_end),
         cmocka_unit_test(test_buckets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
