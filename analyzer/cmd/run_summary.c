@@ -14,6 +14,8 @@
 
 #define NAMES_MAX 3       /* other traces that are named */
 #define LOOKED_AT_MAX 256 /* other traces that are opened */
+/* So much larger a process is named for it; small ones may end before all they have was seen. */
+#define LARGER_BYTES (16u << 20)
 
 /* The text as a shell takes it for one word. */
 static char *quoted(const char *text)
@@ -133,7 +135,7 @@ static void print_largest(const struct run_summary *s)
             largest = c->others[i].path;
         }
     }
-    if (!largest || most / 2 < least)
+    if (!largest || most / 2 < least || most - least < LARGER_BYTES)
         return;
     char *name = run_summary_beside(s->file, largest);
     fprintf(stderr, "seep: the largest process, of %s resident, is in %s\n", human_bytes(most).text,
