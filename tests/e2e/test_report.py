@@ -97,6 +97,26 @@ class WithoutNpm(support.TestCase):
         self.assertEqual(self.bundle("--need").returncode, 1)
 
 
+class Names(support.TestCase):
+    def test_short_names(self):
+        node = support.need("node", "nodejs")
+        cases = {
+            "main::{lambda()#1}::operator()() const": "main::{lambda#1}::operator()",
+            "std::ostream& std::operator<< <char>(std::ostream&, char const*)": "std::ostream& std::operator<<",
+            "X<int>::operator->() const": "X::operator->",
+            "bool operator<=><int>(X<int> const&)": "bool operator<=>",
+            "std::vector<int> make<std::function<bool (int)> >(int)": "make",
+            "(anonymous namespace)::f(int)": "{anonymous}::f",
+            "<alloc::vec::Vec<T>>::push": "<alloc::vec::Vec<T>>::push",
+            "libc.so+0x12": "libc.so+0x12",
+        }
+        script = ("const { shortName } = await import(process.argv[1]);"
+                  "console.log(JSON.stringify(JSON.parse(process.argv[2]).map(shortName)))")
+        module = os.path.join(support.ROOT, "analyzer", "web", "parts", "format.js")
+        done = support.run([node, "--input-type=module", "-e", script, module, json.dumps([*cases])], check=0)
+        self.assertEqual(dict(zip(cases, json.loads(done.stdout))), cases)
+
+
 class Browser(Page):
     """Everything is looked at in one browser, once."""
 

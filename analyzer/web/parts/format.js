@@ -56,6 +56,10 @@ export function baseName(path) {
     return path ? path.slice(path.lastIndexOf("/") + 1) || path : "";
 }
 
+// Operators whose brackets are none; while a name is shortened each is a character of its own.
+const OPERATORS = ["->*", "->", "<<", ">>", "<=>", "<=", ">=", "<", ">", "()"];
+const OPERATOR = 0xe000;
+
 // A function's name without parameters and template arguments. Of an address in a module, and where
 // a type comes first (Rust), all of it.
 export function shortName(name) {
@@ -63,7 +67,8 @@ export function shortName(name) {
     if (!/[<(]/.test(name) || name.startsWith("<") || /\+0x[0-9a-f]+$/.test(name))
         return name;
     const text = name.replace(/\(anonymous namespace\)/g, "{anonymous}")
-        .replace(/operator(<<|>>|<=>|<=|>=|<|>|\(\))/g, "operator ")
+        .replace(/operator(->\*|->|<=>|<<|>>|<=|>=|<|>|\(\))/g, (_, sign) =>
+            "operator" + String.fromCharCode(OPERATOR + OPERATORS.indexOf(sign)))
         .replace(/^decltype ?\(.*?\) /, "");
     for (const c of text) {
         if (c === "<" || c === "(")
@@ -73,6 +78,7 @@ export function shortName(name) {
         else if (depth === 0)
             out += c;
     }
+    out = out.replace(/[\ue000-\ue009]/g, (c) => OPERATORS[c.charCodeAt(0) - OPERATOR]);
     out = out.replace(/ (const|volatile|&|&&|\[clone [^\]]*\])+$/g, "").trim();
     return out && !/^(const|\W*)$/.test(out) ? out.slice(out.startsWith("{") ? 0 : wordStart(out))
         : name;
