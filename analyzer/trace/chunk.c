@@ -78,7 +78,7 @@ enum seep_err chunk_check_file_header(const uint8_t *start, size_t length, const
             return err_set(err, SEEP_ERR_NOT_TRACE, i,
                            length == 0   ? "%s: not a trace: the file is empty"
                            : i >= length ? "%s: not a trace: it ends at byte %zu"
-                                         : "%s: not a trace (byte %zu)",
+                                         : "%s: not a trace", /* the error has the offset */
                            name, i);
     if (length < sizeof h)
         return err_set(err, SEEP_ERR_DAMAGED, length,
