@@ -99,7 +99,9 @@ static bool add_live_answer(struct strbuf *words, const struct result *r, bool c
         strbuf_addf(words, "Nothing but what libraries keep from their start-up was %s.",
                     text_text(r, "word"));
     } else if (blocks == 0) {
-        strbuf_addf(words, "Nothing %s %s; what is left out stands below.", text_text(r, "word"),
+        strbuf_addf(words, "Nothing %s", text_text(r, "word"));
+        add_window(words, field(r, "window"));
+        strbuf_addf(words, " %s; what is left out stands below.",
                     filters ? "matches the filters" : "is left by your rules");
     } else {
         strbuf_addf(words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
@@ -464,7 +466,8 @@ static void print_notes(struct text *t, const struct result *r)
         print_hidden(t, hidden, &words);
     if (text_number(filtered, "blocks") > 0) {
         text_plural(&words, text_number(filtered, "blocks"), "block", "blocks");
-        strbuf_addf(&words, " left out by the filters, %s",
+        strbuf_addf(&words, " left out by the %s, %s",
+                    text_text(field(r, "window"), "from")[0] ? "window or the filters" : "filters",
                     human_bytes(text_number(filtered, "bytes")).text);
         print_note(t, &words);
     }

@@ -198,6 +198,15 @@ class Text(Made):
         window = self.seep("leaks", "--to=3500ns", self.make(script, "c.seep")).stdout
         self.assertNotIn("Nothing", window)
 
+    def test_what_is_older_than_the_window_is_told_of(self):
+        trace = self.make(SCENE)
+        out = self.seep("leaks", "--from=2s", trace).stdout
+        self.assertIn("Nothing live at exit and made since 2s matches the filters", out)
+        self.assertIn("left out by the window or the filters", out)
+        out = self.seep("leaks", "--size=1..1", trace).stdout
+        self.assertIn("Nothing live at exit matches the filters", out)
+        self.assertIn("left out by the filters", out)
+
     def test_names_of_others_do_not_act_on_the_terminal(self):
         hostile = r"\x1b]0;owned\x07\x0d\xff\xc2\x9b31m\xe2\x80\xaeevil"
         trace = self.make(SCENE.replace("/srv/bin/server", "/srv/" + hostile)
