@@ -71,10 +71,15 @@ static void add_cost(struct strbuf *b, const struct result *c, const struct resu
     strbuf_addf(b, "; its replay takes %s of processor time instead of %s",
                 human_ns((uint64_t)number(c, "cpu_ns")).text,
                 human_ns((uint64_t)number(self, "cpu_ns")).text);
-    if (mine && its && mine->type == RESULT_OBJECT && its->type == RESULT_OBJECT)
-        strbuf_addf(b, ", 99 %% of its mallocs at most %s instead of %s",
-                    human_ns((uint64_t)number(mine, "p99")).text,
-                    human_ns((uint64_t)number(its, "p99")).text);
+    if (!mine || !its || mine->type != RESULT_OBJECT || its->type != RESULT_OBJECT)
+        return;
+    struct human then = human_ns((uint64_t)number(mine, "p99")),
+                 now = human_ns((uint64_t)number(its, "p99"));
+    strbuf_addf(b, ", 99 %% of its mallocs at most %s", then.text);
+    if (strcmp(then.text, now.text) != 0)
+        strbuf_addf(b, " instead of %s", now.text);
+    else
+        strbuf_adds(b, ", as now");
 }
 
 static void add_saving(struct result *sentences, const struct result *c,
@@ -146,16 +151,32 @@ static void add_price(struct result *sentences, const struct result *c,
     strbuf_release(&b);
 }
 
-/* Where another is best at the peak than in the end, and both are better than now. */
+/* "37.8 MiB, 32 % more than now" */
+static void add_against_now(struct strbuf *b, const struct result *c, const struct result *recorded,
+                            const char *field)
+{
+    double now = number(recorded, field), more = 100 * (number(c, field) - now) / now;
+    strbuf_adds(b, bytes(c, field).text);
+    if (fabs(more) >= WORTH_PERCENT)
+        strbuf_addf(b, ", %.0f %% %s than now", fabs(more), more > 0 ? "more" : "less");
+    else
+        strbuf_adds(b, ", much as now");
+}
+
+/* Where another is best at the peak than in the end, and each is better than now in its own. */
 static void add_choice(struct result *sentences, const struct result *peak,
-                       const struct result *end)
+                       const struct result *end, const struct result *recorded)
 {
     struct strbuf b = {0};
     strbuf_adds(&b, "None is best in both: in the end ");
     add_name(&b, peak);
-    strbuf_addf(&b, " would have %s, and at the peak ", bytes(peak, "final_rss_bytes").text);
+    strbuf_adds(&b, " would have ");
+    add_against_now(&b, peak, recorded, "final_rss_bytes");
+    strbuf_adds(&b, ", and at the peak ");
     add_name(&b, end);
-    strbuf_addf(&b, " %s.", bytes(end, "peak_rss_bytes").text);
+    strbuf_adds(&b, " ");
+    add_against_now(&b, end, recorded, "peak_rss_bytes");
+    strbuf_adds(&b, ".");
     result_text(sentences, NULL, b.text);
     strbuf_release(&b);
 }
@@ -245,7 +266,7 @@ void verdict_add(struct result *tree)
     if (in_end && (!at_peak || end != peak))
         add_lines(lines, end, recorded);
     if (at_peak && in_end && peak != end)
-        add_choice(sentences, peak, end);
+        add_choice(sentences, peak, end, recorded);
     else if (at_peak && !in_end)
         add_price(sentences, peak, recorded, "final_rss_bytes", "in the end");
     else if (in_end && !at_peak)

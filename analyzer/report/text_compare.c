@@ -149,7 +149,8 @@ static void print_curve(struct text *t, const struct result *rss, double top, si
     free(values);
 }
 
-/* Which columns there is room for: the last ones of this list go first. Returns what they take. */
+/* Which columns there is room for: the last ones of this list go first, and those without a width
+ * have nothing to say. Returns what they take. */
 static size_t fit(bool shown[COLUMNS], const size_t width[COLUMNS], size_t room)
 {
     static const enum column by_weight[] = {NAME, PEAK, END,  CPU,  BAND,  RATE,
@@ -158,13 +159,23 @@ static size_t fit(bool shown[COLUMNS], const size_t width[COLUMNS], size_t room)
     for (size_t i = 0; i < COLUMNS; i++) {
         enum column c = by_weight[i];
         size_t more = width[c] + (i ? 2 : 0);
-        shown[c] = taken + more <= room || c <= PEAK || c == END;
+        shown[c] = width[c] > 0 && (taken + more <= room || c <= PEAK || c == END);
         taken += shown[c] ? more : 0;
     }
     return taken;
 }
 
-static void print_table(struct text *t, const struct result *r)
+/* With one replay of each nothing is known of how far they lie apart. */
+static bool has_band(const struct result *candidates)
+{
+    for (size_t i = 0; i < result_length(candidates); i++)
+        if (text_number(result_at(candidates, i), "runs") > 1)
+            return true;
+    return false;
+}
+
+/* `shown` is set. */
+static void print_table(struct text *t, const struct result *r, bool shown[COLUMNS])
 {
     const struct result *list = field(r, "candidates"), *recorded = field(r, "recorded");
     size_t width[COLUMNS], count = result_length(list);
@@ -183,7 +194,8 @@ static void print_table(struct text *t, const struct result *r)
         for (size_t i = 0; i <= count; i++)
             width[c] = wider(width[c], cells[i].text[c]);
     }
-    bool shown[COLUMNS];
+    if (!has_band(list))
+        width[BAND] = 0;
     size_t taken = 2 + fit(shown, width, t->style.cut ? t->style.width : SIZE_MAX);
     /* what is left of the line is the curve's, where that is enough for one */
     size_t spark = t->style.width > taken + SPARK_MIN ? t->style.width - taken : 0;
@@ -211,13 +223,22 @@ static void print_table(struct text *t, const struct result *r)
     free(cells);
 }
 
-static void print_notes(struct text *t, const struct result *r)
+static void print_notes(struct text *t, const struct result *r, const bool shown[COLUMNS])
 {
     const struct result *list = field(r, "candidates"), *replay = field(r, "replay");
     struct strbuf words = {0};
     strbuf_adds(&words, TEXT_FAINT "* what it was recorded with. Resident memory as predicted for "
-                                   "the program, without the recorder's own; free: resident, in "
-                                   "no block, in the end. CPU and calls of a replay without gaps.");
+                                   "the program, without the recorder's own");
+    if (shown[BAND])
+        strbuf_adds(&words, "; +-: half of what replays lie apart");
+    if (shown[FREE])
+        strbuf_adds(&words, "; free: resident, in no block, in the end");
+    strbuf_adds(&words, ". CPU and calls of a replay without gaps");
+    if (shown[P50])
+        strbuf_adds(&words, "; malloc: the median of its calls");
+    if (shown[P99])
+        strbuf_adds(&words, "; P99: what 99 % of them take at most");
+    strbuf_adds(&words, ".");
     for (size_t i = 0; i < result_length(list); i++)
         if (text_has(result_at(list, i), "note"))
             strbuf_addf(&words, " %s: %s.", text_text(result_at(list, i), "name"),
@@ -243,6 +264,7 @@ void text_compare(struct text *t, const struct result *result, const struct resu
     text_completeness(t, completeness);
     print_self_check(t, result);
     print_verdict(t, result);
-    print_table(t, result);
-    print_notes(t, result);
+    bool shown[COLUMNS];
+    print_table(t, result, shown);
+    print_notes(t, result, shown);
 }

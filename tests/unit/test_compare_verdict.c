@@ -63,9 +63,13 @@ static void test_another_is_best_in_the_end(void **state)
     assert_true(says(tree, "mimalloc would bring the peak from 100 MiB to 70 MiB (30 % less)"));
     assert_true(says(tree, "jemalloc would bring what is resident in the end from 100 MiB to "
                            "40 MiB (60 % less)"));
-    assert_true(says(tree, "None is best in both: in the end mimalloc would have 90 MiB, and at "
-                           "the peak jemalloc 80 MiB."));
+    assert_true(says(tree, "None is best in both: in the end mimalloc would have 90 MiB, 10 % less "
+                           "than now, and at the peak jemalloc 80 MiB, 20 % less than now."));
     assert_int_equal(result_length(result_get(result_get(tree, "verdict"), "lines")), 2);
+    result_free(tree);
+    tree = compare((const struct needs[]){{"mimalloc", 70, 99}, {"jemalloc", 130, 40}}, 2, NULL);
+    assert_true(says(tree, "in the end mimalloc would have 99 MiB, much as now, and at the peak "
+                           "jemalloc 130 MiB, 30 % more than now."));
     result_free(tree);
 }
 
