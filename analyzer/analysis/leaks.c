@@ -194,6 +194,12 @@ static unsigned wanted_kinds(const struct leaks_options *options)
     return options->kinds ? options->kinds : LEAKS_DEFINITE;
 }
 
+static bool filters_more_than_time(const struct filter *f)
+{
+    return f && (f->size.given || f->lifetime.given || f->calls_wanted || f->calls_unwanted ||
+                 f->thread_count || f->process_count || f->name_count);
+}
+
 static void add_window(struct result *r, const struct live_set *set, const struct leak_graph *graph,
                        const struct leaks_options *options)
 {
@@ -424,6 +430,7 @@ static struct result *make_tree(const struct leaks_sites *sites, const struct li
     struct result *out = result_object(r, "filtered_out");
     result_count(out, "blocks", set->filtered_blocks);
     result_bytes(out, "bytes", set->filtered_bytes);
+    result_bool(out, "by_window", !filters_more_than_time(options->filter));
     add_suppressions(r, sites, options);
     site_frames_release(&frames);
     details_release(&details);

@@ -113,7 +113,8 @@ struct leaks_options {
  *     frames, cut, hidden_frames   of the site's heaviest stack: analysis/site_frames.h
  *   hidden          object {sites [count], blocks [count], bytes [bytes], small_sites [count]}:
  *                   matched but not shown; small ones because of min_bytes or min_blocks
- *   filtered_out    object {blocks [count], bytes [bytes]}
+ *   filtered_out    object {blocks [count], bytes [bytes],
+ *                   by_window bool: no filter but the window's start was given}
  *   suppressed      object {sites [count], blocks [count], bytes [bytes], shown bool,
  *                   rules array of {pattern, file texts, line integer, sites, blocks, bytes},
  *                   unused array of {pattern, file, line}}: by suppression files

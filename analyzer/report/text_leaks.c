@@ -99,10 +99,16 @@ static bool add_live_answer(struct strbuf *words, const struct result *r, bool c
         strbuf_addf(words, "Nothing but what libraries keep from their start-up was %s.",
                     text_text(r, "word"));
     } else if (blocks == 0) {
+        bool made = filters && text_bool(field(r, "filtered_out"), "by_window");
         strbuf_addf(words, "Nothing %s", text_text(r, "word"));
-        add_window(words, field(r, "window"));
-        strbuf_addf(words, " %s; what is left out stands below.",
-                    filters ? "matches the filters" : "is left by your rules");
+        if (made) {
+            strbuf_adds(words, " was made since ");
+            text_words_foreign(words, text_text(field(r, "window"), "from"));
+        } else {
+            add_window(words, field(r, "window"));
+            strbuf_adds(words, filters ? " matches the filters" : " is left by your rules");
+        }
+        strbuf_adds(words, "; what is left out stands below.");
     } else {
         strbuf_addf(words, TEXT_STRONG "%s" TEXT_OFF " in " TEXT_STRONG,
                     human_bytes(text_number(matched, "bytes")).text);
@@ -118,7 +124,8 @@ static void add_sites_answer(struct strbuf *words, const struct result *r)
 {
     const struct result *first = result_at(field(r, "sites"), 0);
     uint64_t count = text_number(field(r, "matched"), "sites");
-    bool filters = text_number(field(r, "filtered_out"), "blocks") > 0;
+    const struct result *out = field(r, "filtered_out");
+    bool filters = text_number(out, "blocks") > 0 && !text_bool(out, "by_window");
     const char *by = text_text(r, "by");
     bool by_stack = strcmp(by, "stack") == 0;
     add_window(words, field(r, "window"));
@@ -466,8 +473,11 @@ static void print_notes(struct text *t, const struct result *r)
         print_hidden(t, hidden, &words);
     if (text_number(filtered, "blocks") > 0) {
         text_plural(&words, text_number(filtered, "blocks"), "block", "blocks");
-        strbuf_addf(&words, " left out by the %s, %s",
-                    text_text(field(r, "window"), "from")[0] ? "window or the filters" : "filters",
+        strbuf_addf(&words, " %s, %s",
+                    text_bool(filtered, "by_window") ? "older than the window"
+                    : text_text(field(r, "window"), "from")[0]
+                        ? "older than the window or left out by the filters"
+                        : "left out by the filters",
                     human_bytes(text_number(filtered, "bytes")).text);
         print_note(t, &words);
     }

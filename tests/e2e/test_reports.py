@@ -201,8 +201,13 @@ class Text(Made):
     def test_what_is_older_than_the_window_is_told_of(self):
         trace = self.make(SCENE)
         out = self.seep("leaks", "--from=2s", trace).stdout
+        self.assertIn("Nothing live at exit was made since 2s; what is left out", out)
+        self.assertIn("older than the window, ", out)
+        out = self.seep("leaks", "--from=1s", trace).stdout
+        self.assertIn("was live at exit and made since 1s, from one call site", out)
+        out = self.seep("leaks", "--from=2s", "--size=1..9999", trace).stdout
         self.assertIn("Nothing live at exit and made since 2s matches the filters", out)
-        self.assertIn("left out by the window or the filters", out)
+        self.assertIn("older than the window or left out by the filters", out)
         out = self.seep("leaks", "--size=1..1", trace).stdout
         self.assertIn("Nothing live at exit matches the filters", out)
         self.assertIn("left out by the filters", out)
