@@ -31,18 +31,6 @@ void address_map_release(struct address_map *m)
     *m = (struct address_map){0};
 }
 
-struct address_entry *address_map_find(const struct address_map *m, uint64_t address)
-{
-    size_t mask = ((size_t)1 << m->bits) - 1;
-    for (size_t i = home_of(m, address);; i = (i + 1) & mask) {
-        struct address_entry *e = &m->entries[i];
-        if (e->slot == ADDRESS_MAP_NONE)
-            return NULL;
-        if (e->address == address)
-            return e;
-    }
-}
-
 static void place(struct address_map *m, struct address_entry entry)
 {
     size_t mask = ((size_t)1 << m->bits) - 1;

@@ -24,14 +24,25 @@ struct address_map {
 void address_map_init(struct address_map *m);
 void address_map_release(struct address_map *m);
 
-/* NULL if not there. Valid until the next put or remove. */
-struct address_entry *address_map_find(const struct address_map *m, uint64_t address);
 /* `address` is not there yet. */
 void address_map_put(struct address_map *m, uint64_t address, uint32_t slot);
 /* `entry` came from address_map_find(). */
 void address_map_remove(struct address_map *m, struct address_entry *entry);
 
 #define ADDRESS_MAP_HASH(address, bits) ((address)*0x9e3779b97f4a7c15u >> (64 - (bits)))
+
+/* NULL if not there. Valid until the next put or remove. */
+static inline struct address_entry *address_map_find(const struct address_map *m, uint64_t address)
+{
+    size_t mask = ((size_t)1 << m->bits) - 1;
+    for (size_t i = ADDRESS_MAP_HASH(address, m->bits);; i = (i + 1) & mask) {
+        struct address_entry *e = &m->entries[i];
+        if (e->slot == ADDRESS_MAP_NONE)
+            return NULL;
+        if (e->address == address)
+            return e;
+    }
+}
 
 /* What stands where `address` is looked for first, if that is it: NULL says nothing. */
 static inline const struct address_entry *address_map_glance(const struct address_map *m,

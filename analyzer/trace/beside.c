@@ -67,10 +67,8 @@ static struct beside_thread *thread_of(struct beside *b, uint64_t number, uint64
     return t;
 }
 
-uint32_t beside_thread(struct beside *b, uint32_t thread, uint64_t time_ns)
+uint32_t beside_meet_thread(struct beside *b, uint32_t thread, uint64_t time_ns)
 {
-    if (thread < b->thread_count && b->threads[thread].told)
-        return thread;
     if (thread_of(b, thread, time_ns) == NULL)
         return 0;
     tell_thread(b, thread);

@@ -76,8 +76,15 @@ enum seep_err beside_snapshots(struct beside *b, uint64_t time_ns, struct err *e
 /* A module that the process has from the one it was forked from; copied. */
 void beside_inherit_module(struct beside *b, const struct trace_module *module);
 
+uint32_t beside_meet_thread(struct beside *b, uint32_t thread, uint64_t time_ns); /* private */
+
 /* A number for the trace: told to the dictionary on its first event where its THREAD_START is
  * missing; 0 where it is out of bounds. */
-uint32_t beside_thread(struct beside *b, uint32_t thread, uint64_t time_ns);
+static inline uint32_t beside_thread(struct beside *b, uint32_t thread, uint64_t time_ns)
+{
+    if (thread < b->thread_count && b->threads[thread].told)
+        return thread;
+    return beside_meet_thread(b, thread, time_ns);
+}
 
 #endif

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Places ahead of the one being written. */
+/* Places ahead of the one being written. What is fetched earlier has left the nearest cache again
+ * when it is needed. */
+#define FETCH_FIRST 40
 #define FETCH_FAR 24
 #define FETCH_NEAR 12
 
@@ -373,23 +375,27 @@ static enum seep_err take_place(struct order *o, const struct place *p, uint8_t 
     return SEEP_OK;
 }
 
-/* Fetches what the writer looks at where blocks end or are made soon: first the block, or where its
- * kind is found, then, when that is there, what it refers to. */
+/* Fetches what is looked at where blocks end or are made soon: first where their addresses and
+ * stacks are found; then, when that is there, the block, or where its kind is found; then what
+ * those refer to. */
 static void fetch_ahead(const struct order *o)
 {
     const struct address_entry *entry;
-    if (o->count <= FETCH_FAR)
+    if (o->count <= FETCH_FIRST)
         return;
-    const struct place *far = ahead_at(o, FETCH_FAR), *near = ahead_at(o, FETCH_NEAR);
-    if (place_enters(far))
+    const struct place *first = ahead_at(o, FETCH_FIRST), *far = ahead_at(o, FETCH_FAR),
+                       *near = ahead_at(o, FETCH_NEAR);
+    address_map_prefetch(&o->live, first->address);
+    stack_map_prefetch(o->stacks, first->stack);
+    if (o->many_kinds && place_enters(far))
         trace_writer_fetch_kind_place(o->writer, stack_map_peek(o->stacks, far->stack), far->size,
                                       far->usable);
-    else if (place_leaves(far) && (entry = address_map_glance(&o->live, far->address)) != NULL)
+    if (place_leaves(far) && (entry = address_map_glance(&o->live, far->address)) != NULL)
         trace_writer_fetch_block(o->writer, entry->slot);
-    if (place_enters(near))
+    if (o->many_kinds && place_enters(near))
         trace_writer_fetch_kind(o->writer, stack_map_peek(o->stacks, near->stack), near->size,
                                 near->usable);
-    else if (place_leaves(near) && (entry = address_map_glance(&o->live, near->address)) != NULL)
+    if (place_leaves(near) && (entry = address_map_glance(&o->live, near->address)) != NULL)
         trace_writer_fetch_beside(o->writer, entry->slot);
 }
 
@@ -401,6 +407,8 @@ static enum seep_err take_oldest(struct order *o, struct err *err)
     o->head = (o->head + 1) & (ORDER_AHEAD - 1);
     o->count--;
     o->stamp = p->stamp;
+    if (o->head == 0)
+        o->many_kinds = trace_writer_has_many_kinds(o->writer);
     fetch_ahead(o);
     if (p->type == PLACE_NONE)
         return SEEP_OK;
@@ -445,8 +453,6 @@ enum seep_err order_push(struct order *o, const struct place *place, struct err 
     struct place *p = ahead_at(o, o->count);
     *p = *place;
     o->ahead_ns[ring_index(o, o->count++)] = stamp_clock_ns(o->clock, place->stamp);
-    address_map_prefetch(&o->live, p->address);
-    stack_map_prefetch(o->stacks, p->stack);
     return e;
 }
 

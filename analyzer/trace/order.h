@@ -57,6 +57,7 @@ struct order {
     struct place *ahead; /* owned ring */
     uint64_t *ahead_ns;  /* owned; their times since the start */
     uint32_t head, count;
+    bool many_kinds;              /* when the ring began anew last: they are fetched ahead */
     struct order_flight *flights; /* owned */
     size_t flight_count, flight_capacity;
     uint32_t free_flight;   /* 1 + index */

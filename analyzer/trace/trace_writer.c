@@ -515,11 +515,16 @@ void trace_writer_fetch_beside(const struct trace_writer *w, uint32_t slot)
     __builtin_prefetch(&w->live.links[links->younger]);
 }
 
+bool trace_writer_has_many_kinds(const struct trace_writer *w)
+{
+    return w->live.kinds.count >= FETCH_KINDS_FROM;
+}
+
 void trace_writer_fetch_kind_place(const struct trace_writer *w, uint32_t stack, uint64_t size,
                                    uint64_t usable)
 {
     const struct kinds *k = &w->live.kinds;
-    if (k->count >= FETCH_KINDS_FROM && k->map)
+    if (k->map)
         __builtin_prefetch(&k->map[kinds_home(k, stack, size, usable)]);
 }
 
@@ -527,7 +532,7 @@ void trace_writer_fetch_kind(const struct trace_writer *w, uint32_t stack, uint6
                              uint64_t usable)
 {
     const struct kinds *k = &w->live.kinds;
-    if (k->count < FETCH_KINDS_FROM || !k->map)
+    if (!k->map)
         return;
     uint32_t number = k->map[kinds_home(k, stack, size, usable)];
     if (number)

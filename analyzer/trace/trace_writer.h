@@ -87,8 +87,10 @@ uint64_t trace_writer_record_count(const struct trace_writer *w);
 void trace_writer_fetch_block(const struct trace_writer *w, uint32_t slot);
 void trace_writer_fetch_beside(const struct trace_writer *w, uint32_t slot);
 
-/* The same for a block that will be made: where its kind is looked for, and, once that is there,
- * the kind. `stack` is as in events; 0 where it is not known yet. */
+/* Whether blocks have so many kinds that they do not stay in the cache by themselves. */
+bool trace_writer_has_many_kinds(const struct trace_writer *w);
+/* The same for a block that will be made, where there are many kinds: where its kind is looked for,
+ * and, once that is there, the kind. `stack` is as in events; 0 where it is not known yet. */
 void trace_writer_fetch_kind_place(const struct trace_writer *w, uint32_t stack, uint64_t size,
                                    uint64_t usable);
 void trace_writer_fetch_kind(const struct trace_writer *w, uint32_t stack, uint64_t size,
