@@ -403,10 +403,16 @@ static bool possible(const struct trace_writer *w, const struct trace_event *ev,
     return false;
 }
 
+/* Inherited blocks were made in another process. */
+static bool makes_block(const struct trace_event *ev)
+{
+    return ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN ||
+           (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
+}
+
 static bool counts(const struct trace_event *ev)
 {
-    return ev->type == TRACE_FREE || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN ||
-           (ev->type == TRACE_ALLOC && !(ev->flags & TRACE_INHERITED));
+    return ev->type == TRACE_FREE || makes_block(ev);
 }
 
 enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev, struct err *err)
@@ -437,7 +443,7 @@ enum seep_err trace_writer_event(struct trace_writer *w, struct trace_event *ev,
     ev->number = w->number++;
     event_coder_put(&w->coder, ev, flight);
     peak_apply(&w->peak, ev);
-    if (ev->type == TRACE_ALLOC || ev->type == TRACE_REALLOC || ev->type == TRACE_REALLOC_IN)
+    if (makes_block(ev))
         last_made_by(&w->last_made, ev->thread)[trace_block_in_pool(&ev->after)] = ev->number + 1;
     w->counted += counts(ev);
     w->part.event_count++;

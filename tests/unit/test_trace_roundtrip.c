@@ -348,12 +348,11 @@ static void assert_total(const struct event_total *got, const struct event_total
 
 /* Groups played by any number of threads give the sums and the live blocks that the events give one
  * by one. */
-static void play(void **state)
+static void play_seed(const struct stream_profile *profile, uint64_t seed)
 {
-    const struct stream_profile *profile = *state;
     const uint64_t unit_ns = (profile->unit_us ? profile->unit_us : 1) * UINT64_C(1000);
     struct stream s;
-    stream_write(&s, profile, 7);
+    stream_write(&s, profile, seed);
     struct trace_reader *reader = open_stream(&s);
     struct event_sums *told = event_sums_new();
     struct made *told_made = mem_zalloc(s.node_count + 1, sizeof *told_made);
@@ -384,6 +383,13 @@ static void play(void **state)
     free(told_made);
     trace_reader_free(reader);
     stream_release(&s);
+}
+
+static void play(void **state)
+{
+    const struct stream_profile *profile = *state;
+    for (uint64_t seed = 7; seed < (profile->events > 100000 ? 8 : 12); seed++)
+        play_seed(profile, seed);
 }
 
 /* The peak that the reader tells is that of the first `count` events of the stream, pools aside,
