@@ -192,7 +192,7 @@ class Churn(TestCase):
 class Litmus(TestCase):
     """The short form of tests/soak/litmus.py."""
 
-    @hazard(2, Fix("analyzer/trace/spool_index.c", "if (l->mark == 0 ||", "if (true ||", tries=4),
+    @hazard(2, Fix("analyzer/trace/spool_index.c", "if (l->mark == 0 ||", "if (true ||", tries=25),
             Fix("preload/thread.h", "__atomic_store_n(&t->lane->mark, t->last_stamp, __ATOMIC_RELAXED);",
                 ";", tries=4))
     def test_no_row_is_passed(self):
