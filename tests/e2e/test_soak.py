@@ -12,7 +12,8 @@ import check  # noqa: E402
 import soak  # noqa: E402
 
 # The packer would put right what the stamps say wrongly.
-UNREPAIRED = ("analyzer/trace/order.c", "p->time_ns > o->beside->time_ns + ORDER_REPAIR_NS", "true")
+UNREPAIRED = ("analyzer/trace/order.c",
+              "o->ahead_ns[ring_index(o, i)] > o->beside->time_ns + ORDER_REPAIR_NS", "true")
 FREE = "hook_freed(call, p, REC_CONTEXT_HERE);"
 FREE_LATE = f"rec_real.free(p); {FREE} break;"
 
