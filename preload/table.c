@@ -11,6 +11,8 @@
 #define COPIED_AT_ONCE 18
 /* The kernel clears 64 KiB in 10 us. */
 #define READY_AT_ONCE (64u << 10)
+/* Entries that one such piece is for: else many at a time would leave no time to copy. */
+#define ENTRIES_A_PIECE 8
 #define GIVEN_AT_ONCE (256u << 10)
 
 static uint64_t bytes_of(const struct rec_table *t, const struct rec_places *p)
@@ -114,11 +116,12 @@ static void copy_some(struct rec_table *t, uint64_t places)
     count_bytes(t);
 }
 
-static void make_ready(struct rec_table *t)
+static void make_ready(struct rec_table *t, uint64_t more)
 {
     uint64_t some = bytes_of(t, t->next) - t->ready_bytes;
-    if (some > READY_AT_ONCE)
-        some = READY_AT_ONCE;
+    uint64_t pieces = (more + ENTRIES_A_PIECE - 1) / ENTRIES_A_PIECE;
+    if (some > pieces * READY_AT_ONCE)
+        some = pieces * READY_AT_ONCE;
     sys_populate((char *)t->next->entries + t->ready_bytes, some);
     t->ready_bytes += some;
     count_bytes(t);
@@ -151,7 +154,7 @@ bool rec_table_room(struct rec_table *t, uint64_t more)
     if (__builtin_expect(t->former != NULL, 0))
         give_back(t);
     else if (__builtin_expect(t->next != NULL, 0) && t->ready_bytes < bytes_of(t, t->next))
-        make_ready(t);
+        make_ready(t, more);
     else if (t->next)
         copy_some(t, COPIED_AT_ONCE * more);
     else if (__builtin_expect((t->used + more) * 16 > 9 * (now->mask + 1), 0))
