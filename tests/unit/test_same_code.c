@@ -42,6 +42,14 @@ static uint32_t *stacks_of(struct trace_stack_node *nodes, size_t count)
     return same_code_stacks(&dict);
 }
 
+static void assert_same(struct trace_stack_node *nodes, const uint32_t *wanted, size_t count)
+{
+    uint32_t *same = stacks_of(nodes, count);
+    assert_non_null(same);
+    assert_memory_equal(same, wanted, count * sizeof *wanted);
+    free(same);
+}
+
 static void a_plugin_that_comes_back_is_the_same(void **state)
 {
     (void)state;
@@ -63,10 +71,7 @@ static void a_plugin_that_comes_back_is_the_same(void **state)
         NODE(5, 0x99999),  /* 14: and again */
     };
     const uint32_t wanted[] = {0, 1, 2, 3, 4, 2, 6, 3, 8, 9, 10, 2, 12, 13, 13};
-    uint32_t *same = stacks_of(nodes, sizeof nodes / sizeof nodes[0]);
-    assert_non_null(same);
-    assert_memory_equal(same, wanted, sizeof wanted);
-    free(same);
+    assert_same(nodes, wanted, sizeof nodes / sizeof nodes[0]);
 }
 
 static void what_is_lost_stays_apart(void **state)
@@ -83,10 +88,7 @@ static void what_is_lost_stays_apart(void **state)
         {.pc = 0x10010, .parent = 5, .flags = SEEP_ROW_GUESSED},
     };
     const uint32_t wanted[] = {0, 1, 2, 3, 4, 5, 2, 7};
-    uint32_t *same = stacks_of(nodes, sizeof nodes / sizeof nodes[0]);
-    assert_non_null(same);
-    assert_memory_equal(same, wanted, sizeof wanted);
-    free(same);
+    assert_same(nodes, wanted, sizeof nodes / sizeof nodes[0]);
 }
 
 static void nothing_is_done_in_one_generation(void **state)
